@@ -1,0 +1,57 @@
+#pragma once
+// What a step of the plan is at run time. An operator belongs to one shard, is called by that shard's thread alone, and
+// does no I/O; the path is plain calls from one operator to the next (a virtual call a batch, never one a row).
+//
+// Contract, for every operator:
+// - `process` gets rows in arrival order. Row i was preceded by the watermark batch.firing/retention[i] of that input
+//   (nullptr: as last told). Decisions (late or not, what a firing contains) are made per row, as if rows came alone:
+//   results never depend on how rows were cut into batches.
+// - Whatever is emitted carries, in the same way, the operator's *output* watermark; after the call the operator emits
+//   its final output watermark by `Output::watermark` if it moved.
+// - `snapshot` appends what changed since the snapshot before (the first one: everything since start or restore);
+//   `restore` gets the entries of the shard's own key groups, in the order they were written, before any other call.
+// - A row that cannot be computed goes to `Output::failed` and never stops anything.
+// Thread: shard.
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "engine/base/batch.h"
+#include "engine/base/result.h"
+#include "engine/state/state_entry.h"
+
+namespace twinspan::engine {
+
+class Output {
+ public:
+  virtual ~Output() = default;
+  virtual void emit(Batch&& batch) = 0;
+  virtual void watermark(Watermark watermark) = 0;
+  virtual void late(Batch&& rows) = 0;  // rows this operator no longer takes; same schema as its input `late_input`
+  // One row that failed: goes to the dead letters with its origin (batch.origins) when it has one.
+  virtual void failed(const Batch& batch, std::uint32_t row, std::string_view reason) = 0;
+};
+
+struct OperatorStats {
+  std::uint64_t rows_in = 0, rows_out = 0, rows_late = 0, rows_failed = 0;
+  std::uint64_t state_rows = 0;   // rows, panes x keys, ids: what the step keeps
+  std::uint64_t state_bytes = 0;  // resident, estimated from above
+};
+
+class Operator {
+ public:
+  virtual ~Operator() = default;
+  virtual void process(unsigned input, Batch&& batch, Output& out) = 0;
+  virtual void watermark(unsigned input, Watermark watermark, Output& out) = 0;
+  // End of a bounded input: everything open fires as if the watermark were kMaxTime. Called once all inputs ended.
+  virtual void finish(Output& out) { (void)out; }
+  virtual void snapshot(DeltaWriter& out) { (void)out; }
+  virtual Status restore(const StateEntry& entry) { (void)entry; return ok(); }
+  // After the last restore(): where the input's watermark stood. Sets it, fires nothing (it had fired before).
+  virtual void restore_watermark(unsigned input, Watermark watermark) = 0;
+  virtual OperatorStats stats() const = 0;
+  virtual const Schema& schema() const = 0;  // of what it emits
+};
+
+}  // namespace twinspan::engine

@@ -1,0 +1,63 @@
+#pragma once
+// Rows as bytes: the keys of state, and the rows that joins keep. Packed as null bits, fixed-width values, then each
+// string as u32 length and bytes. Two rows are equal exactly if their bytes are: -0.0 is stored as 0.0 and every NaN as
+// one NaN, NULL equals NULL (GROUP BY; joins test for NULL keys before). Thread: any one.
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "engine/base/batch.h"
+#include "engine/base/result.h"
+
+namespace twinspan::engine {
+
+class RowCodec {
+ public:
+  // `columns`: which columns of the input batches, in which order. `types`: their types.
+  RowCodec(std::vector<int> columns, std::vector<DataType> types);
+
+  std::size_t columns() const { return columns_.size(); }
+  const std::vector<DataType>& types() const { return types_; }
+
+  std::size_t encoded_size(const Batch& batch, std::size_t row) const;
+  // `to` has encoded_size() bytes. Returns the end.
+  char* encode(const Batch& batch, std::size_t row, char* to) const;
+  void append(const Batch& batch, std::size_t row, std::string& to) const;
+  bool any_null(const Batch& batch, std::size_t row) const;
+
+  // XXH3-64 of the encoded row for every row of the batch. NULLs hash like any other value.
+  void hash(const Batch& batch, std::uint64_t* out) const;
+
+  // Whether `bytes` can be an encoded row: all lengths fit. For bytes that come from disk.
+  bool well_formed(std::string_view bytes) const;
+
+ private:
+  std::vector<int> columns_;
+  std::vector<DataType> types_;
+  std::size_t fixed_size_ = 0;  // null bits and fixed-width values
+};
+
+// Builds columns from encoded rows (join and window results). Values are copied into the arena.
+class RowColumns {
+ public:
+  RowColumns(const std::vector<DataType>& types, std::size_t capacity, Arena& arena);
+  void append(std::string_view encoded);  // must be well-formed
+  void append_nulls();                    // a row of NULLs: the other side of an outer join
+  std::size_t rows() const { return rows_; }
+  std::vector<Column> finish() const;
+
+ private:
+  struct Target {
+    DataType type;
+    char* data;
+    std::uint8_t* valid;
+    bool nulls;
+  };
+  std::vector<Target> targets_;
+  std::size_t rows_ = 0, capacity_;
+  Arena& arena_;
+};
+
+}  // namespace twinspan::engine
