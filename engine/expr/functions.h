@@ -1,0 +1,19 @@
+#pragma once
+// The table of scalar functions: what binding resolves against and what the reference page is generated from. Thread: any.
+
+#include <span>
+#include <string_view>
+
+namespace twinspan::engine {
+
+struct FunctionInfo {
+  std::string_view name;
+  std::string_view group;      // string | numeric | null | time | regexp | hash
+  std::string_view signature;  // "substring(text string, start int64 [, length int64]) -> string"
+  std::string_view doc;        // one line
+  bool pure = true;            // same arguments, same result: may be shared and folded
+};
+
+std::span<const FunctionInfo> function_table();  // sorted by group, then name; an overloaded function has several rows
+
+}  // namespace twinspan::engine
