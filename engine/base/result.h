@@ -28,7 +28,8 @@ const char* to_string(ErrorKind kind);
 
 struct Error {
   ErrorKind kind = ErrorKind::permanent;
-  std::string message;  // what failed, the object in quotes, then a hint
+  std::string message;    // what failed, the object in quotes, then a hint
+  const char* code = "";  // a literal: stable name for programs ("plan_expired"); "" = the kind says enough
 };
 
 namespace outcome = BOOST_OUTCOME_V2_NAMESPACE;
@@ -42,8 +43,8 @@ inline Status ok() { return outcome::success(); }
 inline Error config_error(std::string m) { return {ErrorKind::config, std::move(m)}; }
 inline Error transient_error(std::string m) { return {ErrorKind::transient, std::move(m)}; }
 inline Error data_error(std::string m) { return {ErrorKind::data, std::move(m)}; }
-inline Error conflict_error(std::string m) { return {ErrorKind::conflict, std::move(m)}; }
-inline Error not_found_error(std::string m) { return {ErrorKind::not_found, std::move(m)}; }
+inline Error conflict_error(std::string m, const char* code = "") { return {ErrorKind::conflict, std::move(m), code}; }
+inline Error not_found_error(std::string m, const char* code = "") { return {ErrorKind::not_found, std::move(m), code}; }
 inline Error permanent_error(std::string m) { return {ErrorKind::permanent, std::move(m)}; }
 
 }  // namespace twinspan
