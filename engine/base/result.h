@@ -51,7 +51,11 @@ inline Error permanent_error(std::string m) { return {ErrorKind::permanent, std:
 
 // TS_TRY(value, call()) declares value or returns the error; TS_TRYV(call()) for a Status.
 #define TS_TRY(var, ...) BOOST_OUTCOME_TRY(auto var, __VA_ARGS__)
-#define TS_TRYV(...) BOOST_OUTCOME_TRYV(__VA_ARGS__)
+#define TS_TRYV(...)                                            \
+  do {                                                          \
+    if (auto ts_status = (__VA_ARGS__); !ts_status) [[unlikely]] \
+      return std::move(ts_status).as_failure();                 \
+  } while (0)
 
 // A bug, never an input: prints where, and ends the process (the checkpoint is the way back).
 #define TS_CHECK(condition)                                                                    \

@@ -1,0 +1,170 @@
+#include "engine/checkpoint/file_system.h"
+
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#include <fmt/format.h>
+
+namespace twinspan::engine {
+
+namespace {
+
+Error file_error(const char* what, const std::string& path, int code) {
+  // A full disk or a lost mount may mend; the caller decides how long to wait.
+  const auto kind = code == ENOSPC || code == EDQUOT ? ErrorKind::transient : code == ENOENT ? ErrorKind::not_found : ErrorKind::permanent;
+  return {kind, fmt::format("cannot {} '{}': {}", what, path, std::strerror(code))};
+}
+
+class Descriptor {
+ public:
+  explicit Descriptor(int fd) : fd_(fd) {}
+  ~Descriptor() {
+    if (fd_ >= 0) ::close(fd_);
+  }
+  Descriptor(const Descriptor&) = delete;
+  Descriptor& operator=(const Descriptor&) = delete;
+  int get() const { return fd_; }
+
+ private:
+  int fd_;
+};
+
+Status write_all(int fd, const std::string& path, std::string_view bytes) {
+  while (!bytes.empty()) {
+    const ssize_t n = ::write(fd, bytes.data(), bytes.size());
+    if (n < 0) {
+      if (errno == EINTR) continue;
+      return file_error("write", path, errno);
+    }
+    bytes.remove_prefix(static_cast<std::size_t>(n));
+  }
+  return ok();
+}
+
+class PosixLock final : public DirectoryLock {
+ public:
+  explicit PosixLock(int fd) : fd_(fd) {}
+
+ private:
+  Descriptor fd_;
+};
+
+}  // namespace
+
+Status PosixFileSystem::make_directories(const std::string& path) {
+  std::error_code code;
+  std::filesystem::create_directories(path, code);
+  if (code) return file_error("create directory", path, code.value());
+  return ok();
+}
+
+Status PosixFileSystem::write_and_sync(const std::string& path, const std::vector<std::string_view>& pieces) {
+  Descriptor fd(::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0640));
+  if (fd.get() < 0) return file_error("create", path, errno);
+  for (std::string_view piece : pieces) TS_TRYV(write_all(fd.get(), path, piece));
+  if (::fsync(fd.get()) != 0) return file_error("sync", path, errno);
+  return ok();
+}
+
+Status PosixFileSystem::append_and_sync(const std::string& path, std::string_view bytes) {
+  const bool fresh = !exists(path);
+  Descriptor fd(::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0640));
+  if (fd.get() < 0) return file_error("open", path, errno);
+  TS_TRYV(write_all(fd.get(), path, bytes));
+  if (::fsync(fd.get()) != 0) return file_error("sync", path, errno);
+  if (fresh) return sync_directory(std::filesystem::path(path).parent_path().string());
+  return ok();
+}
+
+Result<std::string> PosixFileSystem::read(const std::string& path) {
+  Descriptor fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (fd.get() < 0) return file_error("open", path, errno);
+  std::string bytes;
+  const off_t size = ::lseek(fd.get(), 0, SEEK_END);
+  if (size < 0) return file_error("size", path, errno);
+  bytes.resize(static_cast<std::size_t>(size));
+  std::size_t at = 0;
+  while (at < bytes.size()) {
+    const ssize_t n = ::pread(fd.get(), bytes.data() + at, bytes.size() - at, static_cast<off_t>(at));
+    if (n < 0) {
+      if (errno == EINTR) continue;
+      return file_error("read", path, errno);
+    }
+    if (n == 0) break;
+    at += static_cast<std::size_t>(n);
+  }
+  bytes.resize(at);
+  return bytes;
+}
+
+Status PosixFileSystem::rename(const std::string& from, const std::string& to) {
+  if (::rename(from.c_str(), to.c_str()) != 0) return file_error("rename", from, errno);
+  return ok();
+}
+
+Status PosixFileSystem::sync_directory(const std::string& path) {
+  Descriptor fd(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (fd.get() < 0) return file_error("open directory", path, errno);
+  if (::fsync(fd.get()) != 0) return file_error("sync directory", path, errno);
+  return ok();
+}
+
+Result<std::vector<std::string>> PosixFileSystem::list(const std::string& path) {
+  std::vector<std::string> names;
+  std::error_code code;
+  std::filesystem::directory_iterator it(path, code), end;
+  if (code) {
+    if (code.value() == ENOENT) return names;
+    return file_error("list", path, code.value());
+  }
+  for (; it != end; it.increment(code)) {
+    if (code) return file_error("list", path, code.value());
+    names.push_back(it->path().filename().string());
+  }
+  return names;
+}
+
+Status PosixFileSystem::remove_all(const std::string& path) {
+  std::error_code code;
+  std::filesystem::remove_all(path, code);
+  if (code) return file_error("remove", path, code.value());
+  return ok();
+}
+
+bool PosixFileSystem::exists(const std::string& path) {
+  std::error_code code;
+  return std::filesystem::exists(path, code);
+}
+
+std::uint64_t PosixFileSystem::free_bytes(const std::string& path) {
+  struct statvfs info {};
+  if (::statvfs(path.c_str(), &info) != 0) return 0;
+  return static_cast<std::uint64_t>(info.f_bavail) * info.f_frsize;
+}
+
+Result<std::unique_ptr<DirectoryLock>> PosixFileSystem::lock_directory(const std::string& path) {
+  const std::string file = path + "/LOCK";
+  const int fd = ::open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0640);
+  if (fd < 0) return file_error("open", file, errno);
+  auto lock = std::make_unique<PosixLock>(fd);
+  if (::flock(fd, LOCK_EX | LOCK_NB) != 0) {
+    if (errno == EWOULDBLOCK) return conflict_error(fmt::format("data directory '{}' is in use by another process", path));
+    return file_error("lock", file, errno);
+  }
+  return std::unique_ptr<DirectoryLock>(std::move(lock));
+}
+
+Status replace_file(FileSystem& files, const std::string& directory, const std::string& name, std::string_view bytes) {
+  const std::string temporary = directory + "/" + name + ".tmp";
+  TS_TRYV(files.write_and_sync(temporary, {bytes}));
+  TS_TRYV(files.rename(temporary, directory + "/" + name));
+  return files.sync_directory(directory);
+}
+
+}  // namespace twinspan::engine

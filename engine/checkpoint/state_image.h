@@ -1,0 +1,46 @@
+#pragma once
+// Deltas folded into the live state: the latest value of every (step, space, tag, key), in the order of first writing.
+// This is what a base file holds and what a restore hands to the operators. Views point into the delta bytes given, which
+// must outlive the image. Memory is the index, about 64 bytes an entry. Thread: any one (checkpoint writer, restore).
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "engine/state/state_entry.h"
+
+namespace twinspan::engine {
+
+class StateImage {
+ public:
+  // `shard` of `shards` wrote the delta: its drop_below entries end only what lies in its key groups.
+  Status apply(const std::string& step, unsigned shard, unsigned shards, std::string_view delta);
+
+  // Live entries of one step (all of Kind::put), in the order of first writing.
+  Status for_each(const std::string& step, const std::function<Status(const StateEntry&)>& visit) const;
+  std::vector<std::string> steps() const;
+  std::string serialize(const std::string& step) const;  // as one delta that writes exactly the live entries
+  std::uint64_t live_entries() const { return live_; }
+
+ private:
+  struct Entry {
+    StateEntry entry;
+    bool live = true;
+  };
+  struct Space {
+    std::vector<Entry> entries;                                                         // order of first writing
+    std::map<std::int64_t, std::unordered_map<std::string_view, std::size_t>> by_tag;  // tag -> key -> place in entries
+  };
+  struct Step {
+    std::map<std::uint8_t, Space> spaces;
+  };
+  std::map<std::string, Step> steps_;
+  std::uint64_t live_ = 0;
+};
+
+}  // namespace twinspan::engine
