@@ -143,7 +143,7 @@ struct DiscardRange {
   std::int32_t partition = 0;
   bool pending = false;            // cluster away: resolved before its first fetch at its return; from, to unknown
   std::int64_t from = 0, to = 0;   // [from, to); empty if there is nothing to do
-  std::int64_t records = 0;        // to - from; offsets of transaction markers count
+  std::int64_t records = 0;        // to - from without what retention removed before; transaction markers count
   std::int64_t first_at = -1, last_at = -1;  // record timestamps of the range, as far as known
 };
 
