@@ -17,8 +17,10 @@ function(twinspan_component name)
 endfunction()
 
 # twinspan_tests(engine_expr LINK ...): one test program of all *_test.cpp in this folder; each case is a ctest.
+# WHOLE: the program is one ctest, for cases that share what is slow to start (a pair of brokers).
+# SERIAL: never beside another program that runs real brokers.
 function(twinspan_tests name)
-  cmake_parse_arguments(ARG "SERIAL" "TIMEOUT" "LINK;LABELS" ${ARGN})
+  cmake_parse_arguments(ARG "SERIAL;WHOLE" "TIMEOUT" "LINK;LABELS" ${ARGN})
   file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/*_test.cpp)
   if(NOT sources)
     return()
@@ -34,6 +36,11 @@ function(twinspan_tests name)
   endif()
   if(ARG_SERIAL)
     list(APPEND properties RESOURCE_LOCK real_kafka)
+  endif()
+  if(ARG_WHOLE)
+    add_test(NAME ${name} COMMAND ${name}_tests)
+    set_tests_properties(${name} PROPERTIES ${properties})
+    return()
   endif()
   gtest_discover_tests(${name}_tests TEST_PREFIX ${name}. DISCOVERY_TIMEOUT 60 PROPERTIES ${properties})
 endfunction()

@@ -15,8 +15,8 @@ packages=(
   libgtest-dev libgmock-dev libbenchmark-dev libsqlite3-dev maven
 )
 case ${ID:-}-${VERSION_ID:-} in
-  debian-12) packages+=(libboost1.81-dev openjdk-17-jre-headless) ;;
-  debian-13) packages+=(libboost-dev openjdk-21-jre-headless librdkafka-dev) ;;
+  debian-12) packages+=(libboost1.81-dev libboost-json1.81-dev libboost-url1.81-dev openjdk-17-jre-headless) ;;
+  debian-13) packages+=(libboost-dev libboost-json-dev libboost-url-dev openjdk-21-jre-headless librdkafka-dev) ;;
   *)
     echo "setup: this is ${PRETTY_NAME:-an unknown system}; Debian 12 and 13 are supported." >&2
     echo "setup: install what tools/setup-debian.sh lists by hand, then run tools/librdkafka.sh and tools/kafka-jars.sh" >&2
