@@ -43,8 +43,8 @@ share.coordinator.state.topic.min.isr=1
 
 # Quick to answer, small in memory.
 group.initial.rebalance.delay.ms=0
-broker.heartbeat.interval.ms=500
-broker.session.timeout.ms=3000
+broker.heartbeat.interval.ms=250
+broker.session.timeout.ms=1500
 log.cleaner.dedupe.buffer.size=4194304
 num.network.threads=2
 num.io.threads=4
