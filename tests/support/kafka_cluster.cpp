@@ -37,7 +37,8 @@ const std::string kScript = std::string(TWINSPAN_SOURCE_DIR) + "/tools/kafka-bro
 
 [[noreturn]] void fail(const std::string& message) { throw std::runtime_error(message); }
 
-// --- Temporary directories ------------------------------------------------------------------------------------------
+// --- Temporary directories
+// ------------------------------------------------------------------------------------------
 
 // Nobody holds the lock of a directory whose process is gone.
 void remove_abandoned(const fs::path& base, std::string_view prefix) {
@@ -74,7 +75,8 @@ TempDir::~TempDir() {
 
 namespace {
 
-// --- Ports ----------------------------------------------------------------------------------------------------------
+// --- Ports
+// ----------------------------------------------------------------------------------------------------------
 
 bool is_free(int port) {
   const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -105,15 +107,17 @@ int free_port_pair() {
   fail("no two free ports below " + std::to_string(low));
 }
 
-// --- Admin client ---------------------------------------------------------------------------------------------------
+// --- Admin client
+// ---------------------------------------------------------------------------------------------------
 
 struct Admin {
   explicit Admin(const std::string& bootstrap) {
     char error[256];
     rd_kafka_conf_t* conf = rd_kafka_conf_new();
     const std::pair<const char*, std::string> settings[] = {
-        {"bootstrap.servers", bootstrap}, {"log_level", "0"},          {"reconnect.backoff.ms", "20"},
-        {"reconnect.backoff.max.ms", "100"}, {"retry.backoff.ms", "20"}, {"topic.metadata.propagation.max.ms", "0"}};
+        {"bootstrap.servers", bootstrap}, {"log_level", "0"},
+        {"reconnect.backoff.ms", "20"},   {"reconnect.backoff.max.ms", "100"},
+        {"retry.backoff.ms", "20"},       {"topic.metadata.propagation.max.ms", "0"}};
     for (const auto& [key, value] : settings) {
       if (rd_kafka_conf_set(conf, key, value.c_str(), error, sizeof error) != RD_KAFKA_CONF_OK) fail(error);
     }
@@ -143,18 +147,21 @@ struct Admin {
 
 void check_topics(const rd_kafka_topic_result_t** results, size_t count, const std::string& what) {
   for (size_t i = 0; i < count; ++i) {
-    if (rd_kafka_topic_result_error(results[i])) fail(what + ": " + rd_kafka_topic_result_error_string(results[i]));
+    if (rd_kafka_topic_result_error(results[i]))
+      fail(what + ": " + rd_kafka_topic_result_error_string(results[i]));
   }
 }
 
 }  // namespace
 
-// --- KafkaCluster ---------------------------------------------------------------------------------------------------
+// --- KafkaCluster
+// ---------------------------------------------------------------------------------------------------
 
 KafkaCluster::KafkaCluster(std::string name, Start start_now)
     : name_(std::move(name)), dir_("twinspan-kafka-"), port_(free_port_pair()) {
   const std::string out = dir_.path() + "/log";
-  const pid_t format = spawn({kScript, "format", dir_.path(), std::to_string(port_), std::to_string(port_ + 1)}, {out, {}});
+  const pid_t format =
+      spawn({kScript, "format", dir_.path(), std::to_string(port_), std::to_string(port_ + 1)}, {out, {}});
   const std::optional<int> status = wait_exit(format, 120s);
   if (!status || *status != 0) fail("cannot format storage of " + name_ + ":\n" + log());
   start();
@@ -200,7 +207,8 @@ void KafkaCluster::sigstop() {
   ::kill(pid_, SIGSTOP);
   // The signal is asynchronous: after this call nothing of the broker runs.
   siginfo_t info{};
-  if (::waitid(P_PID, static_cast<id_t>(pid_), &info, WSTOPPED) != 0) fail(name_ + ": " + std::strerror(errno));
+  if (::waitid(P_PID, static_cast<id_t>(pid_), &info, WSTOPPED) != 0)
+    fail(name_ + ": " + std::strerror(errno));
 }
 
 void KafkaCluster::sigcont() {
@@ -249,7 +257,8 @@ void KafkaCluster::create_topic(const std::string& topic, int partitions,
     if (rd_kafka_metadata(admin.handle, 0, handle, &metadata, 5000) != RD_KAFKA_RESP_ERR_NO_ERROR) continue;
     int led = 0;
     for (int t = 0; t < metadata->topic_cnt; ++t) {
-      for (int p = 0; p < metadata->topics[t].partition_cnt; ++p) led += metadata->topics[t].partitions[p].leader >= 0;
+      for (int p = 0; p < metadata->topics[t].partition_cnt; ++p)
+        led += metadata->topics[t].partitions[p].leader >= 0;
     }
     ready = led == partitions;
     rd_kafka_metadata_destroy(metadata);
@@ -295,7 +304,8 @@ std::string KafkaCluster::log() const {
   return text.str();
 }
 
-// --- Pairs ----------------------------------------------------------------------------------------------------------
+// --- Pairs
+// ----------------------------------------------------------------------------------------------------------
 
 KafkaPair::KafkaPair() : a("A", KafkaCluster::Start::later), b("B", KafkaCluster::Start::later) {
   a.wait_ready();
@@ -320,7 +330,8 @@ class SharedKafkaPair : public ::testing::Environment {
   void TearDown() override { shared_pair.reset(); }
 };
 
-[[maybe_unused]] ::testing::Environment* const registered = ::testing::AddGlobalTestEnvironment(new SharedKafkaPair);
+[[maybe_unused]] ::testing::Environment* const registered =
+    ::testing::AddGlobalTestEnvironment(new SharedKafkaPair);
 
 }  // namespace
 

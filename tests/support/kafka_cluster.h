@@ -1,10 +1,11 @@
 #pragma once
 // A real Kafka cluster (one KRaft node of Apache Kafka) for a test, on loopback, in a temporary directory.
 //
-// The recipe is tools/kafka-broker.sh. The broker dies with this process, whatever ends it, and its directory goes with
-// the object; what a killed process left behind is removed by the next one. Ports lie below the range of outgoing
-// connections, so a broker that is down never loses its port to a client that tries to reach it.
-// Everything here throws std::runtime_error, which GoogleTest reports as a failure. Thread: any, one at a time a cluster.
+// The recipe is tools/kafka-broker.sh. The broker dies with this process, whatever ends it, and its directory
+// goes with the object; what a killed process left behind is removed by the next one. Ports lie below the
+// range of outgoing connections, so a broker that is down never loses its port to a client that tries to
+// reach it. Everything here throws std::runtime_error, which GoogleTest reports as a failure. Thread: any,
+// one at a time a cluster.
 
 #include <sys/types.h>
 
@@ -57,7 +58,8 @@ class KafkaCluster {
 
   // Returns when every partition has a leader. `config` are topic settings, such as
   // {"message.timestamp.type", "LogAppendTime"}.
-  void create_topic(const std::string& topic, int partitions, const std::map<std::string, std::string>& config = {});
+  void create_topic(const std::string& topic, int partitions,
+                    const std::map<std::string, std::string>& config = {});
   void delete_topic(const std::string& topic);
   // Moves the log start of a partition to `before`: what retention does, at a time of the test's choosing.
   void delete_records(const std::string& topic, int partition, int64_t before);
@@ -81,7 +83,8 @@ struct KafkaPair {
   void restore();  // both running and ready again, for the next test
 };
 
-// One pair for a test program: started by the first use, running and ready again at each, ended after the last test.
+// One pair for a test program: started by the first use, running and ready again at each, ended after the
+// last test.
 KafkaPair& shared_kafka_pair();
 
 // A topic name no other test of this program uses: "<base>-<n>".

@@ -22,7 +22,8 @@ using Queue = std::unique_ptr<rd_kafka_queue_t, void (*)(rd_kafka_queue_t*)>;
 using Topic = std::unique_ptr<rd_kafka_topic_t, void (*)(rd_kafka_topic_t*)>;
 using Event = std::unique_ptr<rd_kafka_event_t, void (*)(rd_kafka_event_t*)>;
 
-Client make_client(rd_kafka_type_t type, const std::string& bootstrap, const Settings& settings, int events = 0) {
+Client make_client(rd_kafka_type_t type, const std::string& bootstrap, const Settings& settings,
+                   int events = 0) {
   char error[512];
   rd_kafka_conf_t* conf = rd_kafka_conf_new();
   Settings all = {{"bootstrap.servers", bootstrap},
@@ -56,7 +57,9 @@ size_t size_of(const Bytes& bytes) { return bytes ? bytes->size() : 0; }
 class Deliveries {
  public:
   Deliveries(rd_kafka_t* handle, size_t count, std::string what)
-      : queue_(rd_kafka_queue_get_main(handle), rd_kafka_queue_destroy), positions_(count), what_(std::move(what)) {}
+      : queue_(rd_kafka_queue_get_main(handle), rd_kafka_queue_destroy),
+        positions_(count),
+        what_(std::move(what)) {}
 
   size_t done() const { return done_; }
   std::vector<Position> take() { return std::move(positions_); }
@@ -86,8 +89,8 @@ class Deliveries {
 };
 
 // The message borrows key and value: the records outlive the delivery.
-void send(rd_kafka_t* handle, rd_kafka_topic_t* topic, const Record& record, size_t index, Deliveries& deliveries,
-          const std::string& what) {
+void send(rd_kafka_t* handle, rd_kafka_topic_t* topic, const Record& record, size_t index,
+          Deliveries& deliveries, const std::string& what) {
   rd_kafka_vu_t arguments[7];
   size_t count = 0;
   const auto next = [&](rd_kafka_vtype_t type) -> rd_kafka_vu_t& {
@@ -104,7 +107,8 @@ void send(rd_kafka_t* handle, rd_kafka_topic_t* topic, const Record& record, siz
   value.u.mem.size = size_of(record.value);
   next(RD_KAFKA_VTYPE_OPAQUE).u.ptr = reinterpret_cast<void*>(index + 1);
   if (record.timestamp_ms >= 0) next(RD_KAFKA_VTYPE_TIMESTAMP).u.i64 = record.timestamp_ms;
-  std::unique_ptr<rd_kafka_headers_t, void (*)(rd_kafka_headers_t*)> headers(nullptr, rd_kafka_headers_destroy);
+  std::unique_ptr<rd_kafka_headers_t, void (*)(rd_kafka_headers_t*)> headers(nullptr,
+                                                                             rd_kafka_headers_destroy);
   if (!record.headers.empty()) {
     headers.reset(rd_kafka_headers_new(record.headers.size()));
     for (const auto& [name, content] : record.headers) {
@@ -129,22 +133,24 @@ int partition_count(rd_kafka_t* handle, const std::string& topic) {
   const rd_kafka_resp_err_t error = rd_kafka_metadata(handle, 0, handle_of_topic.get(), &metadata, kLimitMs);
   if (error) fail("topic '" + topic + "': " + rd_kafka_err2str(error));
   const int count = metadata->topic_cnt == 1 ? metadata->topics[0].partition_cnt : 0;
-  const rd_kafka_resp_err_t topic_error = metadata->topic_cnt == 1 ? metadata->topics[0].err : RD_KAFKA_RESP_ERR_NO_ERROR;
+  const rd_kafka_resp_err_t topic_error =
+      metadata->topic_cnt == 1 ? metadata->topics[0].err : RD_KAFKA_RESP_ERR_NO_ERROR;
   rd_kafka_metadata_destroy(metadata);
   if (topic_error || count == 0) fail("topic '" + topic + "': " + rd_kafka_err2str(topic_error));
   return count;
 }
 
 Client make_consumer(const std::string& bootstrap, Isolation isolation) {
-  return make_client(RD_KAFKA_CONSUMER, bootstrap,
-                     {{"group.id", "twinspan-test-reader"},  // asked for by librdkafka; no group is joined
-                      {"isolation.level", isolation == Isolation::read_committed ? "read_committed" : "read_uncommitted"},
-                      {"enable.auto.commit", "false"},
-                      {"enable.partition.eof", "true"},
-                      {"auto.offset.reset", "earliest"},
-                      {"fetch.wait.max.ms", "20"},
-                      {"fetch.message.max.bytes", "8388608"},
-                      {"queued.min.messages", "500000"}});
+  return make_client(
+      RD_KAFKA_CONSUMER, bootstrap,
+      {{"group.id", "twinspan-test-reader"},  // asked for by librdkafka; no group is joined
+       {"isolation.level", isolation == Isolation::read_committed ? "read_committed" : "read_uncommitted"},
+       {"enable.auto.commit", "false"},
+       {"enable.partition.eof", "true"},
+       {"auto.offset.reset", "earliest"},
+       {"fetch.wait.max.ms", "20"},
+       {"fetch.message.max.bytes", "8388608"},
+       {"queued.min.messages", "500000"}});
 }
 
 std::vector<Offsets> query_offsets(rd_kafka_t* consumer, const std::string& topic) {
@@ -162,7 +168,8 @@ Record to_record(const rd_kafka_message_t* message) {
   record.partition = message->partition;
   record.offset = message->offset;
   if (message->key != nullptr) record.key.emplace(static_cast<const char*>(message->key), message->key_len);
-  if (message->payload != nullptr) record.value.emplace(static_cast<const char*>(message->payload), message->len);
+  if (message->payload != nullptr)
+    record.value.emplace(static_cast<const char*>(message->payload), message->len);
   rd_kafka_timestamp_type_t type;
   record.timestamp_ms = rd_kafka_message_timestamp(message, &type);
   rd_kafka_headers_t* headers = nullptr;
@@ -170,9 +177,11 @@ Record to_record(const rd_kafka_message_t* message) {
     const char* name = nullptr;
     const void* content = nullptr;
     size_t size = 0;
-    for (size_t i = 0; rd_kafka_header_get_all(headers, i, &name, &content, &size) == RD_KAFKA_RESP_ERR_NO_ERROR; ++i) {
-      record.headers.emplace_back(
-          name, content != nullptr ? Bytes(std::string(static_cast<const char*>(content), size)) : std::nullopt);
+    for (size_t i = 0;
+         rd_kafka_header_get_all(headers, i, &name, &content, &size) == RD_KAFKA_RESP_ERR_NO_ERROR; ++i) {
+      record.headers.emplace_back(name, content != nullptr
+                                            ? Bytes(std::string(static_cast<const char*>(content), size))
+                                            : std::nullopt);
     }
   }
   return record;
@@ -180,8 +189,8 @@ Record to_record(const rd_kafka_message_t* message) {
 
 }  // namespace
 
-std::vector<Position> produce(const std::string& bootstrap, const std::string& topic, const std::vector<Record>& records,
-                              const ProduceOptions& options) {
+std::vector<Position> produce(const std::string& bootstrap, const std::string& topic,
+                              const std::vector<Record>& records, const ProduceOptions& options) {
   const std::string what = "produce to '" + topic + "'";
   Settings settings = {{"enable.idempotence", "true"},
                        {"compression.type", options.compression},
@@ -192,14 +201,16 @@ std::vector<Position> produce(const std::string& bootstrap, const std::string& t
                        {"queue.buffering.max.kbytes", "524288"}};
   const bool transactional = !options.transactional_id.empty();
   if (transactional) settings.emplace_back("transactional.id", options.transactional_id);
-  const Client client = make_client(RD_KAFKA_PRODUCER, bootstrap, settings, RD_KAFKA_EVENT_DR | RD_KAFKA_EVENT_ERROR);
+  const Client client =
+      make_client(RD_KAFKA_PRODUCER, bootstrap, settings, RD_KAFKA_EVENT_DR | RD_KAFKA_EVENT_ERROR);
   if (transactional) {
     check(rd_kafka_init_transactions(client.get(), kLimitMs), what);
     check(rd_kafka_begin_transaction(client.get()), what);
   }
   rd_kafka_topic_conf_t* topic_conf = rd_kafka_topic_conf_new();
   char error[256];
-  if (rd_kafka_topic_conf_set(topic_conf, "partitioner", "murmur2_random", error, sizeof error) != RD_KAFKA_CONF_OK) {
+  if (rd_kafka_topic_conf_set(topic_conf, "partitioner", "murmur2_random", error, sizeof error) !=
+      RD_KAFKA_CONF_OK) {
     fail(error);
   }
   const Topic handle(rd_kafka_topic_new(client.get(), topic.c_str(), topic_conf), rd_kafka_topic_destroy);
@@ -233,13 +244,15 @@ std::vector<Record> read_all(const std::string& bootstrap, const std::string& to
   std::vector<bool> reading(offsets.size(), false);
   size_t open = 0;
   std::unique_ptr<rd_kafka_topic_partition_list_t, void (*)(rd_kafka_topic_partition_list_t*)> assignment(
-      rd_kafka_topic_partition_list_new(static_cast<int>(offsets.size())), rd_kafka_topic_partition_list_destroy);
+      rd_kafka_topic_partition_list_new(static_cast<int>(offsets.size())),
+      rd_kafka_topic_partition_list_destroy);
   for (size_t p = 0; p < offsets.size(); ++p) {
     const int64_t start = std::max(offsets[p].start, p < from.size() ? from[p] : int64_t{0});
     if (start >= offsets[p].end) continue;
     reading[p] = true;
     ++open;
-    rd_kafka_topic_partition_list_add(assignment.get(), topic.c_str(), static_cast<int32_t>(p))->offset = start;
+    rd_kafka_topic_partition_list_add(assignment.get(), topic.c_str(), static_cast<int32_t>(p))->offset =
+        start;
   }
   if (open > 0) check(rd_kafka_incremental_assign(consumer.get(), assignment.get()), what);
   const Queue queue(rd_kafka_queue_get_consumer(consumer.get()), rd_kafka_queue_destroy);
@@ -268,7 +281,8 @@ std::vector<Record> read_all(const std::string& bootstrap, const std::string& to
           reading[p] = false;
           --open;
         }
-      } else if (message->err != RD_KAFKA_RESP_ERR__TRANSPORT && message->err != RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN) {
+      } else if (message->err != RD_KAFKA_RESP_ERR__TRANSPORT &&
+                 message->err != RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN) {
         failure = rd_kafka_message_errstr(message);
       }
       rd_kafka_message_destroy(batch[static_cast<size_t>(i)]);

@@ -1,6 +1,6 @@
 #pragma once
-// Writing and reading whole topics in a test: millions of records in seconds, or an exception (std::runtime_error).
-// None of it shares code with the program under test. Thread: any.
+// Writing and reading whole topics in a test: millions of records in seconds, or an exception
+// (std::runtime_error). None of it shares code with the program under test. Thread: any.
 
 #include <cstdint>
 #include <optional>
@@ -41,16 +41,18 @@ struct ProduceOptions {
   bool abort = false;            // ends that transaction by an abort instead of a commit
 };
 
-// Writes with an idempotent producer, waits for every acknowledgement; where each record landed, in their order.
-std::vector<Position> produce(const std::string& bootstrap, const std::string& topic, const std::vector<Record>& records,
-                              const ProduceOptions& options = {});
+// Writes with an idempotent producer, waits for every acknowledgement; where each record landed, in their
+// order.
+std::vector<Position> produce(const std::string& bootstrap, const std::string& topic,
+                              const std::vector<Record>& records, const ProduceOptions& options = {});
 
 enum class Isolation { read_committed, read_uncommitted };
 
-// Every record from `from` (by partition; 0 when not given) up to the end offsets of this moment, each partition in
-// offset order, one partition after the other.
+// Every record from `from` (by partition; 0 when not given) up to the end offsets of this moment, each
+// partition in offset order, one partition after the other.
 std::vector<Record> read_all(const std::string& bootstrap, const std::string& topic,
-                             Isolation isolation = Isolation::read_committed, const std::vector<int64_t>& from = {});
+                             Isolation isolation = Isolation::read_committed,
+                             const std::vector<int64_t>& from = {});
 
 struct Offsets {
   int64_t start = 0;
