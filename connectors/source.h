@@ -31,6 +31,7 @@ struct LaneEvent {
     cluster_state,  // `cluster` changed to `state`
     gap,            // records [position, to) are gone (retention, truncation, topic recreated); handled by on_gap
     stopped,        // the lane is no longer read (on_gap: fail, topic deleted); `detail` says why
+    cut,            // a pending cut was resolved at the cluster's return: records [position, to) are skipped
   };
   Kind kind = Kind::added;
   LaneIndex lane;
@@ -48,6 +49,8 @@ class SourceReader {
 
   // Up to `max` records in the order of each lane. Views stay valid until release(). The lane's position moves past what
   // is returned. Not polling is how a shard holds a source back: nothing is lost and nothing grows beyond the client's queue.
+  // Returns 0 while an `added`, `gap` or `cut` waits to be taken: records never overtake those. After a wake-up poll until
+  // it returns 0 with no event taken, else the descriptor does not fire again.
   virtual std::size_t poll(RawRecord* out, std::size_t max) = 0;
   virtual void release() = 0;
 
@@ -97,6 +100,7 @@ struct LaneCut {
   std::int64_t from = 0, to = 0;   // only if reachable
   std::int64_t cut_time_ms = 0;    // time of the click, wall
   std::int64_t cut_offset = -1;    // last end offset seen before the click; what a pending cut uses without LogAppendTime
+  bool by_time = false;            // timestamp, keep_last: a pending cut goes to cut_time_ms, on any topic
   std::int64_t first_timestamp = -1, last_timestamp = -1;  // of the skipped range, as far as known
 };
 
@@ -119,8 +123,10 @@ class Source {
   // Asks the brokers where the target lies; bounded by `timeout_ms`; lanes of unreachable clusters come back as such.
   // Thread: control.
   virtual Result<std::vector<LaneCut>> plan_discard(DiscardTarget target, int timeout_ms) = 0;
-  // A cut for a cluster that is away: resolved before its first fetch at its return, reported through `resolved`
+  // A cut for a cluster that is away: resolved before its first fetch at its return, reported through LaneEvent::cut
   // (from, to as for a reachable lane). Survives in the checkpoint through pending_cuts(). Thread: control.
+  // Also for cuts of a checkpoint, before start(). For a barrier ask pending_cuts() before the shards record their
+  // positions: a cut resolved in between is then in both, and a second time it skips nothing.
   virtual void add_pending_cut(const LaneCut& cut) = 0;
   virtual std::vector<LaneCut> pending_cuts() const = 0;
 
