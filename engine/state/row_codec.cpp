@@ -27,11 +27,15 @@ RowCodec::RowCodec(std::vector<int> columns, std::vector<DataType> types)
     : columns_(std::move(columns)), types_(std::move(types)) {
   TS_CHECK(columns_.size() == types_.size());
   fixed_size_ = null_bytes(columns_.size());
-  for (DataType t : types_) fixed_size_ += stored_width(t);
+  for (DataType t : types_) {
+    fixed_size_ += stored_width(t);
+    strings_ |= t.is_string_like();
+  }
 }
 
 std::size_t RowCodec::encoded_size(const Batch& batch, std::size_t row) const {
   std::size_t size = fixed_size_;
+  if (!strings_) return size;
   for (std::size_t i = 0; i < columns_.size(); ++i) {
     if (!types_[i].is_string_like()) continue;
     const Column& c = batch.columns[columns_[i]];
@@ -49,18 +53,32 @@ char* RowCodec::encode(const Batch& batch, std::size_t row, char* to) const {
     const Column& c = batch.columns[columns_[i]];
     const bool is_null = c.is_null(row);
     if (is_null) bits[i / 8] = static_cast<char>(bits[i / 8] | (1 << (i % 8)));
-    if (types_[i].is_string_like()) continue;
-    const std::size_t width = stored_width(types_[i]);
-    if (is_null) {
-      std::memset(to, 0, width);
-    } else if (types_[i].kind == TypeKind::float64) {
-      const double d = canonical(c.as<double>()[row]);
-      std::memcpy(to, &d, 8);
-    } else {
-      std::memcpy(to, static_cast<const char*>(c.data) + row * width, width);
+    // A width known to the compiler makes each copy one move.
+    switch (types_[i].kind) {
+      case TypeKind::string:
+      case TypeKind::bytes: break;
+      case TypeKind::null:
+      case TypeKind::boolean:
+        *to++ = is_null ? '\0' : static_cast<const char*>(c.data)[row];
+        break;
+      case TypeKind::decimal:
+        if (is_null) std::memset(to, 0, sizeof(Decimal));
+        else std::memcpy(to, static_cast<const char*>(c.data) + row * sizeof(Decimal), sizeof(Decimal));
+        to += sizeof(Decimal);
+        break;
+      case TypeKind::float64: {
+        const double d = is_null ? 0.0 : canonical(c.as<double>()[row]);
+        std::memcpy(to, &d, 8);
+        to += 8;
+        break;
+      }
+      default:
+        if (is_null) std::memset(to, 0, 8);
+        else std::memcpy(to, static_cast<const char*>(c.data) + row * 8, 8);
+        to += 8;
     }
-    to += width;
   }
+  if (!strings_) return to;
   for (std::size_t i = 0; i < n; ++i) {
     if (!types_[i].is_string_like()) continue;
     const Column& c = batch.columns[columns_[i]];
@@ -163,6 +181,89 @@ void RowColumns::append_nulls() {
 std::vector<Column> RowColumns::finish() const {
   std::vector<Column> out;
   for (const Target& t : targets_) out.push_back({t.type, t.data, t.nulls ? t.valid : nullptr});
+  return out;
+}
+
+namespace {
+
+template <class T>
+T* copy_values(const char* const* rows, std::size_t n, std::size_t at, Arena& arena) {
+  T* to = arena.make<T>(n);
+  for (std::size_t r = 0; r < n; ++r) std::memcpy(to + r, rows[r] + at, sizeof(T));
+  return to;
+}
+
+// Reads one string of each row and moves the cursors past it.
+std::string_view* copy_strings(const char** cursors, std::size_t n, Arena& arena) {
+  std::size_t total = 0;
+  auto* to = arena.make<std::string_view>(n);
+  for (std::size_t r = 0; r < n; ++r) {
+    std::uint32_t size = 0;
+    std::memcpy(&size, cursors[r], 4);
+    to[r] = {cursors[r] + 4, size};
+    total += size;
+  }
+  char* bytes = total == 0 ? nullptr : static_cast<char*>(arena.allocate(total, 1));
+  for (std::size_t r = 0; r < n; ++r) {
+    const std::size_t size = to[r].size();
+    cursors[r] += 4 + size;
+    if (size == 0) {
+      to[r] = std::string_view("", 0);
+      continue;
+    }
+    std::memcpy(bytes, to[r].data(), size);
+    to[r] = {bytes, size};
+    bytes += size;
+  }
+  return to;
+}
+
+}  // namespace
+
+std::vector<Column> decode_rows(const std::vector<DataType>& types, const char* const* rows, std::size_t n, Arena& arena) {
+  const std::size_t bits = null_bytes(types.size());
+  std::size_t fixed = bits, strings = 0;
+  for (DataType t : types) {
+    fixed += stored_width(t);
+    strings += t.is_string_like();
+  }
+  // Missing rows read from one row of NULLs; then nothing below has to ask.
+  std::string nulls(fixed + 4 * strings, '\0');
+  for (std::size_t i = 0; i < types.size(); ++i) nulls[i / 8] = static_cast<char>(nulls[i / 8] | (1 << (i % 8)));
+  auto* from = arena.make<const char*>(n);
+  for (std::size_t r = 0; r < n; ++r) from[r] = rows[r] != nullptr ? rows[r] : nulls.data();
+
+  std::string any(bits, '\0');  // which columns have a NULL at all
+  for (std::size_t b = 0; b < bits; ++b) {
+    unsigned char seen = 0;
+    for (std::size_t r = 0; r < n; ++r) seen |= static_cast<unsigned char>(from[r][b]);
+    any[b] = static_cast<char>(seen);
+  }
+
+  std::vector<Column> out;
+  out.reserve(types.size());
+  std::size_t at = bits;
+  for (std::size_t i = 0; i < types.size(); ++i) {
+    Column c{types[i], nullptr, nullptr};
+    if ((any[i / 8] >> (i % 8)) & 1) {
+      auto* valid = arena.make<std::uint8_t>(n);
+      for (std::size_t r = 0; r < n; ++r) valid[r] = ((from[r][i / 8] >> (i % 8)) & 1) ^ 1;
+      c.valid = valid;
+    }
+    switch (stored_width(types[i])) {
+      case 0: break;  // strings follow the fixed part
+      case 1: c.data = copy_values<std::uint8_t>(from, n, at, arena); break;
+      case 8: c.data = copy_values<std::int64_t>(from, n, at, arena); break;
+      default: c.data = copy_values<Decimal>(from, n, at, arena);
+    }
+    at += stored_width(types[i]);
+    out.push_back(c);
+  }
+  if (strings == 0) return out;
+  for (std::size_t r = 0; r < n; ++r) from[r] += fixed;
+  for (Column& c : out) {
+    if (c.type.is_string_like()) c.data = copy_strings(from, n, arena);
+  }
   return out;
 }
 

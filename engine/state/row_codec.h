@@ -37,6 +37,7 @@ class RowCodec {
   std::vector<int> columns_;
   std::vector<DataType> types_;
   std::size_t fixed_size_ = 0;  // null bits and fixed-width values
+  bool strings_ = false;        // there are string-like columns
 };
 
 // Builds columns from encoded rows (join and window results). Values are copied into the arena.
@@ -59,5 +60,9 @@ class RowColumns {
   std::size_t rows_ = 0, capacity_;
   Arena& arena_;
 };
+
+// The same for rows that all lie in memory already, column by column, which is several times faster: rows[i] points to a
+// well-formed encoded row; nullptr is a row of NULLs.
+std::vector<Column> decode_rows(const std::vector<DataType>& types, const char* const* rows, std::size_t n, Arena& arena);
 
 }  // namespace twinspan::engine

@@ -1,0 +1,133 @@
+#pragma once
+// What one input of an interval join has left behind: a log of rows, an index from key hash to the newest row, and for hot
+// keys (more than about 64 live rows) a tree by time instead of a chain. Rows die when their time falls to the horizon
+// (set by the other input's retention watermark) or when they are removed; dead rows cost nothing until their segment goes:
+// - a segment at the front whose rows are all dead is dropped whole;
+// - when more than half of the log is dead but pinned (by rows far in the future, or by slow ones between fast ones), the
+//   survivors of the front segment are appended again, a few with each call. So memory is at most about twice what lives,
+//   whatever the order of times, and one such copy is paid for by at least one dead row.
+// Owner: IntervalJoin. Thread: shard.
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "engine/operators/join_index.h"
+#include "engine/operators/join_log.h"
+#include "engine/operators/join_time_tree.h"
+#include "engine/state/state_entry.h"
+
+namespace twinspan::engine {
+
+class JoinSide {
+ public:
+  // `space`: of its state entries. `death`: row time + death is the tag of an entry, the time at which the other input's
+  // retention watermark ends the row.
+  JoinSide(std::uint8_t space, std::int64_t death, std::size_t segment_bytes)
+      : space_(space), death_(death), log_(segment_bytes) {}
+
+  // Where the rows of a hash are: a chain from `newest`, or a hot key's tree.
+  struct Rows {
+    RowAddress newest = 0;
+    const TimeTree* tree = nullptr;
+  };
+  void prefetch(std::uint64_t hash) const { index_.prefetch(hash); }
+  Rows rows_of(std::uint64_t hash) {
+    const JoinIndex::Slot* slot = index_.find(hash);
+    if (slot == nullptr) return {};
+    if (slot->is_hot()) [[unlikely]] return {0, &hot_[slot->hot_id()]->tree};
+    return {in_log(slot->newest()), nullptr};
+  }
+  JoinRow* at(RowAddress address) const { return log_.at(address); }
+  RowAddress previous(const JoinRow* row) const { return in_log(row->previous); }
+  // Whether the row counts (it may be a copy left behind, or removed). Time is the caller's business.
+  static bool counts(const JoinRow* row) { return !row->has(JoinRow::kMoved | JoinRow::kRemoved); }
+
+  // Appends a row; the caller writes `kept_size` bytes to row->kept_data(). With `waits` it is also in waiting().
+  JoinRow* insert(std::uint64_t hash, EventTime time, std::uint64_t sequence, std::string_view key, std::size_t kept_size,
+                  unsigned flags, bool waits);
+  // The row has had its one match: gone, as if it had expired.
+  void remove(std::uint64_t hash, RowAddress address);
+  void set_matched(RowAddress address);
+  // Rows that want to know that they will never match, by (time, sequence).
+  TimeTree& waiting() { return waiting_; }
+  const TimeTree& waiting() const { return waiting_; }
+
+  // Rows with time <= horizon are dead. Never goes back.
+  void set_horizon(EventTime horizon) { horizon_ = horizon; }
+  EventTime horizon() const { return horizon_; }
+  // Gives memory back, moving at most `fuel` rows. Row pointers and addresses obtained before are void afterwards.
+  void collect(std::size_t fuel);
+
+  void snapshot(DeltaWriter& out);
+  // After inserting restored rows (with kSaved): they are not part of the next snapshot.
+  void restored() { snapshot_from_ = log_.end(); }
+
+  std::uint64_t rows() const { return log_.rows() - removed_in_log_; }
+  std::size_t bytes() const;
+
+ private:
+  struct HotKey {
+    TimeTree tree;
+    std::uint64_t hash = 0;
+  };
+  struct Erased {
+    std::uint64_t sequence;
+    EventTime time;
+  };
+
+  RowAddress in_log(RowAddress address) const { return address < log_.tail() ? 0 : address; }
+  bool is_live(const JoinRow* row) const { return row->time > horizon_ && counts(row); }
+  void link(std::uint64_t hash, RowLog::Place place);
+  void recount(JoinIndex::Slot* slot, std::uint64_t hash);
+  void drop_front();
+  bool should_clean();
+  void clean(std::size_t fuel);
+  void move(JoinRow* row);
+  void sweep_hot();
+  void put(DeltaWriter& out, const JoinRow* row);
+
+  const std::uint8_t space_;
+  const std::int64_t death_;
+  RowLog log_;
+  JoinIndex index_;
+  std::vector<std::unique_ptr<HotKey>> hot_;
+  std::vector<std::uint64_t> free_hot_;
+  std::size_t hot_bytes_ = 0, sweep_at_ = 0;
+  TimeTree waiting_;
+  EventTime horizon_ = kMinTime;
+  std::uint64_t removed_in_log_ = 0;
+
+  bool cleaning_ = false;
+  RowAddress clean_at_ = 0;  // rows of the front segment below it have been moved
+  unsigned calls_ = 0;
+
+  RowAddress snapshot_from_ = 0;
+  std::vector<RowAddress> changed_;  // saved rows whose matched flag is newer than their entry
+  std::vector<Erased> erased_;
+  EventTime dropped_below_ = kMinTime;
+  std::string value_;
+};
+
+// Key and value of a row's state entry. Key: the row's sequence, big endian. Its low bits are the key group, so it is unique
+// among the rows that live, on any shard: a key group has one owner, and an owner counts on from what it restored.
+struct JoinRowEntry {
+  std::uint64_t sequence = 0;
+  unsigned flags = 0;  // kMatched, kNullKey
+  EventTime time = 0;
+  std::string_view key, kept;
+
+  static constexpr unsigned kGroupBits = 7;
+  static_assert(kKeyGroups == 1u << kGroupBits);
+  static constexpr std::uint64_t sequence_of(std::uint64_t count, std::uint64_t hash) {
+    return count << kGroupBits | key_group_of(hash);
+  }
+  static constexpr std::uint64_t count_of(std::uint64_t sequence) { return sequence >> kGroupBits; }
+  static constexpr std::uint16_t group_of(std::uint64_t sequence) { return sequence & (kKeyGroups - 1); }
+  static std::string encode_key(std::uint64_t sequence);
+  static Result<JoinRowEntry> decode(std::string_view key, std::string_view value);
+};
+
+}  // namespace twinspan::engine

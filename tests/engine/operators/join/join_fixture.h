@@ -1,0 +1,193 @@
+#pragma once
+// Streams for interval joins: events in one arrival order, fed to the operator in batches of any size or to the oracle.
+
+#include <algorithm>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "engine/operators/interval_join.h"
+#include "engine/state/state_entry.h"
+
+namespace twinspan::engine::join_testing {
+
+struct JoinRowIn {
+  std::optional<std::int64_t> key;
+  std::int64_t id = 0;
+  EventTime time = 0;
+};
+
+// A row of an input with the watermark before it, or only a watermark.
+struct Event {
+  unsigned input = 0;
+  Watermark before;
+  std::optional<JoinRowIn> row;
+};
+
+// -1: NULLs. Watermark: the largest seen up to this row.
+struct Pair {
+  std::int64_t left = -1, right = -1;
+  EventTime time = 0;
+  Watermark before;
+  friend bool operator==(const Pair&, const Pair&) = default;
+};
+
+inline std::string show(const Pair& p) {
+  return "(" + std::to_string(p.left) + ", " + std::to_string(p.right) + ") at " + std::to_string(p.time) + " F " +
+         std::to_string(p.before.firing) + " R " + std::to_string(p.before.retention);
+}
+
+struct Results {
+  std::vector<Pair> pairs;
+  std::vector<std::int64_t> late;
+  Watermark watermark;  // the last one
+};
+
+// Input columns of both sides: key int64, key text, id int64, note string. Kept: id, note. The two key columns agree.
+inline IntervalJoinSpec spec(std::int64_t lower, std::int64_t upper) {
+  IntervalJoinSpec s;
+  s.left.key = s.right.key = {0, 1};
+  s.left.key_types = s.right.key_types = {types::int64, types::string};
+  s.left.kept = s.right.kept = {2, 3};
+  s.left.kept_types = s.right.kept_types = {types::int64, types::string};
+  s.lower = lower;
+  s.upper = upper;
+  s.schema.fields = {{"left_id", types::int64}, {"left_note", types::string}, {"right_id", types::int64}, {"right_note", types::string}};
+  return s;
+}
+
+inline const Schema& input_schema() {
+  static const Schema schema{{{"key", types::int64}, {"text", types::string}, {"id", types::int64}, {"note", types::string}}};
+  return schema;
+}
+
+inline std::string note_of(std::int64_t id) { return "note " + std::to_string(id); }
+
+// Events [begin, end): rows of one input. With `watermarks`, each row carries the watermark before it.
+inline Batch make_batch(const std::vector<Event>& events, std::size_t begin, std::size_t end, bool hashed, bool watermarks = true) {
+  const std::size_t n = end - begin;
+  Batch b;
+  b.schema = &input_schema();
+  b.rows = static_cast<std::uint32_t>(n);
+  Arena& arena = b.add_arena();
+  auto* key = arena.make<std::int64_t>(n);
+  auto* text = arena.make<std::string_view>(n);
+  auto* id = arena.make<std::int64_t>(n);
+  auto* note = arena.make<std::string_view>(n);
+  auto* key_valid = arena.make<std::uint8_t>(n);
+  auto* note_valid = arena.make<std::uint8_t>(n);
+  auto* time = arena.make<EventTime>(n);
+  auto* firing = arena.make<EventTime>(n);
+  auto* retention = arena.make<EventTime>(n);
+  for (std::size_t i = 0; i < n; ++i) {
+    const Event& e = events[begin + i];
+    key[i] = e.row->key.value_or(77);
+    key_valid[i] = e.row->key.has_value();
+    text[i] = arena.copy(std::to_string(key[i]) + std::string(static_cast<std::size_t>(key[i] % 5), 'k'));
+    id[i] = e.row->id;
+    note_valid[i] = e.row->id % 7 != 0;
+    note[i] = arena.copy(note_of(id[i]));
+    time[i] = e.row->time;
+    firing[i] = e.before.firing;
+    retention[i] = e.before.retention;
+  }
+  b.columns = {{types::int64, key, key_valid}, {types::string, text, nullptr}, {types::int64, id, nullptr}, {types::string, note, note_valid}};
+  b.time = time;
+  if (watermarks) {
+    b.firing = firing;
+    b.retention = retention;
+  }
+  if (hashed) {
+    auto* hash = arena.make<std::uint64_t>(n);
+    RowCodec({0, 1}, {types::int64, types::string}).hash(b, hash);
+    b.hash = hash;
+  }
+  return b;
+}
+
+class Collector : public Output {
+ public:
+  void emit(Batch&& b) override {
+    if (b.rows == 0 || b.rows > 1024) ++wrong;
+    for (std::uint32_t i = 0; i < b.rows; ++i) {
+      Pair p;
+      p.left = id(b, 0, i);
+      p.right = id(b, 2, i);
+      p.time = b.time[i];
+      raise({b.firing[i], b.retention[i]});
+      p.before = results.watermark;
+      results.pairs.push_back(p);
+    }
+  }
+  void watermark(Watermark w) override { raise(w); }
+  void late(Batch&& b) override {
+    for (std::uint32_t i = 0; i < b.rows; ++i) results.late.push_back(b.columns[2].as<std::int64_t>()[i]);
+  }
+  void failed(const Batch&, std::uint32_t, std::string_view) override { ++wrong; }
+
+  Results results;
+  int wrong = 0;  // rows whose columns are not what they must be, batches of a wrong size, failures
+
+ private:
+  void raise(Watermark w) {
+    if (w.retention > w.firing) ++wrong;
+    results.watermark.firing = std::max(results.watermark.firing, w.firing);
+    results.watermark.retention = std::max(results.watermark.retention, w.retention);
+  }
+  std::int64_t id(const Batch& b, std::size_t column, std::uint32_t row) {
+    if (b.columns[column].is_null(row)) {
+      if (!b.columns[column + 1].is_null(row)) ++wrong;
+      return -1;
+    }
+    const std::int64_t v = b.columns[column].as<std::int64_t>()[row];
+    const bool has_note = !b.columns[column + 1].is_null(row);
+    if (has_note != (v % 7 != 0) || (has_note && b.columns[column + 1].as<std::string_view>()[row] != note_of(v))) ++wrong;
+    return v;
+  }
+};
+
+// Feeds events [begin, end), rows in batches of at most `size`.
+inline void feed(Operator& op, const std::vector<Event>& events, std::size_t begin, std::size_t end, std::size_t size, Output& out) {
+  for (std::size_t i = begin; i < end;) {
+    if (!events[i].row) {
+      op.watermark(events[i].input, events[i].before, out);
+      ++i;
+      continue;
+    }
+    std::size_t j = i;
+    while (j < end && j - i < size && events[j].row && events[j].input == events[i].input) ++j;
+    op.process(events[i].input, make_batch(events, i, j, (i + size) % 2 == 0), out);
+    i = j;
+  }
+}
+
+// All deltas of a run in the order of their barriers, and an operator that goes on from them.
+class Checkpoints {
+ public:
+  void take(Operator& op) {
+    DeltaWriter writer;
+    op.snapshot(writer);
+    deltas_.push_back(writer.take());
+  }
+  // `mine`: which key groups (drop_below always).
+  template <class F>
+  Status restore(Operator& op, F&& mine) const {
+    for (const std::string& delta : deltas_) {
+      DeltaReader reader(delta);
+      StateEntry e;
+      for (;;) {
+        TS_TRY(more, reader.next(e));
+        if (!more) break;
+        if (e.kind == StateEntry::Kind::drop_below || mine(e.key_group)) TS_TRYV(op.restore(e));
+      }
+    }
+    return ok();
+  }
+  const std::vector<std::string>& deltas() const { return deltas_; }
+
+ private:
+  std::vector<std::string> deltas_;
+};
+
+}  // namespace twinspan::engine::join_testing
