@@ -1,0 +1,88 @@
+#include "engine/operators/window_spec.h"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "engine/operators/calendar.h"
+
+namespace twinspan::engine {
+
+namespace {
+
+const char* name_of(AggregateFunction f) {
+  switch (f) {
+    case AggregateFunction::count: return "count";
+    case AggregateFunction::sum: return "sum";
+    case AggregateFunction::min: return "min";
+    case AggregateFunction::max: return "max";
+    case AggregateFunction::avg: return "avg";
+  }
+  return "?";
+}
+
+constexpr std::int64_t kMaxSteps = 65'535;  // steps of a cumulate window: a step is 16 bits
+constexpr std::int64_t kMaxSize =
+    std::int64_t{400} * 86'400'000;  // longer than a year is taken for a mistake in the unit
+
+}  // namespace
+
+Result<DataType> aggregate_result_type(const AggregateSpec& a) {
+  if (a.function == AggregateFunction::count) return types::int64;
+  if (a.argument < 0) return config_error(fmt::format("{}() needs an argument", name_of(a.function)));
+  const DataType t = a.argument_type;
+  if (a.function == AggregateFunction::min || a.function == AggregateFunction::max) {
+    if (t.kind == TypeKind::null)
+      return config_error(fmt::format("{}(NULL) has no type", name_of(a.function)));
+    return t;
+  }
+  if (!t.is_numeric() && !(t.kind == TypeKind::duration && a.function == AggregateFunction::sum))
+    return config_error(fmt::format("{}() does not take {}", name_of(a.function), to_string(t)));
+  if (a.function == AggregateFunction::sum)
+    return t.kind == TypeKind::decimal ? types::decimal(38, t.scale) : t;
+  return t.kind == TypeKind::decimal ? types::decimal(38, std::max<std::uint8_t>(t.scale, 6))
+                                     : types::float64;
+}
+
+Status validate(const WindowSpec& s) {
+  if (s.size <= 0 || s.size > kMaxSize)
+    return config_error("the size of a window is between 1 ms and 400 days");
+  if (s.every < 0 || s.every > s.size) return config_error("'every' is longer than the window");
+  if (s.kind == WindowKind::cumulate) {
+    if (s.every == 0) return config_error("a cumulate window needs 'every'");
+    if (s.size % s.every != 0) return config_error("'every' does not divide the size of the cumulate window");
+    if (s.size / s.every > kMaxSteps)
+      return config_error(fmt::format("more than {} steps in a cumulate window", kMaxSteps));
+  }
+  if (s.allow_lateness < 0 || s.allow_lateness > kMaxSize)
+    return config_error("allowed lateness is between 0 and 400 days");
+  if (s.offset <= -s.size || s.offset >= s.size)
+    return config_error("the offset is not shorter than the window");
+  if (s.key_columns.size() != s.key_types.size()) return permanent_error("key columns without types");
+  for (const AggregateSpec& a : s.aggregates) {
+    TS_TRYV(aggregate_result_type(a));
+    if (a.distinct && (a.function == AggregateFunction::sum || a.function == AggregateFunction::avg))
+      return config_error(
+          fmt::format("{}(DISTINCT ..) is not supported, count(DISTINCT ..) is", name_of(a.function)));
+    if (a.distinct && a.argument < 0) return config_error("count(DISTINCT *) has no meaning: name a column");
+  }
+  TS_TRYV(Calendar::make(s.time_zone, s.size, s.offset));
+  return ok();
+}
+
+Schema window_output_schema(const WindowSpec& s, const std::vector<std::string>& key_names,
+                            const std::vector<std::string>& aggregate_names) {
+  TS_CHECK(key_names.size() == s.key_types.size() && aggregate_names.size() == s.aggregates.size());
+  Schema out;
+  for (std::size_t i = 0; i < key_names.size(); ++i) out.fields.push_back({key_names[i], s.key_types[i]});
+  out.fields.push_back({"window_start", types::timestamp});
+  out.fields.push_back({"window_end", types::timestamp});
+  for (std::size_t i = 0; i < aggregate_names.size(); ++i) {
+    auto type = aggregate_result_type(s.aggregates[i]);
+    TS_CHECK(type.has_value());
+    out.fields.push_back({aggregate_names[i], type.value()});
+  }
+  return out;
+}
+
+}  // namespace twinspan::engine

@@ -1,0 +1,58 @@
+#pragma once
+// What a window step computes, as the plan states it: windows, key, aggregates, and when results come out.
+// Plain values; the plan builder fills one, `validate` answers what a user got wrong, `window_output_schema`
+// names the result. Thread: any one.
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "engine/base/ids.h"
+#include "engine/base/result.h"
+#include "engine/base/types.h"
+
+namespace twinspan::engine {
+
+enum class WindowKind : std::uint8_t { tumbling, cumulate };
+enum class AggregateFunction : std::uint8_t { count, sum, min, max, avg };
+enum class EmitMode : std::uint8_t { accumulating, discarding, retracting };
+
+struct AggregateSpec {
+  AggregateFunction function = AggregateFunction::count;
+  int argument = -1;       // column of the input; -1 = count(*)
+  DataType argument_type;  // of that column
+  bool distinct = false;   // count only (of min and max it changes nothing, and is ignored)
+  int filter = -1;  // boolean column of the input: rows where it is not true do not count; -1 = all rows
+};
+
+struct WindowSpec {
+  WindowKind kind = WindowKind::tumbling;
+  std::int64_t size = 0;  // ms
+  std::int64_t every =
+      0;  // ms: cumulate: the step, divides size; tumbling: early firing at start + k * every; 0 = none
+  std::int64_t offset = 0;  // ms: moves the start of every window
+  // Sizes that are multiples of a day follow the calendar of the zone: a day has 23 or 25 hours when the
+  // clocks change. Other sizes are aligned with the zone's standard (winter) offset of today's rules, so they
+  // never change length.
+  std::string time_zone = "UTC";
+
+  std::vector<int> key_columns;  // may be empty: one result a window
+  std::vector<DataType> key_types;
+  std::vector<AggregateSpec> aggregates;
+
+  std::int64_t allow_lateness = 0;  // ms
+  EmitMode mode = EmitMode::accumulating;
+};
+
+// count: int64; sum: int64 -> int64, decimal(p,s) -> decimal(38,s), float64; avg: float64, of a decimal
+// decimal(38,max(s,6)); min, max: the type of the argument. An error if the function does not take this type.
+Result<DataType> aggregate_result_type(const AggregateSpec& aggregate);
+
+// The first thing wrong, for the user; everything the operator relies on.
+Status validate(const WindowSpec& spec);
+
+// Key columns, window_start, window_end, aggregates: in this order. The spec must be valid.
+Schema window_output_schema(const WindowSpec& spec, const std::vector<std::string>& key_names,
+                            const std::vector<std::string>& aggregate_names);
+
+}  // namespace twinspan::engine
