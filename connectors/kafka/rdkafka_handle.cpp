@@ -6,6 +6,7 @@
 #include <chrono>
 #include <condition_variable>
 #include <mutex>
+#include <string_view>
 #include <thread>
 
 namespace twinspan::connectors {
@@ -43,6 +44,8 @@ constexpr std::array kCommon = {
 };
 
 void log_line(const rd_kafka_t* rk, int level, const char* facility, const char* text) {
+  // A connection that fails is the watchdog's news, once; every client of an outage would repeat it.
+  if (std::string_view(facility) == "FAIL") level = 7;
   const auto to = level <= 3 ? spdlog::level::warn : level <= 4 ? spdlog::level::info : spdlog::level::debug;
   spdlog::log(to, "kafka client {}: {}: {}", rk != nullptr ? rd_kafka_name(rk) : "-", facility, text);
 }

@@ -1,0 +1,110 @@
+#include "connectors/kafka/watchdog.h"
+
+#include <gtest/gtest.h>
+
+#include <chrono>
+#include <cstdio>
+#include <thread>
+
+#include "tests/support/kafka_cluster.h"
+
+namespace twinspan::connectors {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::steady_clock;
+
+std::int64_t ms_until(const ClusterHealth& health, ClusterState state, milliseconds limit) {
+  const auto start = steady_clock::now();
+  while (health.snapshot().state != state) {
+    if (steady_clock::now() - start > limit) return -1;
+    std::this_thread::sleep_for(milliseconds(5));
+  }
+  return std::chrono::duration_cast<milliseconds>(steady_clock::now() - start).count();
+}
+
+bool reached(const ClusterHealth& health) {
+  const auto start = steady_clock::now();
+  while (!health.snapshot().ever_reached) {
+    if (steady_clock::now() - start > std::chrono::seconds(10)) return false;
+    std::this_thread::sleep_for(milliseconds(5));
+  }
+  return true;
+}
+
+TEST(Watchdog, NobodyListensIsDownWithinASecond) {
+  auto watchdog = Watchdog::start({.name = "nowhere", .bootstrap = "127.0.0.1:1"});
+  ASSERT_TRUE(watchdog);
+  const auto took = ms_until(*watchdog.value(), ClusterState::down, std::chrono::seconds(3));
+  std::printf("refused from the start: down after %ld ms\n", static_cast<long>(took));
+  ASSERT_GE(took, 0);
+  EXPECT_LE(took, 1000);
+  EXPECT_FALSE(watchdog.value()->snapshot().ever_reached);
+  EXPECT_NE(watchdog.value()->snapshot().last_error.find("refused"), std::string::npos) << watchdog.value()->snapshot().last_error;
+}
+
+TEST(Watchdog, ARefusedSettingIsAConfigErrorWithoutItsValue) {
+  auto watchdog = Watchdog::start({.name = "x", .bootstrap = "127.0.0.1:1", .client = {{"security.protocol", "hunter2"}}});
+  ASSERT_FALSE(watchdog);
+  EXPECT_EQ(watchdog.error().kind, ErrorKind::config);
+  EXPECT_NE(watchdog.error().message.find("security.protocol"), std::string::npos);
+  EXPECT_EQ(watchdog.error().message.find("hunter2"), std::string::npos);
+}
+
+TEST(Watchdog, RegistryGivesOneMonitorPerCluster) {
+  HealthRegistry registry;
+  const ClusterSettings one{.name = "one", .bootstrap = "127.0.0.1:1"}, two{.name = "two", .bootstrap = "127.0.0.1:1"};
+  auto a = registry.get(one), b = registry.get(one), c = registry.get(two);
+  ASSERT_TRUE(a && b && c);
+  EXPECT_EQ(a.value(), b.value());
+  EXPECT_NE(a.value(), c.value());
+}
+
+TEST(Watchdog, KilledBrokerIsDownWithinASecondAndItsReturnIsSeen) {
+  auto& kafka = testing::shared_kafka_pair();
+  auto watchdog = Watchdog::start({.name = "a", .bootstrap = kafka.a.bootstrap()}, {.rules = {.readmit_after_ms = 1000}});
+  ASSERT_TRUE(watchdog);
+  ASSERT_TRUE(reached(*watchdog.value()));
+  EXPECT_EQ(watchdog.value()->snapshot().state, ClusterState::up);
+  kafka.a.kill9();
+  const auto took = ms_until(*watchdog.value(), ClusterState::down, std::chrono::seconds(5));
+  std::printf("kill -9: down after %ld ms\n", static_cast<long>(took));
+  ASSERT_GE(took, 0);
+  EXPECT_LE(took, 1000);
+  kafka.a.restart();
+  const auto back = ms_until(*watchdog.value(), ClusterState::rejoining, std::chrono::seconds(5));
+  std::printf("ready again: rejoining after %ld ms\n", static_cast<long>(back));
+  ASSERT_GE(back, 0);
+  EXPECT_LE(back, 1000);
+  EXPECT_GE(ms_until(*watchdog.value(), ClusterState::up, std::chrono::seconds(5)), 0);
+}
+
+TEST(Watchdog, StoppedBrokerIsDownWithinThreeSecondsAndItsReturnIsSeen) {
+  auto& kafka = testing::shared_kafka_pair();
+  auto watchdog = Watchdog::start({.name = "b", .bootstrap = kafka.b.bootstrap()});
+  ASSERT_TRUE(watchdog);
+  ASSERT_TRUE(reached(*watchdog.value()));
+  kafka.b.sigstop();
+  const auto took = ms_until(*watchdog.value(), ClusterState::down, std::chrono::seconds(6));
+  kafka.b.sigcont();
+  std::printf("SIGSTOP: down after %ld ms\n", static_cast<long>(took));
+  ASSERT_GE(took, 0);
+  EXPECT_LE(took, 3000);
+  const auto back = ms_until(*watchdog.value(), ClusterState::rejoining, std::chrono::seconds(5));
+  std::printf("SIGCONT: rejoining after %ld ms\n", static_cast<long>(back));
+  ASSERT_GE(back, 0);
+  EXPECT_LE(back, 1500);
+}
+
+TEST(Watchdog, AHealthyClusterStaysUp) {
+  auto& kafka = testing::shared_kafka_pair();
+  auto watchdog = Watchdog::start({.name = "a", .bootstrap = kafka.a.bootstrap()});
+  ASSERT_TRUE(watchdog);
+  ASSERT_TRUE(reached(*watchdog.value()));
+  for (int i = 0; i < 20; ++i) watchdog.value()->data_failure("a hint is no verdict");
+  EXPECT_EQ(ms_until(*watchdog.value(), ClusterState::suspect, std::chrono::seconds(3)), -1);
+  EXPECT_EQ(watchdog.value()->snapshot().state, ClusterState::up);
+}
+
+}  // namespace
+}  // namespace twinspan::connectors
