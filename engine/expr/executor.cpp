@@ -1,0 +1,288 @@
+#include "engine/expr/executor.h"
+
+#include <cstring>
+
+#include "engine/base/result.h"
+
+namespace twinspan::engine {
+
+namespace {
+
+template <class T>
+const void* pick(const void* from, const std::uint32_t* selection, std::uint32_t n, Scratch& scratch) {
+  const T* values = static_cast<const T*>(from);
+  T* to = scratch.make<T>(n);
+  for (std::uint32_t k = 0; k < n; ++k) to[k] = values[selection[k]];
+  return to;
+}
+
+// to[selection[k]] = v[k] (compact) or v[selection[k]]
+template <class T>
+void scatter(void* to, const Value& v, bool compact, const std::uint32_t* selection, std::uint32_t n) {
+  T* out = static_cast<T*>(to);
+  const T* values = static_cast<const T*>(v.data);
+  if (v.stride == 0) {
+    for (std::uint32_t k = 0; k < n; ++k) out[selection[k]] = *values;
+  } else if (compact) {
+    for (std::uint32_t k = 0; k < n; ++k) out[selection[k]] = values[k];
+  } else {
+    for (std::uint32_t k = 0; k < n; ++k) out[selection[k]] = values[selection[k]];
+  }
+}
+
+}  // namespace
+
+ExprExecutor::ExprExecutor(const ExprPlan& plan) : plan_(plan), values_(plan.nodes.size()) {
+  for (NodeId id = 0; id < plan.nodes.size(); ++id)
+    if (plan.nodes[id].kind == NodeKind::constant) values_[id] = plan.nodes[id].constant;
+}
+
+void ExprExecutor::run(const Batch& in, Arena& bytes, Arena* results) {
+  scratch_.reset();
+  messages_.clear();
+  bytes_ = &bytes;
+  results_ = results;
+  for (NodeId id : plan_.columns) {
+    const auto index = static_cast<std::size_t>(plan_.nodes[id].column);
+    TS_CHECK(index < in.columns.size());
+    values_[id] = {in.columns[index].data, in.columns[index].valid, nullptr, 1};
+  }
+  if (results != nullptr) {
+    for (NodeId id : plan_.texts) {  // a result may outlive the plan
+      auto* text = scratch_.make<std::string_view>(1);
+      *text = bytes.copy(plan_.nodes[id].constant.at<std::string_view>(0));
+      values_[id].data = text;
+    }
+  }
+  run_group(kRootGroup, in.rows);
+}
+
+void ExprExecutor::run_group(std::uint32_t group, std::uint32_t rows) {
+  for (NodeId id : plan_.groups[group].nodes) {
+    const ExprNode& node = plan_.nodes[id];
+    if (node.kind == NodeKind::kernel) run_kernel(node, id, rows);
+    else if (node.kind == NodeKind::case_when) run_case(node, id, rows);
+    else run_logical(node, id, rows);
+  }
+}
+
+void* ExprExecutor::result_memory(const ExprNode& node, std::uint32_t rows) {
+  const std::size_t bytes = value_width(node.type.kind) * rows;
+  return node.output && results_ != nullptr ? results_->allocate(bytes, alignof(Decimal)) : scratch_.allocate(bytes);
+}
+
+// Validity of an output must outlive the scratch memory, whosever it is.
+const std::uint8_t* ExprExecutor::kept(const ExprNode& node, const std::uint8_t* valid, std::uint32_t rows) {
+  if (valid == nullptr || !node.output || results_ == nullptr) return valid;
+  auto* copy = results_->make<std::uint8_t>(rows);
+  std::memcpy(copy, valid, rows);
+  return copy;
+}
+
+const std::uint8_t* ExprExecutor::merged_valid(const std::vector<Value>& args, std::uint32_t rows) {
+  const std::uint8_t* one = nullptr;
+  std::uint8_t* all = nullptr;
+  for (const Value& v : args) {
+    if (v.valid == nullptr || v.stride == 0 || v.valid == one) continue;
+    if (one == nullptr) {
+      one = v.valid;
+      continue;
+    }
+    if (all == nullptr) {
+      all = scratch_.make<std::uint8_t>(rows);
+      std::memcpy(all, one, rows);
+    }
+    for (std::uint32_t i = 0; i < rows; ++i) all[i] &= v.valid[i];
+  }
+  return all != nullptr ? all : one;
+}
+
+void ExprExecutor::run_kernel(const ExprNode& node, NodeId id, std::uint32_t rows) {
+  args_.clear();
+  bool errors = false;
+  for (NodeId a : node.args) {
+    args_.push_back(values_[a]);
+    errors = errors || values_[a].errors != nullptr;
+  }
+  if (node.kernel.reuses_arg && args_[0].stride == 1) {
+    values_[id] = args_[0];
+    values_[id].valid = kept(node, args_[0].valid, rows);
+    return;
+  }
+  ++evaluations_;
+  KernelCall call{args_.data(), static_cast<std::uint32_t>(args_.size()), rows, result_memory(node, rows),
+                  node.kernel.strict ? merged_valid(args_, rows) : nullptr, &node.kernel.params, node.type, bytes_, &scratch_, &messages_};
+  node.kernel.run(call);
+  if (errors) {  // what is computed from an error is the same error
+    if (call.errors == nullptr) {
+      call.errors = scratch_.make<std::uint32_t>(rows);
+      std::memset(call.errors, 0, rows * sizeof(std::uint32_t));
+    }
+    for (const Value& v : args_) {
+      if (v.errors == nullptr) continue;
+      for (std::uint32_t i = 0; i < rows; ++i) {
+        if (v.errors[i] == 0) continue;
+        call.errors[i] = v.errors[i];
+        call.set_null(i);
+      }
+    }
+  }
+  values_[id] = {call.out, kept(node, call.own_valid != nullptr ? call.own_valid : call.valid, rows), call.errors, 1};
+}
+
+Value ExprExecutor::gathered(const Value& v, DataType type, const std::uint32_t* selection, std::uint32_t n) {
+  if (v.stride == 0) return v;
+  Value out;
+  switch (value_width(type.kind)) {
+    case 1: out.data = pick<std::uint8_t>(v.data, selection, n, scratch_); break;
+    case 8: out.data = pick<std::uint64_t>(v.data, selection, n, scratch_); break;
+    default:
+      if (type.is_string_like()) out.data = pick<std::string_view>(v.data, selection, n, scratch_);
+      else out.data = pick<Decimal>(v.data, selection, n, scratch_);
+  }
+  if (v.valid != nullptr) out.valid = static_cast<const std::uint8_t*>(pick<std::uint8_t>(v.valid, selection, n, scratch_));
+  if (v.errors != nullptr) out.errors = static_cast<const std::uint32_t*>(pick<std::uint32_t>(v.errors, selection, n, scratch_));
+  return out;
+}
+
+Value ExprExecutor::run_branch(std::uint32_t group, NodeId arg, const std::uint32_t* selection, std::uint32_t n, std::uint32_t rows) {
+  if (n == rows) {
+    run_group(group, rows);
+    return values_[arg];
+  }
+  const auto& inputs = plan_.groups[group].inputs;
+  std::vector<Value> saved;
+  saved.reserve(inputs.size());
+  for (NodeId in : inputs) {
+    saved.push_back(values_[in]);
+    values_[in] = gathered(values_[in], plan_.nodes[in].type, selection, n);
+  }
+  run_group(group, n);
+  const Value result = values_[arg];
+  for (std::size_t i = 0; i < inputs.size(); ++i) values_[inputs[i]] = saved[i];
+  return result;
+}
+
+void ExprExecutor::run_logical(const ExprNode& node, NodeId id, std::uint32_t rows) {
+  ++evaluations_;
+  // A term decides when it is FALSE under AND, TRUE under OR.
+  const std::uint8_t decisive = node.kind == NodeKind::logical_or;
+  auto* decided = static_cast<std::uint8_t*>(result_memory(node, rows));  // becomes the result
+  std::memset(decided, 0, rows);
+  std::uint8_t* unknown = nullptr;
+  std::uint32_t* errors = nullptr;
+  const auto merge = [&](const Value& v, std::uint32_t k, std::uint32_t row) {
+    if (v.is_null(k)) {
+      unknown[row] = 1;
+      if (v.errors != nullptr && v.errors[k] != 0 && errors[row] == 0) errors[row] = v.errors[k];
+    } else if (v.at<std::uint8_t>(k) == decisive) {
+      decided[row] = 1;
+    }
+  };
+  const auto prepare = [&](const Value& v) {
+    if (v.valid != nullptr && unknown == nullptr) unknown = static_cast<std::uint8_t*>(std::memset(scratch_.allocate(rows), 0, rows));
+    if (v.errors != nullptr && errors == nullptr) errors = static_cast<std::uint32_t*>(std::memset(scratch_.allocate(rows * 4), 0, rows * 4));
+  };
+  for (std::size_t t = 0; t < node.args.size(); ++t) {
+    if (node.groups[t] != kRootGroup) {
+      auto* selection = scratch_.make<std::uint32_t>(rows);
+      std::uint32_t n = 0;
+      for (std::uint32_t i = 0; i < rows; ++i) {
+        selection[n] = i;
+        n += decided[i] == 0;
+      }
+      if (n == 0) break;  // later terms cannot matter; those that run with everything else have run
+      const Value v = run_branch(node.groups[t], node.args[t], selection, n, rows);
+      prepare(v);
+      for (std::uint32_t k = 0; k < n; ++k) merge(v, k, selection[k]);
+      continue;
+    }
+    const Value& v = values_[node.args[t]];
+    if (v.valid == nullptr && v.stride == 1) {
+      const auto* value = static_cast<const std::uint8_t*>(v.data);
+      const std::uint8_t flip = decisive ^ 1;
+      for (std::uint32_t i = 0; i < rows; ++i) decided[i] |= value[i] ^ flip;
+    } else {
+      prepare(v);
+      for (std::uint32_t i = 0; i < rows; ++i) merge(v, i, i);
+    }
+  }
+  const std::uint8_t* valid = nullptr;
+  if (unknown != nullptr) {
+    for (std::uint32_t i = 0; i < rows; ++i) unknown[i] = decided[i] | (unknown[i] ^ 1);  // now: has a value
+    valid = unknown;
+  }
+  if (errors != nullptr)
+    for (std::uint32_t i = 0; i < rows; ++i) errors[i] = decided[i] != 0 ? 0 : errors[i];
+  if (decisive == 0)
+    for (std::uint32_t i = 0; i < rows; ++i) decided[i] ^= 1;
+  values_[id] = {decided, kept(node, valid, rows), errors, 1};
+}
+
+void ExprExecutor::run_case(const ExprNode& node, NodeId id, std::uint32_t rows) {
+  ++evaluations_;
+  void* out = result_memory(node, rows);
+  std::uint8_t* valid = nullptr;
+  std::uint32_t* errors = nullptr;
+  auto* open = scratch_.make<std::uint32_t>(rows);  // rows no arm has taken yet
+  auto* taken = scratch_.make<std::uint32_t>(rows);
+  std::uint32_t n_open = rows;
+  for (std::uint32_t i = 0; i < rows; ++i) open[i] = i;
+
+  const auto need_valid = [&] {
+    if (valid == nullptr) valid = static_cast<std::uint8_t*>(std::memset(scratch_.allocate(rows), 1, rows));
+  };
+  const auto set_error = [&](std::uint32_t row, std::uint32_t error) {
+    need_valid();
+    if (errors == nullptr) errors = static_cast<std::uint32_t*>(std::memset(scratch_.allocate(rows * 4), 0, rows * 4));
+    valid[row] = 0;
+    errors[row] = error;
+  };
+  const auto clear = [&](std::uint32_t row) {  // a readable value for a row without one
+    if (node.type.is_string_like()) static_cast<std::string_view*>(out)[row] = {};
+    else std::memset(static_cast<char*>(out) + row * value_width(node.type.kind), 0, value_width(node.type.kind));
+  };
+  const auto take = [&](std::size_t arg, const std::uint32_t* selection, std::uint32_t n) {
+    if (n == 0) return;
+    const bool compact = node.groups[arg] != kRootGroup;
+    const Value v = compact ? run_branch(node.groups[arg], node.args[arg], selection, n, rows) : values_[node.args[arg]];
+    switch (value_width(node.type.kind)) {
+      case 1: scatter<std::uint8_t>(out, v, compact, selection, n); break;
+      case 8: scatter<std::uint64_t>(out, v, compact, selection, n); break;
+      default:
+        if (node.type.is_string_like()) scatter<std::string_view>(out, v, compact, selection, n);
+        else scatter<Decimal>(out, v, compact, selection, n);
+    }
+    if (v.valid == nullptr) return;
+    need_valid();
+    for (std::uint32_t k = 0; k < n; ++k) {
+      const std::uint32_t row = selection[k], from = compact ? k : row;
+      if (!v.is_null(from)) continue;
+      valid[row] = 0;
+      if (v.errors != nullptr && v.errors[from] != 0) set_error(row, v.errors[from]);
+    }
+  };
+
+  for (std::size_t arm = 0; arm + 1 < node.args.size() && n_open > 0; arm += 2) {
+    const bool compact = node.groups[arm] != kRootGroup;
+    const Value c = compact ? run_branch(node.groups[arm], node.args[arm], open, n_open, rows) : values_[node.args[arm]];
+    std::uint32_t n_taken = 0, rest = 0;
+    for (std::uint32_t k = 0; k < n_open; ++k) {
+      const std::uint32_t row = open[k], from = compact ? k : row;
+      if (c.errors != nullptr && c.errors[from] != 0) {
+        set_error(row, c.errors[from]);
+        clear(row);
+      } else if (!c.is_null(from) && c.at<std::uint8_t>(from) != 0) {
+        taken[n_taken++] = row;
+      } else {
+        open[rest++] = row;
+      }
+    }
+    n_open = rest;
+    take(arm + 1, taken, n_taken);
+  }
+  take(node.args.size() - 1, open, n_open);
+  values_[id] = {out, kept(node, valid, rows), errors, 1};
+}
+
+}  // namespace twinspan::engine

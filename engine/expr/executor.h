@@ -1,0 +1,47 @@
+#pragma once
+// Runs a plan over one batch. Values live in a table by node; a group that runs for some rows only sees gathered copies
+// of what it reads, so kernels always work on dense columns and know nothing of selections. Owned by one Program; its
+// memory is used again for every batch. Thread: shard (one at a time).
+
+#include <string>
+#include <vector>
+
+#include "engine/base/batch.h"
+#include "engine/expr/plan.h"
+
+namespace twinspan::engine {
+
+class ExprExecutor {
+ public:
+  explicit ExprExecutor(const ExprPlan& plan);
+
+  // Fills value(slot) for every slot. `results` takes the memory of outputs and the bytes of strings made on the way;
+  // nullptr: outputs stay in scratch memory until the next run.
+  void run(const Batch& in, Arena& bytes, Arena* results);
+  const Value& value(NodeId id) const { return values_[id]; }
+  const std::string& message(std::uint32_t error) const { return messages_[error - 1]; }
+  std::uint64_t evaluations() const { return evaluations_; }
+
+ private:
+  void run_group(std::uint32_t group, std::uint32_t rows);
+  void run_kernel(const ExprNode& node, NodeId id, std::uint32_t rows);
+  void run_logical(const ExprNode& node, NodeId id, std::uint32_t rows);
+  void run_case(const ExprNode& node, NodeId id, std::uint32_t rows);
+  // The argument's value for these rows only (compact: value k is of row selection[k]).
+  Value run_branch(std::uint32_t group, NodeId arg, const std::uint32_t* selection, std::uint32_t n, std::uint32_t rows);
+  Value gathered(const Value& v, DataType type, const std::uint32_t* selection, std::uint32_t n);
+  const std::uint8_t* merged_valid(const std::vector<Value>& args, std::uint32_t rows);
+  void* result_memory(const ExprNode& node, std::uint32_t rows);
+  const std::uint8_t* kept(const ExprNode& node, const std::uint8_t* valid, std::uint32_t rows);
+
+  const ExprPlan& plan_;
+  Scratch scratch_;
+  std::vector<Value> values_;
+  std::vector<Value> args_;
+  std::vector<std::string> messages_;
+  Arena* bytes_ = nullptr;
+  Arena* results_ = nullptr;
+  std::uint64_t evaluations_ = 0;
+};
+
+}  // namespace twinspan::engine

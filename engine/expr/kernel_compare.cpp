@@ -1,0 +1,289 @@
+// Comparison, IS ..., IN and NOT. The hot ones (fixed-width against a constant, string equal to a constant) are loops
+// without a branch on the data where the machine allows.
+
+#include <algorithm>
+#include <compare>
+#include <unordered_set>
+
+#include "engine/expr/kernel.h"
+
+namespace twinspan::engine {
+
+namespace {
+
+template <CompareOp op, class T>
+inline std::uint8_t compare(const T& a, const T& b) {
+  if constexpr (op == CompareOp::eq) return a == b;
+  if constexpr (op == CompareOp::ne) return !(a == b);
+  if constexpr (op == CompareOp::lt) return a < b;
+  if constexpr (op == CompareOp::le) return a <= b;
+  if constexpr (op == CompareOp::gt) return a > b;
+  if constexpr (op == CompareOp::ge) return a >= b;
+}
+
+template <CompareOp op, class T>
+void compare_fixed(KernelCall& call) {
+  const T* a = static_cast<const T*>(call.args[0].data);
+  const T* b = static_cast<const T*>(call.args[1].data);
+  auto* out = call.result<std::uint8_t>();
+  const std::uint32_t n = call.rows;
+  if (call.args[1].stride == 0) {
+    const T constant = *b;
+    const std::uint32_t step = call.args[0].stride;
+    if (step == 1)
+      for (std::uint32_t i = 0; i < n; ++i) out[i] = compare<op, T>(a[i], constant);
+    else
+      std::memset(out, compare<op, T>(*a, constant), n);
+  } else if (call.args[0].stride == 0) {
+    const T constant = *a;
+    for (std::uint32_t i = 0; i < n; ++i) out[i] = compare<op, T>(constant, b[i]);
+  } else {
+    for (std::uint32_t i = 0; i < n; ++i) out[i] = compare<op, T>(a[i], b[i]);
+  }
+}
+
+template <CompareOp op>
+void compare_strings(KernelCall& call) {
+  const Value &a = call.args[0], &b = call.args[1];
+  call.each<std::uint8_t>([&](std::uint32_t i) -> std::uint8_t {
+    const auto &x = a.at<std::string_view>(i), &y = b.at<std::string_view>(i);
+    if constexpr (op == CompareOp::eq || op == CompareOp::ne)
+      return (x.size() == y.size() && std::memcmp(x.data(), y.data(), x.size()) == 0) == (op == CompareOp::eq);
+    return compare<op, std::string_view>(x, y);
+  });
+}
+
+template <class W>
+inline W load(const char* p) {
+  W w;
+  std::memcpy(&w, p, sizeof w);
+  return w;
+}
+
+// Equal lengths are compared by two overlapping loads, so that short constants such as 'click' need no call.
+template <class W, bool equal>
+void equals_constant_two_loads(KernelCall& call) {
+  const auto text = call.args[1].at<std::string_view>(0);
+  const std::size_t size = text.size(), last = size - sizeof(W);
+  const W first = load<W>(text.data()), second = load<W>(text.data() + last);
+  const auto* a = static_cast<const std::string_view*>(call.args[0].data);
+  call.each<std::uint8_t>([&](std::uint32_t i) -> std::uint8_t {
+    const std::string_view v = a[i];
+    return (v.size() == size && ((load<W>(v.data()) ^ first) | (load<W>(v.data() + last) ^ second)) == 0) == equal;
+  });
+}
+
+template <bool equal>
+void equals_constant(KernelCall& call) {
+  const auto text = call.args[1].at<std::string_view>(0);
+  if (call.args[0].stride == 0) return compare_strings<equal ? CompareOp::eq : CompareOp::ne>(call);
+  if (text.size() >= 8 && text.size() <= 16) return equals_constant_two_loads<std::uint64_t, equal>(call);
+  if (text.size() >= 4 && text.size() < 8) return equals_constant_two_loads<std::uint32_t, equal>(call);
+  if (text.size() >= 2 && text.size() < 4) return equals_constant_two_loads<std::uint16_t, equal>(call);
+  const auto* a = static_cast<const std::string_view*>(call.args[0].data);
+  call.each<std::uint8_t>([&](std::uint32_t i) -> std::uint8_t {
+    return (a[i].size() == text.size() && std::memcmp(a[i].data(), text.data(), text.size()) == 0) == equal;
+  });
+}
+
+// params: a, b = powers of ten that bring both sides to one scale.
+std::strong_ordering compare_decimals(Decimal x, Decimal y, Decimal scale_x, Decimal scale_y) {
+  // Only one side is ever scaled. A product beyond 128 bits is beyond any value of the other side.
+  if (__builtin_mul_overflow(x, scale_x, &x)) return std::strong_ordering::greater;
+  if (__builtin_mul_overflow(y, scale_y, &y)) return std::strong_ordering::less;
+  return x < y ? std::strong_ordering::less : x > y ? std::strong_ordering::greater : std::strong_ordering::equal;
+}
+
+template <CompareOp op>
+void compare_decimal(KernelCall& call) {
+  const Value &a = call.args[0], &b = call.args[1];
+  const Decimal sx = power_of_ten(static_cast<unsigned>(call.params->a)), sy = power_of_ten(static_cast<unsigned>(call.params->b));
+  if (sx == 1 && sy == 1) return compare_fixed<op, Decimal>(call);
+  call.each<std::uint8_t>([&](std::uint32_t i) -> std::uint8_t {
+    const Decimal x = a.at<Decimal>(i), y = b.at<Decimal>(i);
+    std::strong_ordering order = std::strong_ordering::equal;
+    if ((x < 0) != (y < 0)) order = x < 0 ? std::strong_ordering::less : std::strong_ordering::greater;
+    else if (x < 0) order = compare_decimals(-y, -x, sy, sx);
+    else order = compare_decimals(x, y, sx, sy);
+    if constexpr (op == CompareOp::eq) return order == 0;
+    if constexpr (op == CompareOp::ne) return order != 0;
+    if constexpr (op == CompareOp::lt) return order < 0;
+    if constexpr (op == CompareOp::le) return order <= 0;
+    if constexpr (op == CompareOp::gt) return order > 0;
+    return order >= 0;
+  });
+}
+
+template <CompareOp op>
+Kernel pick_compare(DataType t, bool b_constant) {
+  switch (t.kind) {
+    case TypeKind::boolean: return compare_fixed<op, std::uint8_t>;
+    case TypeKind::int64:
+    case TypeKind::timestamp:
+    case TypeKind::duration: return compare_fixed<op, std::int64_t>;
+    case TypeKind::float64: return compare_fixed<op, double>;
+    case TypeKind::decimal: return compare_decimal<op>;
+    case TypeKind::string:
+    case TypeKind::bytes:
+      if (b_constant && op == CompareOp::eq) return equals_constant<true>;
+      if (b_constant && op == CompareOp::ne) return equals_constant<false>;
+      return compare_strings<op>;
+    default: return nullptr;
+  }
+}
+
+void logical_not(KernelCall& call) {
+  const auto& a = call.args[0];
+  auto* out = call.result<std::uint8_t>();
+  for (std::uint32_t i = 0; i < call.rows; ++i) out[i] = a.at<std::uint8_t>(i) == 0;
+}
+
+template <bool negated>
+void is_null(KernelCall& call) {
+  const auto& a = call.args[0];
+  auto* out = call.result<std::uint8_t>();
+  if (a.valid == nullptr) {
+    std::memset(out, negated, call.rows);
+  } else {
+    for (std::uint32_t i = 0; i < call.rows; ++i) out[i] = (a.valid[i * a.stride] != 0) == negated;
+  }
+}
+
+// params: a = the value looked for, b = negated
+void is_bool(KernelCall& call) {
+  const auto& a = call.args[0];
+  auto* out = call.result<std::uint8_t>();
+  for (std::uint32_t i = 0; i < call.rows; ++i)
+    out[i] = (!a.is_null(i) && (a.at<std::uint8_t>(i) != 0) == (call.params->a != 0)) != (call.params->b != 0);
+}
+
+template <class T>
+void is_distinct(KernelCall& call) {
+  const Value &a = call.args[0], &b = call.args[1];
+  auto* out = call.result<std::uint8_t>();
+  for (std::uint32_t i = 0; i < call.rows; ++i) {
+    const bool x = a.is_null(i), y = b.is_null(i);
+    const bool distinct = x || y ? x != y : !(a.at<T>(i) == b.at<T>(i));
+    out[i] = distinct != (call.params->b != 0);
+  }
+}
+
+struct DecimalHash {
+  std::size_t operator()(Decimal v) const {
+    return std::hash<std::uint64_t>()(static_cast<std::uint64_t>(v) * 0x9E3779B97F4A7C15ull ^ static_cast<std::uint64_t>(v >> 64));
+  }
+};
+
+}  // namespace
+
+struct ConstantSet {
+  bool has_null = false;
+  std::vector<std::string> owned;  // bytes of `strings`; reserved before filling, so the views stay
+  std::unordered_set<std::string_view> strings;
+  std::unordered_set<std::int64_t> ints;
+  std::unordered_set<double> floats;
+  std::unordered_set<Decimal, DecimalHash> decimals;
+};
+
+namespace {
+
+template <class T, class Set>
+void find_in(KernelCall& call, const Set& set, bool has_null) {
+  const auto& a = call.args[0];
+  auto* out = call.result<std::uint8_t>();
+  for (std::uint32_t i = 0; i < call.rows; ++i) {
+    if (!call.computes(i)) {
+      out[i] = 0;
+      continue;
+    }
+    out[i] = set.count(a.at<T>(i)) != 0;
+    if (has_null && out[i] == 0) call.set_null(i);
+  }
+}
+
+void in_set(KernelCall& call) {
+  const auto& set = call.params->as<ConstantSet>();
+  switch (static_cast<TypeKind>(call.params->a)) {
+    case TypeKind::string:
+    case TypeKind::bytes: return find_in<std::string_view>(call, set.strings, set.has_null);
+    case TypeKind::float64: return find_in<double>(call, set.floats, set.has_null);
+    case TypeKind::decimal: return find_in<Decimal>(call, set.decimals, set.has_null);
+    case TypeKind::boolean: return find_in<std::uint8_t>(call, set.ints, set.has_null);
+    default: return find_in<std::int64_t>(call, set.ints, set.has_null);
+  }
+}
+
+}  // namespace
+
+KernelChoice compare_kernel(CompareOp op, DataType a, DataType b, bool, bool b_constant) {
+  KernelChoice k;
+  k.type = types::boolean;
+  switch (op) {
+    case CompareOp::eq: k.run = pick_compare<CompareOp::eq>(a, b_constant); break;
+    case CompareOp::ne: k.run = pick_compare<CompareOp::ne>(a, b_constant); break;
+    case CompareOp::lt: k.run = pick_compare<CompareOp::lt>(a, b_constant); break;
+    case CompareOp::le: k.run = pick_compare<CompareOp::le>(a, b_constant); break;
+    case CompareOp::gt: k.run = pick_compare<CompareOp::gt>(a, b_constant); break;
+    case CompareOp::ge: k.run = pick_compare<CompareOp::ge>(a, b_constant); break;
+  }
+  k.cost = a.is_string_like() ? 3 : 1;
+  if (a.kind == TypeKind::decimal) {
+    const int scale = std::max(a.scale, b.scale);
+    k.params.a = scale - a.scale;
+    k.params.b = scale - b.scale;
+    k.cost = 3;
+  }
+  return k;
+}
+
+KernelChoice not_kernel() { return {.run = logical_not, .type = types::boolean}; }
+
+KernelChoice is_null_kernel(bool negated) {
+  return {.run = negated ? is_null<true> : is_null<false>, .type = types::boolean, .strict = false};
+}
+
+KernelChoice is_bool_kernel(bool wanted, bool negated) {
+  return {.run = is_bool, .type = types::boolean, .params = {.a = wanted, .b = negated}, .strict = false};
+}
+
+KernelChoice is_distinct_kernel(DataType type, bool negated) {
+  KernelChoice k{.type = types::boolean, .params = {.b = negated}, .strict = false, .cost = 3};
+  switch (type.kind) {
+    case TypeKind::boolean: k.run = is_distinct<std::uint8_t>; break;
+    case TypeKind::float64: k.run = is_distinct<double>; break;
+    case TypeKind::decimal: k.run = is_distinct<Decimal>; break;
+    case TypeKind::string:
+    case TypeKind::bytes: k.run = is_distinct<std::string_view>; break;
+    default: k.run = is_distinct<std::int64_t>;
+  }
+  return k;
+}
+
+std::shared_ptr<const ConstantSet> make_set(DataType type, const std::vector<Value>& values, bool has_null) {
+  auto set = std::make_shared<ConstantSet>();
+  set->has_null = has_null;
+  set->owned.reserve(values.size());
+  for (const Value& v : values) {
+    switch (type.kind) {
+      case TypeKind::string:
+      case TypeKind::bytes:
+        set->owned.emplace_back(v.at<std::string_view>(0));
+        set->strings.insert(set->owned.back());
+        break;
+      case TypeKind::float64: set->floats.insert(v.at<double>(0)); break;
+      case TypeKind::decimal: set->decimals.insert(v.at<Decimal>(0)); break;
+      case TypeKind::boolean: set->ints.insert(v.at<std::uint8_t>(0)); break;
+      default: set->ints.insert(v.at<std::int64_t>(0));
+    }
+  }
+  return set;
+}
+
+KernelChoice in_set_kernel(DataType type, std::shared_ptr<const ConstantSet> set) {
+  KernelChoice k{.run = in_set, .type = types::boolean, .cost = 6};
+  k.params.a = static_cast<std::int64_t>(type.kind);
+  k.params.state = std::move(set);
+  return k;
+}
+
+}  // namespace twinspan::engine
