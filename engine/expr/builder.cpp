@@ -13,6 +13,12 @@ namespace {
 
 constexpr std::uint8_t kNotValid = 0;
 
+// NULL in every row. Its arguments matter for their errors alone, which the executor passes on.
+void all_null(KernelCall& call) {
+  std::memset(call.out, 0, call.rows * value_width(call.type.kind));
+  for (std::uint32_t i = 0; i < call.rows; ++i) call.set_null(i);
+}
+
 }  // namespace
 
 NodeId NodeBuilder::intern(ExprNode node, const std::string& key) {
@@ -63,10 +69,19 @@ NodeId NodeBuilder::string(std::string_view value) {
 
 NodeId NodeBuilder::kernel(std::string_view name, KernelChoice choice, std::vector<NodeId> args) {
   TS_CHECK(choice.run != nullptr);
+  if (choice.strict && std::any_of(args.begin(), args.end(), [&](NodeId a) { return is_null(a); })) {
+    // NULL, but an error of another argument is still one, as it is when the NULL comes from a column.
+    std::erase_if(args, [&](NodeId a) { return is_constant(a) || nodes_[a].kind == NodeKind::column; });
+    if (args.empty()) return null(choice.type);
+    KernelChoice nothing;
+    nothing.run = all_null;
+    nothing.type = choice.type;
+    nothing.strict = false;
+    return kernel("null", std::move(nothing), std::move(args));
+  }
   bool all_constant = true;
   std::string key = fmt::format("{} {} {} {} {}", name, to_string(choice.type), choice.params.a, choice.params.b, choice.params.c);
   for (NodeId a : args) {
-    if (choice.strict && is_null(a)) return null(choice.type);
     all_constant = all_constant && is_constant(a);
     key += fmt::format(" #{}", a);
   }

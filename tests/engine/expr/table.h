@@ -67,6 +67,7 @@ inline std::string show(const Column& c, std::size_t row) {
     case TypeKind::float64: {
       char text[64];
       std::snprintf(text, sizeof text, "%.10g", c.as<double>()[row]);
+      if (std::string_view(text) == "-0") return "0";
       return text;
     }
     case TypeKind::decimal: return decimal_to_string(c.as<Decimal>()[row], c.type.scale);
@@ -98,11 +99,45 @@ inline std::vector<std::string> evaluate(const Table& table, const std::string& 
   return out;
 }
 
-// A constant expression.
+// The literals of a tree become columns of three equal rows, so that nothing can be folded.
+inline engine::AstPtr lifted(const engine::AstPtr& ast, Table& table, int& n) {
+  using engine::AstKind;
+  auto copy = std::make_shared<engine::Ast>(*ast);
+  const auto column = [&] {
+    copy->kind = AstKind::column;
+    copy->text = "lifted" + std::to_string(n++);
+    return copy->text;
+  };
+  const auto three = [](auto v) { return std::vector<Opt<decltype(v)>>{v, v, v}; };
+  switch (ast->kind) {
+    case AstKind::string_literal: table.strings(column(), three(ast->text)); break;
+    case AstKind::int_literal: table.ints(column(), three(ast->number)); break;
+    case AstKind::bool_literal: table.bools(column(), three(static_cast<std::uint8_t>(ast->number))); break;
+    case AstKind::timestamp_literal: table.times(column(), three(ast->number)); break;
+    case AstKind::interval_literal: table.add<std::int64_t>(column(), types::duration, three(ast->number)); break;
+    case AstKind::float_literal: table.floats(column(), three(std::stod(ast->text))); break;
+    default:
+      for (auto& c : copy->children) c = lifted(c, table, n);
+  }
+  return copy;
+}
+
+// A constant expression. Where the same over columns is legal and has the same type, it must give the same.
 inline std::string value_of(const std::string& text) {
   Table one;
   one.ints("one", {1});
-  return evaluate(one, text)[0];
+  const std::string folded = evaluate(one, text)[0];
+  const auto ast = engine::parse_expression(text);
+  if (!ast) return folded;
+  Table table;
+  table.ints("one", {1, 1, 1});
+  int n = 0;
+  const auto over_columns = lifted(*ast, table, n);
+  const auto type = engine::type_of(*over_columns, table.scope()), constant_type = engine::type_of(**ast, one.scope());
+  if (type.ok() && constant_type.ok() && *type == *constant_type) {
+    for (const std::string& row : evaluate(table, engine::to_string(*over_columns))) EXPECT_EQ(row, folded) << text << " over columns";
+  }
+  return folded;
 }
 
 inline std::vector<ExprError> errors_of(const Table& table, const std::string& text) {
