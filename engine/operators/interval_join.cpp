@@ -145,8 +145,8 @@ void IntervalJoin::look_up(unsigned input, const Batch& batch, std::uint32_t beg
     p.hash = batch.hash != nullptr ? batch.hash[row] : XXH3_64bits(p.key.data(), p.key.size());
     p.null_key = codec.any_null(batch, row);
     p.matches = -1;
-    sides_[1 - input].prefetch(p.hash);
-    sides_[input].prefetch(p.hash);
+    __builtin_prefetch(sides_[1 - input].line_of(p.hash));
+    __builtin_prefetch(sides_[input].line_of(p.hash), 1);
     if (batch.firing != nullptr) before.firing = std::max(before.firing, batch.firing[row]);
     if (batch.retention != nullptr) before.retention = std::max(before.retention, shift(batch.retention[row], -spec_.allow));
     p.before = before;
