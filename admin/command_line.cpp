@@ -6,14 +6,17 @@
 
 namespace twinspan::admin {
 
-Result<CommandLine> parse_command_line(const std::vector<std::string>& args, const std::vector<std::string_view>& flags,
-                                       const std::vector<std::string_view>& values, std::size_t max_positional) {
+Result<CommandLine> parse_command_line(const std::vector<std::string>& args,
+                                       const std::vector<std::string_view>& flags,
+                                       const std::vector<std::string_view>& values,
+                                       std::size_t max_positional) {
   CommandLine line;
   bool options_end = false;
   for (std::size_t i = 0; i < args.size(); ++i) {
     const std::string& arg = args[i];
     if (options_end || !arg.starts_with("--")) {
-      if (line.positional.size() == max_positional) return config_error(fmt::format("\"{}\" is one argument too many", arg));
+      if (line.positional.size() == max_positional)
+        return config_error(fmt::format("\"{}\" is one argument too many", arg));
       line.positional.push_back(arg);
       continue;
     }
@@ -28,7 +31,8 @@ Result<CommandLine> parse_command_line(const std::vector<std::string>& args, con
       if (equals != std::string::npos) return config_error(fmt::format("--{} takes no value", name));
       line.options.emplace(name, "");
     } else if (std::find(values.begin(), values.end(), name) != values.end()) {
-      if (equals == std::string::npos && i + 1 == args.size()) return config_error(fmt::format("--{} needs a value", name));
+      if (equals == std::string::npos && i + 1 == args.size())
+        return config_error(fmt::format("--{} needs a value", name));
       line.options.emplace(name, equals == std::string::npos ? args[++i] : arg.substr(equals + 1));
     } else {
       return config_error(fmt::format("there is no option --{} here", name));

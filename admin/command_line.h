@@ -1,5 +1,6 @@
 #pragma once
-// Arguments of one operator command: positional ones and options, checked against what the command takes. Options are
+// Arguments of one operator command: positional ones and options, checked against what the command takes.
+// Options are
 // "--name value", "--name=value" or, for flags, "--name". Thread: any.
 
 #include <map>
@@ -25,7 +26,9 @@ struct CommandLine {
 };
 
 // `args` without the command's name. Errors: config, for people.
-Result<CommandLine> parse_command_line(const std::vector<std::string>& args, const std::vector<std::string_view>& flags,
-                                       const std::vector<std::string_view>& values, std::size_t max_positional);
+Result<CommandLine> parse_command_line(const std::vector<std::string>& args,
+                                       const std::vector<std::string_view>& flags,
+                                       const std::vector<std::string_view>& values,
+                                       std::size_t max_positional);
 
 }  // namespace twinspan::admin

@@ -19,9 +19,11 @@ namespace {
 namespace json = boost::json;
 
 constexpr std::array kCommands = std::to_array<CommandInfo>({
-    {"status", "status [PIPELINE]", "state, clusters, rates, checkpoint, route; all pipelines or one in detail"},
+    {"status", "status [PIPELINE]",
+     "state, clusters, rates, checkpoint, route; all pipelines or one in detail"},
     {"lag", "lag [PIPELINE] [--partitions]", "how far behind, by cluster or by partition"},
-    {"discard-lag", "discard-lag [PIPELINE] [--source S] [--to latest|TIME|keep-last=5m] --reason R [--dry-run] [--yes]",
+    {"discard-lag",
+     "discard-lag [PIPELINE] [--source S] [--to latest|TIME|keep-last=5m] --reason R [--dry-run] [--yes]",
      "skip a backlog on all clusters: shows the plan, asks, executes"},
     {"discards", "discards [PIPELINE]", "what was skipped, when and why"},
     {"pause", "pause [PIPELINE] [--reason R]", "stop reading; everything stays where it is"},
@@ -38,8 +40,10 @@ struct Exit {
 std::string encode(std::string_view text) {
   std::string out;
   for (const unsigned char c : text) {
-    if (std::isalnum(c) || c == '-' || c == '_' || c == '.' || c == '~') out += static_cast<char>(c);
-    else out += fmt::format("%{:02X}", c);
+    if (std::isalnum(c) || c == '-' || c == '_' || c == '.' || c == '~')
+      out += static_cast<char>(c);
+    else
+      out += fmt::format("%{:02X}", c);
   }
   return out;
 }
@@ -47,21 +51,28 @@ std::string encode(std::string_view text) {
 // What every command works with.
 class Session {
  public:
-  Session(const CommandIo& io, CommandLine line, Client client) : io(io), line(std::move(line)), client_(std::move(client)) {}
+  Session(const CommandIo& io, CommandLine line, Client client)
+      : io(io), line(std::move(line)), client_(std::move(client)) {}
 
   const CommandIo& io;
   const CommandLine line;
 
   json::value get(const std::string& path) { return checked(client_.get(path)); }
-  json::value post(const std::string& path, const json::value& body) { return checked(client_.post(path, json::serialize(body))); }
-  json::value put(const std::string& path, const json::value& body) { return checked(client_.put(path, json::serialize(body))); }
+  json::value post(const std::string& path, const json::value& body) {
+    return checked(client_.post(path, json::serialize(body)));
+  }
+  json::value put(const std::string& path, const json::value& body) {
+    return checked(client_.put(path, json::serialize(body)));
+  }
 
   bool as_json() const { return line.has("json"); }
   // With --json the last answer as it came, else `print`.
   template <class Print>
   void show(Print print) const {
-    if (as_json()) io.out << last_body_ << '\n';
-    else print();
+    if (as_json())
+      io.out << last_body_ << '\n';
+    else
+      print();
   }
 
   // The pipeline named first; without a name the only one there is.
@@ -71,7 +82,8 @@ class Session {
     const json::array& list = all.at("pipelines").as_array();
     if (list.size() == 1) return std::string(list[0].at("name").as_string());
     std::string names;
-    for (const json::value& p : list) names += (names.empty() ? "" : ", ") + std::string(p.at("name").as_string());
+    for (const json::value& p : list)
+      names += (names.empty() ? "" : ", ") + std::string(p.at("name").as_string());
     fail(kExitUsage, list.empty() ? "there is no pipeline" : "which pipeline? There are: " + names);
   }
   std::string path() { return "/v1/pipelines/" + encode(pipeline()); }
@@ -84,7 +96,8 @@ class Session {
  private:
   json::value checked(Result<HttpReply> reply) {
     if (!reply) {
-      fail(std::string_view(reply.error().code) == Client::kTimedOut ? kExitTimedOut : kExitFailed, reply.error().message);
+      fail(std::string_view(reply.error().code) == Client::kTimedOut ? kExitTimedOut : kExitFailed,
+           reply.error().message);
     }
     last_body_ = reply.value().body;
     json::error_code error;
@@ -101,11 +114,13 @@ class Session {
     std::string message = fmt::format("HTTP status {}", reply.status);
     if (problem.is_object()) {
       const json::object& p = problem.as_object();
-      if (const json::value* detail = p.if_contains("detail"); detail != nullptr && detail->is_string()) message = detail->as_string();
+      if (const json::value* detail = p.if_contains("detail"); detail != nullptr && detail->is_string())
+        message = detail->as_string();
       if (const json::value* errors = p.if_contains("errors"); errors != nullptr && errors->is_array()) {
         for (const json::value& e : errors->as_array()) {
           const json::value* hint = e.is_object() ? e.as_object().if_contains("hint") : nullptr;
-          if (hint != nullptr && hint->is_string()) message += fmt::format("\n  hint: {}", std::string(hint->as_string()));
+          if (hint != nullptr && hint->is_string())
+            message += fmt::format("\n  hint: {}", std::string(hint->as_string()));
         }
       }
     }
@@ -144,12 +159,16 @@ void pause(Session& s) {
   json::object body;
   if (const auto reason = s.line.get("reason")) body["reason"] = *reason;
   const json::value now = s.post(s.path() + ":pause", body);
-  s.show([&] { s.io.out << now.at("name").as_string().c_str() << ": " << now.at("state").as_string().c_str() << '\n'; });
+  s.show([&] {
+    s.io.out << now.at("name").as_string().c_str() << ": " << now.at("state").as_string().c_str() << '\n';
+  });
 }
 
 void resume(Session& s) {
   const json::value now = s.post(s.path() + ":resume", json::object());
-  s.show([&] { s.io.out << now.at("name").as_string().c_str() << ": " << now.at("state").as_string().c_str() << '\n'; });
+  s.show([&] {
+    s.io.out << now.at("name").as_string().c_str() << ": " << now.at("state").as_string().c_str() << '\n';
+  });
 }
 
 json::value limit_of(Session& s, const std::string& option, const std::string& text) {
@@ -157,7 +176,9 @@ json::value limit_of(Session& s, const std::string& option, const std::string& t
   std::string_view number = text;
   if (number.ends_with("/s")) number.remove_suffix(2);
   const auto count = parse_count(number);
-  if (!count) s.fail(kExitUsage, fmt::format("--{} {}: a number (200000, 200k, 64MiB) or \"unlimited\" is needed", option, text));
+  if (!count)
+    s.fail(kExitUsage,
+           fmt::format("--{} {}: a number (200000, 200k, 64MiB) or \"unlimited\" is needed", option, text));
   return *count;
 }
 
@@ -190,7 +211,8 @@ void discard_lag(Session& s) {
   if (!dry && reason.find_first_not_of(" \t") == std::string::npos) {
     s.fail(kExitUsage, "--reason is needed: it goes into the ledger (--dry-run shows the plan without one)");
   }
-  if (!dry && !yes && !s.io.interactive) s.fail(kExitUsage, "without a terminal to ask on, --yes is needed (or --dry-run)");
+  if (!dry && !yes && !s.io.interactive)
+    s.fail(kExitUsage, "without a terminal to ask on, --yes is needed (or --dry-run)");
 
   const std::string path = s.path() + "/lag-discards";
   json::object wanted{{"target", target_of(s.line.get("to").value_or("latest"))}};
@@ -201,7 +223,8 @@ void discard_lag(Session& s) {
     return;
   }
   print_plan(plan, s.io.clock.wall_ms(), s.as_json() ? s.io.err : s.io.out);
-  if (plan.at("records").to_number<std::int64_t>() == 0 && plan.at("pending_lanes").to_number<std::int64_t>() == 0) {
+  if (plan.at("records").to_number<std::int64_t>() == 0 &&
+      plan.at("pending_lanes").to_number<std::int64_t>() == 0) {
     s.show([&] { s.io.out << "nothing to discard\n"; });
     return;
   }
@@ -245,7 +268,8 @@ const std::vector<Command>& table() {
 std::span<const CommandInfo> operator_commands() { return kCommands; }
 
 bool is_operator_command(std::string_view name) {
-  return std::any_of(kCommands.begin(), kCommands.end(), [&](const CommandInfo& c) { return c.name == name; });
+  return std::any_of(kCommands.begin(), kCommands.end(),
+                     [&](const CommandInfo& c) { return c.name == name; });
 }
 
 int run_operator_command(const std::vector<std::string>& args, const CommandIo& io) {
@@ -262,7 +286,8 @@ int run_operator_command(const std::vector<std::string>& args, const CommandIo& 
   };
   command.flags.insert(command.flags.end(), {"json", "help"});
   command.values.insert(command.values.end(), {"server", "timeout"});
-  auto line = parse_command_line({args.begin() + 1, args.end()}, command.flags, command.values, command.max_positional);
+  auto line = parse_command_line({args.begin() + 1, args.end()}, command.flags, command.values,
+                                 command.max_positional);
   if (!line) return usage(line.error().message);
   if (line.value().has("help")) {
     io.out << "usage: twinspan " << known->usage << "\n  " << known->summary
@@ -272,6 +297,7 @@ int run_operator_command(const std::vector<std::string>& args, const CommandIo& 
   std::string server = line.value().get("server").value_or(kDefaultListen);
   if (server.starts_with("http://")) server.erase(0, 7);
   while (server.ends_with('/')) server.pop_back();
+  if (server.starts_with(':')) server.insert(0, "127.0.0.1");
   const auto address = parse_listen_address(server);
   if (!address) return usage("--server " + address.error().message);
   const auto timeout = parse_duration(line.value().get("timeout").value_or("20s"));

@@ -1,7 +1,7 @@
 #pragma once
-// The operator's commands: status, lag, discard-lag, discards, pause, resume, throttle. Each is calls of the HTTP API of a
-// running process (client.h) and a table for people, or the API's own JSON with --json. main.cpp only dispatches.
-// Thread: the process's only one.
+// The operator's commands: status, lag, discard-lag, discards, pause, resume, throttle. Each is calls of the
+// HTTP API of a running process (client.h) and a table for people, or the API's own JSON with --json.
+// main.cpp only dispatches. Thread: the process's only one.
 
 #include <iosfwd>
 #include <span>
@@ -13,13 +13,20 @@
 
 namespace twinspan::admin {
 
-enum ExitCode : int { kExitOk = 0, kExitFailed = 1, kExitUsage = 2, kExitDenied = 4, kExitConflict = 5, kExitTimedOut = 6 };
+enum ExitCode : int {
+  kExitOk = 0,
+  kExitFailed = 1,
+  kExitUsage = 2,
+  kExitDenied = 4,
+  kExitConflict = 5,
+  kExitTimedOut = 6
+};
 
 struct CommandIo {
-  std::ostream& out;   // data
-  std::ostream& err;   // talk
-  std::istream& in;    // answers to questions
-  bool interactive;    // in and err are a terminal: questions may be asked
+  std::ostream& out;  // data
+  std::ostream& err;  // talk
+  std::istream& in;   // answers to questions
+  bool interactive;   // in and err are a terminal: questions may be asked
   const Clock& clock;
 };
 

@@ -1,15 +1,16 @@
 #pragma once
-// What the HTTP API may ask of the running process, and nothing more: plain structs in, plain structs out. gateway/
-// implements it; admin/ knows nothing of how anything works. Owned by the app, outlives the HTTP server.
-// Thread: any, several at once. Calls marked `quick` read snapshots and never wait for a shard, a disk or a broker: the
-// server makes them on its I/O thread. The others may take seconds and run on the server's workers.
+// What the HTTP API may ask of the running process, and nothing more: plain structs in, plain structs out.
+// gateway/ implements it; admin/ knows nothing of how anything works. Owned by the app, outlives the HTTP
+// server. Thread: any, several at once. Calls marked `quick` read snapshots and never wait for a shard, a
+// disk or a broker: the server makes them on its I/O thread. The others may take seconds and run on the
+// server's workers.
 //
-// Errors: ErrorKind decides the HTTP status (not_found 404, conflict 409, data and config 422, transient and shutdown 503
-// with Retry-After, permanent 500); Error::code is the stable name that clients may test, "" = the kind's own name. Codes
-// an implementation uses are the kXxx below.
+// Errors: ErrorKind decides the HTTP status (not_found 404, conflict 409, data and config 422, transient and
+// shutdown 503 with Retry-After, permanent 500); Error::code is the stable name that clients may test, "" =
+// the kind's own name. Codes an implementation uses are the kXxx below.
 //
-// Fields ending in _at are wall-clock milliseconds since 1970 UTC, in _ms_ago ages; -1 = none yet. Event times are
-// EventTime, kMinTime = none yet. Counters run since the process started.
+// Fields ending in _at are wall-clock milliseconds since 1970 UTC, in _ms_ago ages; -1 = none yet. Event
+// times are EventTime, kMinTime = none yet. Counters run since the process started.
 
 #include <cstdint>
 #include <optional>
@@ -50,9 +51,10 @@ constexpr const char* to_string(PipelineState state) {
 
 struct ClusterStatus {
   std::string name;
-  std::string state = "up";             // up | suspect | down | rejoining
-  std::int64_t since_at = -1;           // last change of state
-  std::int64_t last_data_ms_ago = -1;   // age of the last record or empty answer (sources), acknowledgement (sinks)
+  std::string state = "up";    // up | suspect | down | rejoining
+  std::int64_t since_at = -1;  // last change of state
+  std::int64_t last_data_ms_ago =
+      -1;  // age of the last record or empty answer (sources), acknowledgement (sinks)
   std::string last_error;
 };
 
@@ -64,7 +66,7 @@ struct LaneStatus {
   std::int64_t lag = -1;      // end - position; -1 = end never seen
   EventTime watermark = kMinTime;
   bool at_end = false, stopped = false, pending_cut = false;
-  std::string note;           // why it is stopped, or what is pending
+  std::string note;  // why it is stopped, or what is pending
 };
 
 // nullopt = unlimited, 0 = paused.
@@ -79,17 +81,17 @@ struct SourceStatus {
   std::vector<LaneStatus> lanes;
   double records_per_s = 0, bytes_per_s = 0;  // over the last few seconds
   std::uint64_t records = 0, bytes = 0;
-  std::int64_t lag_records = -1;              // sum over lanes whose end is known
-  Watermark watermark;                        // firing and retention
+  std::int64_t lag_records = -1;  // sum over lanes whose end is known
+  Watermark watermark;            // firing and retention
   RateLimits limits;
-  double throttled_seconds = 0;               // time spent held back by the limits
+  double throttled_seconds = 0;  // time spent held back by the limits
 };
 
 struct SinkStatus {
   std::string name;
   std::vector<ClusterStatus> clusters;
   std::string active_cluster;
-  std::uint64_t generation = 0;               // of the route; grows with every switch
+  std::uint64_t generation = 0;  // of the route; grows with every switch
   std::string route_reason;
   std::int64_t route_since_at = -1;
   double records_per_s = 0;
@@ -112,15 +114,15 @@ struct CheckpointStatus {
   std::int64_t took_ms = -1;
   std::uint64_t bytes = 0;
   std::uint64_t failures = 0;
-  std::string last_error;   // of the newest attempt; "" = it was good
+  std::string last_error;  // of the newest attempt; "" = it was good
 };
 
 struct PipelineStatus {
   std::string name;
   PipelineState state = PipelineState::starting;
-  std::string reason;        // why it is paused, waiting, stopped or failed; for people
+  std::string reason;  // why it is paused, waiting, stopped or failed; for people
   std::int64_t since_at = -1;
-  std::string delivery;      // at_least_once | exactly_once
+  std::string delivery;  // at_least_once | exactly_once
   unsigned shards = 1;
   std::vector<SourceStatus> sources;
   std::vector<StepStatus> steps;
@@ -141,9 +143,9 @@ struct DiscardTarget {
 struct DiscardRange {
   std::string source, cluster, topic;
   std::int32_t partition = 0;
-  bool pending = false;            // cluster away: resolved before its first fetch at its return; from, to unknown
-  std::int64_t from = 0, to = 0;   // [from, to); empty if there is nothing to do
-  std::int64_t records = 0;        // to - from without what retention removed before; transaction markers count
+  bool pending = false;  // cluster away: resolved before its first fetch at its return; from, to unknown
+  std::int64_t from = 0, to = 0;  // [from, to); empty if there is nothing to do
+  std::int64_t records = 0;  // to - from without what retention removed before; transaction markers count
   std::int64_t first_at = -1, last_at = -1;  // record timestamps of the range, as far as known
 };
 
@@ -152,21 +154,22 @@ struct DiscardPlan {
   std::optional<std::string> source;  // nullopt = all sources
   DiscardTarget target;
   std::int64_t created_at = -1, expires_at = -1;
-  std::int64_t cut_at = -1;           // the click: what is produced after it is never dropped
+  std::int64_t cut_at = -1;  // the click: what is produced after it is never dropped
   std::vector<DiscardRange> ranges;
-  std::int64_t records = 0;           // totals over ranges
+  std::int64_t records = 0;  // totals over ranges
   std::int64_t first_at = -1, last_at = -1;
   unsigned pending_lanes = 0;
   std::vector<std::string> touched_steps;  // windows and joins that lose rows
 };
 
-// What an execution did; also one entry of the ledger. Here ranges are what the readers left: [actual position, to).
+// What an execution did; also one entry of the ledger. Here ranges are what the readers left: [actual
+// position, to).
 struct Discard {
   std::string id, pipeline, plan, reason;
   DiscardTarget target;
   std::int64_t executed_at = -1;
-  std::int64_t took_ms = -1;               // until the last reader had jumped
-  std::optional<std::uint64_t> durable_in; // epoch that made it durable; nullopt = not yet
+  std::int64_t took_ms = -1;                // until the last reader had jumped
+  std::optional<std::uint64_t> durable_in;  // epoch that made it durable; nullopt = not yet
   std::vector<DiscardRange> ranges;
   std::int64_t records = 0;
   unsigned pending_lanes = 0;
@@ -200,21 +203,23 @@ class ControlPlane {
  public:
   virtual ~ControlPlane() = default;
 
-  virtual ServiceInfo service() const = 0;    // quick
-  virtual bool live() const = 0;              // quick; false: the control loop hangs. Never depends on Kafka
-  virtual Readiness ready() const = 0;        // quick; state restored, listeners up. Never depends on Kafka
-  // quick; what cannot be computed from PipelineStatus (pipeline_metrics.h does the rest): process, brokers, ...
+  virtual ServiceInfo service() const = 0;  // quick
+  virtual bool live() const = 0;            // quick; false: the control loop hangs. Never depends on Kafka
+  virtual Readiness ready() const = 0;      // quick; state restored, listeners up. Never depends on Kafka
+  // quick; what cannot be computed from PipelineStatus (pipeline_metrics.h does the rest): process, brokers,
+  // ...
   virtual std::vector<MetricSample> metrics() const = 0;
 
-  virtual std::vector<std::string> list_pipelines() const = 0;                        // quick
-  virtual Result<PipelineStatus> pipeline(const std::string& name) const = 0;         // quick
+  virtual std::vector<std::string> list_pipelines() const = 0;                 // quick
+  virtual Result<PipelineStatus> pipeline(const std::string& name) const = 0;  // quick
 
   // Both are idempotent: pausing what is paused is no error. Return when the readers have stopped or started.
   virtual Status pause(const std::string& name, const std::string& reason) = 0;
   virtual Status resume(const std::string& name) = 0;
 
   // Absolute limits of one source; effective at the readers' next poll, durable with the next checkpoint.
-  virtual Status set_throttle(const std::string& name, const std::string& source, const RateLimits& limits) = 0;
+  virtual Status set_throttle(const std::string& name, const std::string& source,
+                              const RateLimits& limits) = 0;
 
   // Asks the brokers; bounded by a few seconds. Valid 5 min, executable once.
   virtual Result<DiscardPlan> plan_discard(const std::string& name, const std::optional<std::string>& source,
@@ -222,7 +227,7 @@ class ControlPlane {
   // Returns when every reachable lane has jumped. Errors: conflict with kPlanXxx or kReasonMissing.
   virtual Result<Discard> execute_discard(const std::string& name, const std::string& plan_id,
                                           const std::string& reason) = 0;
-  virtual Result<std::vector<Discard>> discards(const std::string& name) const = 0;   // quick; newest first
+  virtual Result<std::vector<Discard>> discards(const std::string& name) const = 0;  // quick; newest first
 };
 
 }  // namespace twinspan::admin

@@ -82,7 +82,8 @@ bool q_is_zero(std::string_view parameters) {
 // A browser page of another origin must not change anything (CSRF); command lines send neither header.
 std::optional<Problem> check_origin(const Request& request) {
   if (!request.origin.empty() && request.origin != "http://" + request.host) {
-    return Problem(403, "origin_refused", fmt::format("calls from the origin \"{}\" may not change anything", request.origin));
+    return Problem(403, "origin_refused",
+                   fmt::format("calls from the origin \"{}\" may not change anything", request.origin));
   }
   if (!request.fetch_site.empty() && request.fetch_site != "same-origin" && request.fetch_site != "none") {
     return Problem(403, "origin_refused", "calls from other sites may not change anything");
@@ -100,8 +101,9 @@ std::string names_of(const Endpoint& endpoint, Parameter::In in) {
 
 std::optional<Problem> read_query(const Endpoint& endpoint, boost::urls::url_view url, Call& call) {
   for (const auto& item : url.params()) {
-    const bool known = std::any_of(endpoint.parameters.begin(), endpoint.parameters.end(),
-                                   [&](const Parameter& p) { return p.in == Parameter::In::query && p.name == item.key; });
+    const bool known =
+        std::any_of(endpoint.parameters.begin(), endpoint.parameters.end(),
+                    [&](const Parameter& p) { return p.in == Parameter::In::query && p.name == item.key; });
     if (!known) {
       const std::string names = names_of(endpoint, Parameter::In::query);
       return Problem(400, "unknown_parameter",
@@ -120,13 +122,16 @@ std::optional<Problem> read_body(const Endpoint& endpoint, const Request& reques
     // An empty object is what generic clients send.
     call.body = {};
   }
-  const bool needed = std::any_of(endpoint.parameters.begin(), endpoint.parameters.end(),
-                                  [](const Parameter& p) { return p.in == Parameter::In::body && p.required; });
+  const bool needed =
+      std::any_of(endpoint.parameters.begin(), endpoint.parameters.end(),
+                  [](const Parameter& p) { return p.in == Parameter::In::body && p.required; });
   if (request.body.empty() && !needed) return std::nullopt;
   if (!request.body.empty() && media_type(request.content_type) != "application/json") {
-    return Problem(415, "not_json",
-                   fmt::format("the body must be application/json, not \"{}\": send the header Content-Type: application/json",
-                               request.content_type));
+    return Problem(
+        415, "not_json",
+        fmt::format(
+            "the body must be application/json, not \"{}\": send the header Content-Type: application/json",
+            request.content_type));
   }
   return parse_body(request.body, endpoint.parameters, call.body);
 }
@@ -154,7 +159,8 @@ bool accepts(std::string_view accept, std::string_view media) {
 }
 
 void EndpointTable::add(Endpoint endpoint) {
-  for (const Endpoint& other : endpoints_) TS_CHECK(other.path != endpoint.path || other.method != endpoint.method);
+  for (const Endpoint& other : endpoints_)
+    TS_CHECK(other.path != endpoint.path || other.method != endpoint.method);
   TS_CHECK(endpoint.handler != nullptr);
   endpoints_.push_back(std::move(endpoint));
 }
@@ -179,10 +185,12 @@ std::variant<EndpointTable::Match, Problem> EndpointTable::match(const Request& 
   }
   if (found.endpoint == nullptr && allow.empty()) {
     return Problem(404, "no_such_path",
-                   fmt::format("there is nothing at {}; GET /v1/openapi.json lists what there is", std::string(url->path())));
+                   fmt::format("there is nothing at {}; GET /v1/openapi.json lists what there is",
+                               std::string(url->path())));
   }
   if (found.endpoint == nullptr) {
-    Problem problem(405, "method_not_allowed", fmt::format("{} is not possible here; allowed: {}", request.method, allow));
+    Problem problem(405, "method_not_allowed",
+                    fmt::format("{} is not possible here; allowed: {}", request.method, allow));
     problem.allow = allow;
     return problem;
   }
@@ -192,7 +200,8 @@ std::variant<EndpointTable::Match, Problem> EndpointTable::match(const Request& 
   }
   const std::string produces = media_type(endpoint.produces);
   if (!accepts(request.accept, produces)) {
-    return Problem(406, "not_acceptable", fmt::format("this call answers {}, which the Accept header excludes", produces));
+    return Problem(406, "not_acceptable",
+                   fmt::format("this call answers {}, which the Accept header excludes", produces));
   }
   if (auto problem = read_query(endpoint, *url, found.call)) return *problem;
   if (auto problem = read_body(endpoint, request, found.call)) return *problem;
@@ -213,7 +222,9 @@ std::string EndpointTable::openapi(std::string_view version) const {
   json::object paths;
   const json::object problem_reply{
       {"description", "a problem"},
-      {"content", json::object{{"application/problem+json", json::object{{"schema", json::object{{"$ref", "#/components/schemas/Problem"}}}}}}}};
+      {"content",
+       json::object{{"application/problem+json",
+                     json::object{{"schema", json::object{{"$ref", "#/components/schemas/Problem"}}}}}}}};
   for (const Endpoint& endpoint : endpoints_) {
     json::array parameters;
     json::object properties;
@@ -238,17 +249,21 @@ std::string EndpointTable::openapi(std::string_view version) const {
                            {"x-mutates", endpoint.mutates},
                            {"parameters", std::move(parameters)}};
     if (!properties.empty()) {
-      json::object schema{{"type", "object"}, {"additionalProperties", false}, {"properties", std::move(properties)}};
+      json::object schema{
+          {"type", "object"}, {"additionalProperties", false}, {"properties", std::move(properties)}};
       const bool needed = !required.empty();
       if (needed) schema["required"] = std::move(required);
       operation["requestBody"] = json::object{
-          {"required", needed}, {"content", json::object{{"application/json", json::object{{"schema", std::move(schema)}}}}}};
+          {"required", needed},
+          {"content", json::object{{"application/json", json::object{{"schema", std::move(schema)}}}}}};
     }
-    operation["responses"] = json::object{
-        {"200", json::object{{"description", "done"}, {"content", json::object{{endpoint.produces, json::object{}}}}}},
-        {"default", problem_reply}};
+    operation["responses"] =
+        json::object{{"200", json::object{{"description", "done"},
+                                          {"content", json::object{{endpoint.produces, json::object{}}}}}},
+                     {"default", problem_reply}};
     std::string method = endpoint.method;
-    std::transform(method.begin(), method.end(), method.begin(), [](unsigned char c) { return std::tolower(c); });
+    std::transform(method.begin(), method.end(), method.begin(),
+                   [](unsigned char c) { return std::tolower(c); });
     json::value& item = paths[endpoint.path];
     if (!item.is_object()) item = json::object{};
     item.as_object()[method] = std::move(operation);
@@ -258,10 +273,11 @@ std::string EndpointTable::openapi(std::string_view version) const {
     "errors":{"type":"array","items":{"type":"object","properties":{"pointer":{"type":"string"},"line":{"type":"integer"},
     "column":{"type":"integer"},"offset":{"type":"integer"},"message":{"type":"string"},"hint":{"type":"string"}}}},
     "request_id":{"type":"string"}},"required":["type","title","status","detail","code","errors","request_id"]})");
-  return json::serialize(json::object{{"openapi", "3.1.0"},
-                                      {"info", json::object{{"title", "Twinspan"}, {"version", version}}},
-                                      {"paths", std::move(paths)},
-                                      {"components", json::object{{"schemas", json::object{{"Problem", problem_schema}}}}}});
+  return json::serialize(
+      json::object{{"openapi", "3.1.0"},
+                   {"info", json::object{{"title", "Twinspan"}, {"version", version}}},
+                   {"paths", std::move(paths)},
+                   {"components", json::object{{"schemas", json::object{{"Problem", problem_schema}}}}}});
 }
 
 }  // namespace twinspan::admin

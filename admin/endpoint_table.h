@@ -1,7 +1,8 @@
 #pragma once
-// The one table of the HTTP API: path, method, role, whether it changes something, parameters, handler. Routing, checks of
-// method, media type and body, and GET /v1/openapi.json all come from it, so that none of them can disagree.
-// Knows nothing of sockets: text in, text out. Built once at start, then immutable. Thread: any, several at once.
+// The one table of the HTTP API: path, method, role, whether it changes something, parameters, handler.
+// Routing, checks of method, media type and body, and GET /v1/openapi.json all come from it, so that none of
+// them can disagree. Knows nothing of sockets: text in, text out. Built once at start, then immutable.
+// Thread: any, several at once.
 
 #include <boost/json/value.hpp>
 
@@ -44,11 +45,12 @@ struct Reply {
 using Handled = outcome::basic_result<Reply, Problem, outcome::policy::terminate>;
 
 struct Endpoint {
-  std::string method, path;  // "/v1/pipelines/{p}:pause": a parameter is a whole segment, or all of one before ':verb'
+  std::string method,
+      path;  // "/v1/pipelines/{p}:pause": a parameter is a whole segment, or all of one before ':verb'
   std::string id, summary;
   Role role = Role::viewer;
-  bool mutates = false;      // checked for Origin; logged
-  bool slow = false;         // may wait for shards or brokers: never runs on the I/O thread
+  bool mutates = false;  // checked for Origin; logged
+  bool slow = false;     // may wait for shards or brokers: never runs on the I/O thread
   std::vector<Parameter> parameters;
   std::string produces = "application/json";
   std::function<Handled(const Call&)> handler;

@@ -28,16 +28,18 @@ using Time = std::chrono::steady_clock;
 using std::chrono::milliseconds;
 
 constexpr milliseconds kStopGrace{3'000};
-constexpr milliseconds kLinger{2'000};            // how long a refused client may go on sending before the reset
+constexpr milliseconds kLinger{2'000};  // how long a refused client may go on sending before the reset
 constexpr std::size_t kLingerBytes = 8u << 20;
 
 // How a failed read is answered; nullopt = just close.
 std::optional<Problem> problem_of(const beast::error_code& error, const HttpServer::Options& options) {
   if (error == http::error::header_limit || error == http::error::buffer_overflow) {
-    return Problem(431, "header_too_large", fmt::format("the header is larger than {} bytes", options.max_header_bytes));
+    return Problem(431, "header_too_large",
+                   fmt::format("the header is larger than {} bytes", options.max_header_bytes));
   }
   if (error == http::error::body_limit) {
-    return Problem(413, "body_too_large", fmt::format("the body is larger than {} bytes", options.max_body_bytes));
+    return Problem(413, "body_too_large",
+                   fmt::format("the body is larger than {} bytes", options.max_body_bytes));
   }
   if (error == http::error::bad_version) return Problem(505, "http_version", "this server speaks HTTP/1.1");
   if (error == http::error::end_of_stream || error == http::error::partial_message) return std::nullopt;
@@ -65,7 +67,8 @@ struct Shared {
 
 class Session : public std::enable_shared_from_this<Session> {
  public:
-  Session(Shared& shared, tcp::socket socket) : shared_(shared), socket_(std::move(socket)), deadline_(shared.io) {}
+  Session(Shared& shared, tcp::socket socket)
+      : shared_(shared), socket_(std::move(socket)), deadline_(shared.io) {}
 
   void start() { read_header(true); }
 
@@ -103,7 +106,8 @@ class Session : public std::enable_shared_from_this<Session> {
     });
   }
 
-  // The first request of a connection has the header's deadline from the start; a later one from its first byte.
+  // The first request of a connection has the header's deadline from the start; a later one from its first
+  // byte.
   void read_header(bool first) {
     waiting_ = true;
     since_ = Time::now();
@@ -121,10 +125,9 @@ class Session : public std::enable_shared_from_this<Session> {
   void read_header_now() {
     started_ = Time::now();
     set_deadline(milliseconds(shared_.options.header_deadline_ms));
-    http::async_read_header(socket_, buffer_, *parser_,
-                            [self = shared_from_this()](const beast::error_code& error, std::size_t) {
-                              self->on_header(error);
-                            });
+    http::async_read_header(
+        socket_, buffer_, *parser_,
+        [self = shared_from_this()](const beast::error_code& error, std::size_t) { self->on_header(error); });
   }
 
   void on_header(const beast::error_code& error) {
@@ -142,18 +145,22 @@ class Session : public std::enable_shared_from_this<Session> {
                       });
   }
 
-  // Framing that another parser might read differently (request smuggling), and names that only a rebound DNS entry has.
+  // Framing that another parser might read differently (request smuggling), and names that only a rebound DNS
+  // entry has.
   std::optional<Problem> check_header() const {
     const auto& request = parser_->get();
     if (request.count(http::field::transfer_encoding) > 0) {
       return Problem(400, "transfer_encoding", "Transfer-Encoding is not accepted: send Content-Length");
     }
     if (request.version() != 11) return Problem(505, "http_version", "this server speaks HTTP/1.1");
-    if (request.count(http::field::content_length) > 1) return Problem(400, "bad_request", "Content-Length is there twice");
-    if (request.count(http::field::host) != 1) return Problem(400, "bad_request", "exactly one Host header is needed");
+    if (request.count(http::field::content_length) > 1)
+      return Problem(400, "bad_request", "Content-Length is there twice");
+    if (request.count(http::field::host) != 1)
+      return Problem(400, "bad_request", "exactly one Host header is needed");
     const std::string_view host = field(http::field::host);
     if (!is_loopback_name(host_of(host))) {
-      return Problem(421, "host_refused", fmt::format("\"{}\" is not a name of this server: use 127.0.0.1 or localhost", host));
+      return Problem(421, "host_refused",
+                     fmt::format("\"{}\" is not a name of this server: use 127.0.0.1 or localhost", host));
     }
     return std::nullopt;
   }
@@ -162,12 +169,13 @@ class Session : public std::enable_shared_from_this<Session> {
     if (parser_->is_done()) return handle();
     const auto spent = std::chrono::duration_cast<milliseconds>(Time::now() - started_);
     set_deadline(std::max(milliseconds(shared_.options.request_deadline_ms) - spent, milliseconds(1)));
-    http::async_read(socket_, buffer_, *parser_, [self = shared_from_this()](const beast::error_code& error, std::size_t) {
-      if (self->closed_) return;
-      if (self->timed_out_) return self->on_timeout("the body");
-      if (error) return self->on_read_error(error);
-      self->handle();
-    });
+    http::async_read(socket_, buffer_, *parser_,
+                     [self = shared_from_this()](const beast::error_code& error, std::size_t) {
+                       if (self->closed_) return;
+                       if (self->timed_out_) return self->on_timeout("the body");
+                       if (error) return self->on_read_error(error);
+                       self->handle();
+                     });
   }
 
   void handle() {
@@ -199,7 +207,8 @@ class Session : public std::enable_shared_from_this<Session> {
     const int status = handled ? handled.value().status : handled.error().status;
     if (match.endpoint->mutates) {
       beast::error_code ignored;
-      spdlog::info("admin: {} {} -> {} from {} ({})", match.endpoint->method, std::string(parser_->get().target()), status,
+      spdlog::info("admin: {} {} -> {} from {} ({})", match.endpoint->method,
+                   std::string(parser_->get().target()), status,
                    socket_.remote_endpoint(ignored).address().to_string(), next_id());
     }
     if (handled) return respond(handled.value());
@@ -227,18 +236,21 @@ class Session : public std::enable_shared_from_this<Session> {
     response_.keep_alive(keep_alive_);
     response_.body() = reply.body;
     response_.prepare_payload();
-    if (request_complete && parser_->get().method() == http::verb::head) response_.body().clear();  // RFC 9110, 9.3.2
+    if (request_complete && parser_->get().method() == http::verb::head)
+      response_.body().clear();  // RFC 9110, 9.3.2
     ++shared_.requests;
     waiting_ = false;
     set_deadline(milliseconds(shared_.options.request_deadline_ms));
-    http::async_write(socket_, response_, [self = shared_from_this()](const beast::error_code& error, std::size_t) {
-      if (error || self->closed_) return self->close();
-      if (self->keep_alive_ && !self->shared_.stopping) return self->read_header(false);
-      self->linger();
-    });
+    http::async_write(socket_, response_,
+                      [self = shared_from_this()](const beast::error_code& error, std::size_t) {
+                        if (error || self->closed_) return self->close();
+                        if (self->keep_alive_ && !self->shared_.stopping) return self->read_header(false);
+                        self->linger();
+                      });
   }
 
-  // Closing with unread input resets the connection, and the client might lose our answer: read on for a moment.
+  // Closing with unread input resets the connection, and the client might lose our answer: read on for a
+  // moment.
   void linger() {
     beast::error_code ignored;
     socket_.shutdown(tcp::socket::shutdown_send, ignored);
@@ -251,11 +263,11 @@ class Session : public std::enable_shared_from_this<Session> {
   }
 
   void drain(std::size_t so_far) {
-    socket_.async_read_some(buffer_.prepare(16 * 1024),
-                            [self = shared_from_this(), so_far](const beast::error_code& error, std::size_t n) {
-                              if (error || self->closed_ || so_far + n > kLingerBytes) return self->close();
-                              self->drain(so_far + n);
-                            });
+    socket_.async_read_some(buffer_.prepare(16 * 1024), [self = shared_from_this(), so_far](
+                                                            const beast::error_code& error, std::size_t n) {
+      if (error || self->closed_ || so_far + n > kLingerBytes) return self->close();
+      self->drain(so_far + n);
+    });
   }
 
   void on_timeout(std::string_view what) {
@@ -305,8 +317,10 @@ class HttpServer::Impl {
     const std::string& text = shared_.options.listen;
     TS_TRY(wanted, parse_listen_address(text));
     if (!is_loopback_name(wanted.host)) {
-      return config_error(fmt::format("admin.listen {}: not a loopback address. Without authentication the API listens on "
-                                      "127.0.0.1, localhost or [::1] only", text));
+      return config_error(
+          fmt::format("admin.listen {}: not a loopback address. Without authentication the API listens on "
+                      "127.0.0.1, localhost or [::1] only",
+                      text));
     }
     beast::error_code error;
     const auto ip = asio::ip::make_address(wanted.host == "localhost" ? "127.0.0.1" : wanted.host, error);
@@ -317,8 +331,10 @@ class HttpServer::Impl {
     if (!error) acceptor_.bind(endpoint, error);
     if (!error) acceptor_.listen(1024, error);
     if (error == asio::error::address_in_use) {
-      Error in_use = config_error(fmt::format("admin.listen {}: the address is in use, perhaps by another twinspan; stop that, "
-                                              "or choose another port (admin.listen)", text));
+      Error in_use = config_error(
+          fmt::format("admin.listen {}: the address is in use, perhaps by another twinspan; stop that, "
+                      "or choose another port (admin.listen)",
+                      text));
       in_use.code = "address_in_use";
       return in_use;
     }
@@ -398,8 +414,10 @@ class HttpServer::Impl {
     const auto session = std::make_shared<Session>(shared_, std::move(socket));
     shared_.sessions.insert(session);
     shared_.connections = shared_.sessions.size();
-    if (full) session->refuse();
-    else session->start();
+    if (full)
+      session->refuse();
+    else
+      session->start();
   }
 
   bool make_room() {
@@ -414,7 +432,8 @@ class HttpServer::Impl {
   Shared shared_;
   tcp::acceptor acceptor_;
   asio::steady_timer retry_;
-  // A session whose handler runs on a worker has nothing pending here: without this the I/O thread would end before it.
+  // A session whose handler runs on a worker has nothing pending here: without this the I/O thread would end
+  // before it.
   asio::executor_work_guard<asio::io_context::executor_type> work_{shared_.io.get_executor()};
   std::string address_;
   std::thread thread_;

@@ -93,12 +93,13 @@ json::object step_json(const StepStatus& s) {
 }
 
 json::value checkpoint_json(const CheckpointStatus& c) {
-  return json::object{{"epoch", c.epoch},       {"at", known(c.at)},        {"took_ms", known(c.took_ms)},
-                      {"bytes", c.bytes},       {"failures", c.failures},   {"last_error", c.last_error}};
+  return json::object{{"epoch", c.epoch}, {"at", known(c.at)},      {"took_ms", known(c.took_ms)},
+                      {"bytes", c.bytes}, {"failures", c.failures}, {"last_error", c.last_error}};
 }
 
 json::object head(const PipelineStatus& p) {
-  return {{"name", p.name},         {"state", to_string(p.state)}, {"reason", p.reason}, {"since_at", known(p.since_at)},
+  return {{"name", p.name},         {"state", to_string(p.state)},
+          {"reason", p.reason},     {"since_at", known(p.since_at)},
           {"delivery", p.delivery}, {"shards", p.shards}};
 }
 

@@ -1,5 +1,6 @@
 #pragma once
-// "127.0.0.1:8480", "localhost:8480", "[::1]:8480", ":8480": where to listen, or where the server is. Thread: any.
+// "127.0.0.1:8480", "localhost:8480", "[::1]:8480", ":8480": where to listen, or where the server is. Thread:
+// any.
 
 #include <cstdint>
 #include <string>

@@ -1,5 +1,6 @@
 #pragma once
-// Prometheus text exposition (version 0.0.4) of samples, and the one list of metric families there are. Thread: any (pure).
+// Prometheus text exposition (version 0.0.4) of samples, and the one list of metric families there are.
+// Thread: any (pure).
 
 #include <span>
 #include <string>
@@ -20,8 +21,8 @@ struct MetricFamily {
 };
 std::span<const MetricFamily> metric_families();
 
-// Samples grouped by family, each with HELP and TYPE. Samples of a histogram are named with its _bucket, _sum, _count. One
-// whose family is not listed comes out as untyped, at the end.
+// Samples grouped by family, each with HELP and TYPE. Samples of a histogram are named with its _bucket,
+// _sum, _count. One whose family is not listed comes out as untyped, at the end.
 std::string metrics_text(const std::vector<MetricSample>& samples);
 
 }  // namespace twinspan::admin

@@ -44,7 +44,8 @@ void add_source(const SourceStatus& s, std::int64_t now_ms, const Adder& pipelin
   add_clusters(s.clusters, "source", add);
   for (const ClusterStatus& c : s.clusters) {
     if (c.last_data_ms_ago >= 0) {
-      add.with("cluster", c.name)("source_fetch_delay_seconds", static_cast<double>(c.last_data_ms_ago) / 1000);
+      add.with("cluster", c.name)("source_fetch_delay_seconds",
+                                  static_cast<double>(c.last_data_ms_ago) / 1000);
     }
   }
   std::map<std::string, double> lag;
@@ -55,7 +56,8 @@ void add_source(const SourceStatus& s, std::int64_t now_ms, const Adder& pipelin
   }
   for (const auto& [cluster, records] : lag) add.with("cluster", cluster)("source_lag_records", records);
   add("idle_partitions", idle);
-  for (const auto& [kind, time] : {std::pair{"firing", s.watermark.firing}, std::pair{"retention", s.watermark.retention}}) {
+  for (const auto& [kind, time] :
+       {std::pair{"firing", s.watermark.firing}, std::pair{"retention", s.watermark.retention}}) {
     if (time == kMinTime || time == kMaxTime) continue;
     add.with("kind", kind)("watermark_lag_seconds", static_cast<double>(now_ms - time) / 1000);
   }
@@ -72,7 +74,8 @@ void add_sink(const SinkStatus& s, const Adder& pipeline) {
   add("sink_oldest_unacknowledged_seconds", static_cast<double>(s.oldest_unacknowledged_ms) / 1000);
   add("sink_failover_state", s.holding ? 1.0 : 0.0);
   add_clusters(s.clusters, "sink", add);
-  for (const ClusterStatus& c : s.clusters) add.with("cluster", c.name)("sink_active", c.name == s.active_cluster ? 1.0 : 0.0);
+  for (const ClusterStatus& c : s.clusters)
+    add.with("cluster", c.name)("sink_active", c.name == s.active_cluster ? 1.0 : 0.0);
 }
 
 }  // namespace

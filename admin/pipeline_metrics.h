@@ -1,6 +1,6 @@
 #pragma once
-// Metrics that follow from a PipelineStatus, so that the API, the command line and /metrics show the same numbers.
-// Cardinality: per step, source, sink and cluster; never per lane. Thread: any (pure).
+// Metrics that follow from a PipelineStatus, so that the API, the command line and /metrics show the same
+// numbers. Cardinality: per step, source, sink and cluster; never per lane. Thread: any (pure).
 
 #include <cstdint>
 #include <vector>

@@ -1,7 +1,7 @@
 #pragma once
-// What a client gets when a call fails: application/problem+json (RFC 9457) with a stable `code`, the places in the body
-// that are wrong (JSON pointer, or line, column and offset for text that does not parse), and the request's id.
-// Thread: any.
+// What a client gets when a call fails: application/problem+json (RFC 9457) with a stable `code`, the places
+// in the body that are wrong (JSON pointer, or line, column and offset for text that does not parse), and the
+// request's id. Thread: any.
 
 #include <cstdint>
 #include <string>
@@ -14,7 +14,7 @@ namespace twinspan::admin {
 
 struct Problem {
   struct At {
-    std::string pointer;        // RFC 6901; "" = the whole body
+    std::string pointer;  // RFC 6901; "" = the whole body
     std::string message, hint;
     std::int64_t line = -1, column = -1, offset = -1;  // of the body's text; from 1, from 1, from 0
   };
@@ -22,11 +22,12 @@ struct Problem {
   std::string code;
   std::string detail;
   std::vector<At> errors;
-  std::string allow;            // 405: the methods there are
-  bool close = false;           // the connection cannot be used any further
+  std::string allow;   // 405: the methods there are
+  bool close = false;  // the connection cannot be used any further
 
   Problem() = default;
-  Problem(int status, std::string code, std::string detail) : status(status), code(std::move(code)), detail(std::move(detail)) {}
+  Problem(int status, std::string code, std::string detail)
+      : status(status), code(std::move(code)), detail(std::move(detail)) {}
   Problem(const Error& error);  // NOLINT: lets TS_TRY turn an Error of the control plane into a Problem
 };
 

@@ -1,12 +1,13 @@
 #pragma once
-// Rate limits of one source, in records/s and bytes/s, over all its lanes, shards and clusters. Owned by the pipeline,
-// borrowed by every shard that reads the source. Only a decision: the caller brings the time and does the waiting.
+// Rate limits of one source, in records/s and bytes/s, over all its lanes, shards and clusters. Owned by the
+// pipeline, borrowed by every shard that reads the source. Only a decision: the caller brings the time and
+// does the waiting.
 //
-// Each of the two limits is a virtual clock (GCRA, ITU-T I.371; the "virtual scheduling" form of the token bucket): one
-// atomic holds the time up to which the allowance is used, so taking is one compare-and-swap and a rate is changed
-// without touching it. Allowance left unused is kept for kBurst (or one token, where that is longer), so an idle source
-// does not come back with a flood. What was used beyond a grant is a debt that later grants wait for: over time the rate
-// is exact whatever the size of single records.
+// Each of the two limits is a virtual clock (GCRA, ITU-T I.371; the "virtual scheduling" form of the token
+// bucket): one atomic holds the time up to which the allowance is used, so taking is one compare-and-swap and
+// a rate is changed without touching it. Allowance left unused is kept for kBurst (or one token, where that
+// is longer), so an idle source does not come back with a flood. What was used beyond a grant is a debt that
+// later grants wait for: over time the rate is exact whatever the size of single records.
 //
 // Thread: any for acquire, settle, ready_in (lock-free); set_limits from one thread at a time.
 // Times are monotonic nanoseconds of one clock.
@@ -34,7 +35,8 @@ class RateClock {
  public:
   static constexpr std::int64_t kUnlimited = -1;
 
-  RateClock(std::int64_t rate_per_s, std::int64_t now_ns) : rate_(rate_per_s), used_until_(now_ns - burst(rate_per_s)) {
+  RateClock(std::int64_t rate_per_s, std::int64_t now_ns)
+      : rate_(rate_per_s), used_until_(now_ns - burst(rate_per_s)) {
     if (rate_per_s == 0) stopped_at_ = now_ns;
   }
 
@@ -47,7 +49,8 @@ class RateClock {
     while (true) {
       const std::int64_t start = std::max(used, now_ns - burst(rate));
       if (start >= now_ns) return 0;
-      const std::uint64_t left = static_cast<std::uint64_t>(static_cast<Wide>(now_ns - start) * rate / kSecond);
+      const std::uint64_t left =
+          static_cast<std::uint64_t>(static_cast<Wide>(now_ns - start) * rate / kSecond);
       const std::uint64_t n = std::min(want, left);
       if (n == 0) return 0;
       if (used_until_.compare_exchange_weak(used, start + cost(n, rate), std::memory_order_relaxed)) return n;
@@ -58,8 +61,10 @@ class RateClock {
   void give_back(std::int64_t n) {
     const std::int64_t rate = rate_.load(std::memory_order_relaxed);
     if (n == 0 || rate == kUnlimited || rate == 0) return;
-    if (n > 0) used_until_.fetch_sub(cost(static_cast<std::uint64_t>(n), rate), std::memory_order_relaxed);
-    else used_until_.fetch_add(cost(static_cast<std::uint64_t>(-n), rate), std::memory_order_relaxed);
+    if (n > 0)
+      used_until_.fetch_sub(cost(static_cast<std::uint64_t>(n), rate), std::memory_order_relaxed);
+    else
+      used_until_.fetch_add(cost(static_cast<std::uint64_t>(-n), rate), std::memory_order_relaxed);
   }
 
   // Nanoseconds until a token is there; 0 = now. Thread: any.
@@ -71,8 +76,8 @@ class RateClock {
     return std::max<std::int64_t>(0, start + cost(1, rate) - now_ns);
   }
 
-  // Effective for the next take(). A debt keeps its size in tokens, not in time, so a raised rate is felt at once; a pause
-  // keeps allowance and debt as they were. Thread: one at a time.
+  // Effective for the next take(). A debt keeps its size in tokens, not in time, so a raised rate is felt at
+  // once; a pause keeps allowance and debt as they were. Thread: one at a time.
   void set_rate(std::int64_t rate, std::int64_t now_ns) {
     const std::int64_t old = rate_.load(std::memory_order_relaxed);
     if (old == rate) return;
@@ -99,7 +104,8 @@ class RateClock {
   static constexpr std::int64_t kSecond = 1'000'000'000;
 
   static std::int64_t cost(std::uint64_t n, std::int64_t rate) {
-    return static_cast<std::int64_t>(std::min<Wide>((static_cast<Wide>(n) * kSecond + rate / 2) / rate, kForever / 4));
+    return static_cast<std::int64_t>(
+        std::min<Wide>((static_cast<Wide>(n) * kSecond + rate / 2) / rate, kForever / 4));
   }
   // A rate below 10/s would never save up one token within kBurst.
   static std::int64_t burst(std::int64_t rate) { return rate > 0 ? std::max(kBurst, cost(1, rate)) : kBurst; }
@@ -110,8 +116,8 @@ class RateClock {
     std::int64_t scaled = 0;
     do {
       if (used <= now_ns) return;
-      scaled = now_ns + static_cast<std::int64_t>(
-                            std::min<Wide>(static_cast<Wide>(used - now_ns) * from_rate / to_rate, kForever / 4));
+      scaled = now_ns + static_cast<std::int64_t>(std::min<Wide>(
+                            static_cast<Wide>(used - now_ns) * from_rate / to_rate, kForever / 4));
     } while (!used_until_.compare_exchange_weak(used, scaled, std::memory_order_relaxed));
   }
 
@@ -125,8 +131,8 @@ struct Grant {
   std::uint64_t records = 0, bytes = 0;
 };
 
-// The pair. A reader asks before it polls, reads at most grant.records and stops when grant.bytes are passed, then says
-// what it used:
+// The pair. A reader asks before it polls, reads at most grant.records and stops when grant.bytes are passed,
+// then says what it used:
 //   Grant g = bucket.acquire(1024, 256 * 1024, now);
 //   ... poll ...
 //   bucket.settle(g, read_records, read_bytes);

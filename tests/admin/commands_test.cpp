@@ -3,7 +3,7 @@
 
 #include <sstream>
 
-#include "served.h"
+#include "tests/admin/served.h"
 
 namespace twinspan::testing {
 namespace {
@@ -16,12 +16,17 @@ class Commands : public Served {
     if (args.size() > 0) args.insert(args.begin() + 1, {"--server", server->address()});
     return run_bare(args, answer, interactive);
   }
-  int run_bare(const std::vector<std::string>& args, const std::string& answer = "", bool interactive = false) {
+  int run_bare(const std::vector<std::string>& args, const std::string& answer = "",
+               bool interactive = false) {
     std::istringstream in(answer);
     return admin::run_operator_command(args, {out, err, in, interactive, clock});
   }
-  void expect_out(const std::string& text) { EXPECT_NE(out.str().find(text), std::string::npos) << text << "\nin:\n" << out.str() << err.str(); }
-  void expect_err(const std::string& text) { EXPECT_NE(err.str().find(text), std::string::npos) << text << "\nin:\n" << err.str(); }
+  void expect_out(const std::string& text) {
+    EXPECT_NE(out.str().find(text), std::string::npos) << text << "\nin:\n" << out.str() << err.str();
+  }
+  void expect_err(const std::string& text) {
+    EXPECT_NE(err.str().find(text), std::string::npos) << text << "\nin:\n" << err.str();
+  }
 
   std::ostringstream out, err;
 };
@@ -50,7 +55,9 @@ TEST_F(Commands, LagByClusterAndByPartition) {
   EXPECT_EQ(run({"lag"}), admin::kExitOk);
   expect_out("impressions  east     up         2  1,000    1,000\n");
   EXPECT_EQ(run({"lag", "ad-uv", "--partitions"}), admin::kExitOk);
-  expect_out("impressions  west     ad_impression          0      4000     -      -  -                         cluster away\n");
+  expect_out(
+      "impressions  west     ad_impression          0      4000     -      -  -                         "
+      "cluster away\n");
 }
 
 TEST_F(Commands, JsonIsWhatTheApiSays) {

@@ -1,5 +1,6 @@
 #pragma once
-// A control plane with one pipeline, "ad-uv", on two clusters, of which west is down. Remembers what it was asked.
+// A control plane with one pipeline, "ad-uv", on two clusters, of which west is down. Remembers what it was
+// asked.
 
 #include <atomic>
 #include <condition_variable>
@@ -24,10 +25,12 @@ class FakeControlPlane final : public admin::ControlPlane {
     status.shards = 2;
     SourceStatus impressions;
     impressions.name = "impressions";
-    impressions.clusters = {{"east", "up", kNow - 60'000, 120, ""}, {"west", "down", kNow - 5'000, 6'200, "Connection refused"}};
-    impressions.lanes = {{"east", "ad_impression", 0, 100, 1'100, 1'000, kNow - 4'000},
-                         {"east", "ad_impression", 1, 70, 70, 0, kNow - 3'000, true},
-                         {"west", "ad_impression", 0, 4'000, -1, -1, kMinTime, false, false, false, "cluster away"}};
+    impressions.clusters = {{"east", "up", kNow - 60'000, 120, ""},
+                            {"west", "down", kNow - 5'000, 6'200, "Connection refused"}};
+    impressions.lanes = {
+        {"east", "ad_impression", 0, 100, 1'100, 1'000, kNow - 4'000},
+        {"east", "ad_impression", 1, 70, 70, 0, kNow - 3'000, true},
+        {"west", "ad_impression", 0, 4'000, -1, -1, kMinTime, false, false, false, "cluster away"}};
     impressions.records_per_s = 91'000.04;
     impressions.bytes_per_s = 18'000'000;
     impressions.records = 123'456;
@@ -56,18 +59,26 @@ class FakeControlPlane final : public admin::ControlPlane {
     status.dead_letters = 7;
   }
 
-  admin::ServiceInfo service() const override { return {"0.1.0", "abcdef", "/var/lib/twinspan", kNow - 7'200'000}; }
+  admin::ServiceInfo service() const override {
+    return {"0.1.0", "abcdef", "/var/lib/twinspan", kNow - 7'200'000};
+  }
   bool live() const override { return is_live; }
   admin::Readiness ready() const override {
-    return {is_ready, {{"state restored", is_ready, is_ready ? "" : "epoch 12, 3 of 8 files"}, {"listeners up", true, ""}}};
+    return {
+        is_ready,
+        {{"state restored", is_ready, is_ready ? "" : "epoch 12, 3 of 8 files"}, {"listeners up", true, ""}}};
   }
   std::vector<admin::MetricSample> metrics() const override {
-    return {{"process_resident_memory_bytes", {}, 52'428'800}, {"restarts_total", {{"pipeline", "a\"b\\c\nd"}}, 1}};
+    return {{"process_resident_memory_bytes", {}, 52'428'800},
+            {"restarts_total", {{"pipeline", "a\"b\\c\nd"}}, 1}};
   }
 
-  std::vector<std::string> list_pipelines() const override { return has_pipeline ? std::vector<std::string>{"ad-uv"} : std::vector<std::string>{}; }
+  std::vector<std::string> list_pipelines() const override {
+    return has_pipeline ? std::vector<std::string>{"ad-uv"} : std::vector<std::string>{};
+  }
   Result<admin::PipelineStatus> pipeline(const std::string& name) const override {
-    if (!has_pipeline || name != "ad-uv") return not_found_error("there is no pipeline \"" + name + "\"", admin::kPipelineNotFound);
+    if (!has_pipeline || name != "ad-uv")
+      return not_found_error("there is no pipeline \"" + name + "\"", admin::kPipelineNotFound);
     const std::lock_guard lock(mutex);
     return status;
   }
@@ -82,11 +93,13 @@ class FakeControlPlane final : public admin::ControlPlane {
   Status resume(const std::string& name) override {
     TS_TRYV(pipeline(name));
     const std::lock_guard lock(mutex);
-    if (status.state == admin::PipelineState::failed) return conflict_error("the pipeline has failed", admin::kWrongState);
+    if (status.state == admin::PipelineState::failed)
+      return conflict_error("the pipeline has failed", admin::kWrongState);
     status.state = admin::PipelineState::running;
     return ok();
   }
-  Status set_throttle(const std::string& name, const std::string& source, const admin::RateLimits& limits) override {
+  Status set_throttle(const std::string& name, const std::string& source,
+                      const admin::RateLimits& limits) override {
     TS_TRYV(pipeline(name));
     const std::lock_guard lock(mutex);
     for (admin::SourceStatus& s : status.sources) {
@@ -99,7 +112,8 @@ class FakeControlPlane final : public admin::ControlPlane {
                                           const admin::DiscardTarget& target) override {
     TS_TRYV(pipeline(name));
     if (throws) throw std::runtime_error("a secret detail");
-    if (source && *source == "none") return not_found_error("there is no source \"none\"", admin::kSourceNotFound);
+    if (source && *source == "none")
+      return not_found_error("there is no source \"none\"", admin::kSourceNotFound);
     wait_if_blocked();
     const std::lock_guard lock(mutex);
     asked_target = target;
@@ -113,7 +127,8 @@ class FakeControlPlane final : public admin::ControlPlane {
     plan.expires_at = kNow + 300'000;
     plan.cut_at = kNow;
     if (!nothing_to_do) {
-      plan.ranges = {{"impressions", "east", "ad_impression", 0, false, 100, 4'313'003, 4'312'903, kNow - 50'000, kNow - 9'000},
+      plan.ranges = {{"impressions", "east", "ad_impression", 0, false, 100, 4'313'003, 4'312'903,
+                      kNow - 50'000, kNow - 9'000},
                      {"impressions", "west", "ad_impression", 0, true}};
       plan.records = 4'312'903;
       plan.first_at = kNow - 50'000;
@@ -124,7 +139,8 @@ class FakeControlPlane final : public admin::ControlPlane {
     return plan;
   }
 
-  Result<admin::Discard> execute_discard(const std::string& name, const std::string& plan, const std::string& reason) override {
+  Result<admin::Discard> execute_discard(const std::string& name, const std::string& plan,
+                                         const std::string& reason) override {
     TS_TRYV(pipeline(name));
     const std::lock_guard lock(mutex);
     if (reason.empty()) return conflict_error("a reason is needed", admin::kReasonMissing);
@@ -137,7 +153,8 @@ class FakeControlPlane final : public admin::ControlPlane {
     done.reason = reason;
     done.executed_at = kNow + 1'000;
     done.took_ms = 140;
-    done.ranges = {{"impressions", "east", "ad_impression", 0, false, 250, 4'313'003, 4'312'753}, {"impressions", "west", "ad_impression", 0, true}};
+    done.ranges = {{"impressions", "east", "ad_impression", 0, false, 250, 4'313'003, 4'312'753},
+                   {"impressions", "west", "ad_impression", 0, true}};
     done.records = 4'312'753;
     done.pending_lanes = 1;
     ledger.push_back(done);
@@ -162,7 +179,8 @@ class FakeControlPlane final : public admin::ControlPlane {
   std::vector<admin::Discard> ledger;
   admin::DiscardTarget asked_target;
   std::optional<std::string> asked_source;
-  std::atomic<bool> is_live{true}, is_ready{true}, has_pipeline{true}, throws{false}, nothing_to_do{false}, blocked{false};
+  std::atomic<bool> is_live{true}, is_ready{true}, has_pipeline{true}, throws{false}, nothing_to_do{false},
+      blocked{false};
   std::atomic<int> waiting{0};
 
  private:

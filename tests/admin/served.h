@@ -16,7 +16,7 @@
 #include "admin/client.h"
 #include "admin/endpoints.h"
 #include "admin/http_server.h"
-#include "fake_control_plane.h"
+#include "tests/admin/fake_control_plane.h"
 
 namespace twinspan::testing {
 
@@ -34,7 +34,8 @@ class RawConnection {
     inet_pton(AF_INET, parsed.host.c_str(), &to.sin_addr);
     connected_ = ::connect(fd_, reinterpret_cast<sockaddr*>(&to), sizeof to) == 0;
   }
-  RawConnection(RawConnection&& other) noexcept : fd_(std::exchange(other.fd_, -1)), connected_(other.connected_) {}
+  RawConnection(RawConnection&& other) noexcept
+      : fd_(std::exchange(other.fd_, -1)), connected_(other.connected_) {}
   RawConnection& operator=(RawConnection&&) = delete;
   ~RawConnection() {
     if (fd_ >= 0) ::close(fd_);
@@ -108,8 +109,12 @@ class Served : public ::testing::Test {
     return {admin::parse_listen_address(server->address()).value(), timeout_ms};
   }
   admin::HttpReply get(const std::string& path) const { return answered(client().get(path)); }
-  admin::HttpReply post(const std::string& path, const std::string& body) const { return answered(client().post(path, body)); }
-  admin::HttpReply put(const std::string& path, const std::string& body) const { return answered(client().put(path, body)); }
+  admin::HttpReply post(const std::string& path, const std::string& body) const {
+    return answered(client().post(path, body));
+  }
+  admin::HttpReply put(const std::string& path, const std::string& body) const {
+    return answered(client().put(path, body));
+  }
   static admin::HttpReply answered(Result<admin::HttpReply> reply) {
     EXPECT_TRUE(reply) << (reply ? "" : reply.error().message);
     return reply ? reply.value() : admin::HttpReply{};
@@ -126,7 +131,8 @@ class Served : public ::testing::Test {
     EXPECT_EQ(reply.content_type, "application/problem+json");
     const auto value = json(reply);
     if (!value.is_object()) return boost::json::object();
-    for (const char* key : {"type", "title", "detail", "errors", "request_id"}) EXPECT_TRUE(value.as_object().contains(key)) << key;
+    for (const char* key : {"type", "title", "detail", "errors", "request_id"})
+      EXPECT_TRUE(value.as_object().contains(key)) << key;
     EXPECT_EQ(value.at("status"), status);
     EXPECT_EQ(value.at("code"), code.c_str()) << reply.body;
     return value;
@@ -136,7 +142,8 @@ class Served : public ::testing::Test {
     connection.send(request);
     return connection.read_response();
   }
-  std::string request(const std::string& line, const std::string& headers = "", const std::string& body = "") const {
+  std::string request(const std::string& line, const std::string& headers = "",
+                      const std::string& body = "") const {
     return line + " HTTP/1.1\r\nHost: " + server->address() + "\r\n" + headers + "\r\n" + body;
   }
 

@@ -18,7 +18,8 @@ TEST(TimeText, ReadsDurationsWithUnits) {
   EXPECT_EQ(parse_duration("1h30m"), 5'400'000);
   EXPECT_EQ(parse_duration("2d"), 172'800'000);
   EXPECT_EQ(parse_duration("0s"), 0);
-  for (const char* bad : {"", "5", "m", "-5m", "5 m", "5m5h", "5m5m", "1.5h", "99999999999999d", "5M"}) EXPECT_FALSE(parse_duration(bad)) << bad;
+  for (const char* bad : {"", "5", "m", "-5m", "5 m", "5m5h", "5m5m", "1.5h", "99999999999999d", "5M"})
+    EXPECT_FALSE(parse_duration(bad)) << bad;
 }
 
 TEST(TimeText, ReadsTimestamps) {
@@ -27,8 +28,9 @@ TEST(TimeText, ReadsTimestamps) {
   EXPECT_EQ(parse_timestamp("2026-01-01T08:00:00+08:00"), 1'767'225'600'000);
   EXPECT_EQ(parse_timestamp("2025-12-31T19:30:00.1239-04:30"), 1'767'225'600'123);
   EXPECT_EQ(parse_timestamp("2024-02-29T00:00:00Z"), 1'709'164'800'000);
-  for (const char* bad : {"", "2026-01-01", "2026-01-01T00:00:00", "2026-02-30T00:00:00Z", "2026-13-01T00:00:00Z", "2026-01-01T24:00:00Z",
-                          "2026-01-01T00:00:00Zx", "2026-01-01T00:00:00.Z", "2026-01-01T00:00:00+8:00", "yesterday at the latest"}) {
+  for (const char* bad : {"", "2026-01-01", "2026-01-01T00:00:00", "2026-02-30T00:00:00Z",
+                          "2026-13-01T00:00:00Z", "2026-01-01T24:00:00Z", "2026-01-01T00:00:00Zx",
+                          "2026-01-01T00:00:00.Z", "2026-01-01T00:00:00+8:00", "yesterday at the latest"}) {
     EXPECT_FALSE(parse_timestamp(bad)) << bad;
   }
   EXPECT_EQ(format_timestamp(1'767'225'600'123), "2026-01-01T00:00:00.123Z");
@@ -40,7 +42,8 @@ TEST(TimeText, ReadsCounts) {
   EXPECT_EQ(parse_count("1.5M"), 1'500'000u);
   EXPECT_EQ(parse_count("64MiB"), 67'108'864u);
   EXPECT_EQ(parse_count("0"), 0u);
-  for (const char* bad : {"", "k", "-1", "5x", "1e9", "nan", "inf", "99999999999999999999", "5 k"}) EXPECT_FALSE(parse_count(bad)) << bad;
+  for (const char* bad : {"", "k", "-1", "5x", "1e9", "nan", "inf", "99999999999999999999", "5 k"})
+    EXPECT_FALSE(parse_count(bad)) << bad;
 }
 
 TEST(TimeText, WritesForPeople) {
@@ -57,8 +60,10 @@ TEST(TimeText, WritesForPeople) {
 }
 
 TEST(ListenAddress, TellsLoopbackFromWhatOnlyLooksLikeIt) {
-  for (const char* name : {"localhost", "127.0.0.1", "127.255.0.9", "::1"}) EXPECT_TRUE(is_loopback_name(name)) << name;
-  for (const char* name : {"", "0.0.0.0", "::", "128.0.0.1", "127.0.0.1.example", "127.1", "localhost.", "0x7f.0.0.1"}) {
+  for (const char* name : {"localhost", "127.0.0.1", "127.255.0.9", "::1"})
+    EXPECT_TRUE(is_loopback_name(name)) << name;
+  for (const char* name :
+       {"", "0.0.0.0", "::", "128.0.0.1", "127.0.0.1.example", "127.1", "localhost.", "0x7f.0.0.1"}) {
     EXPECT_FALSE(is_loopback_name(name)) << name;
   }
   EXPECT_EQ(to_string(parse_listen_address("[::1]:99").value()), "[::1]:99");
@@ -82,7 +87,8 @@ TEST(MetricsText, GroupsFamiliesAndWritesOddNumbers) {
                                          {"source_lag_records", {{"a", "3"}}, HUGE_VAL},
                                          {"source_lag_records", {{"a", "4"}}, 4'503'599'627'370'496.0}});
   EXPECT_EQ(text,
-            "# HELP twinspan_source_lag_records Records between position and end, over the lanes of a cluster whose end is known.\n"
+            "# HELP twinspan_source_lag_records Records between position and end, over the lanes of a "
+            "cluster whose end is known.\n"
             "# TYPE twinspan_source_lag_records gauge\n"
             "twinspan_source_lag_records{a=\"1\"} 5\n"
             "twinspan_source_lag_records{a=\"2\"} NaN\n"

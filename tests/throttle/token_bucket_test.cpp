@@ -14,7 +14,8 @@ constexpr std::int64_t kStart = 5'000 * kSecond;
 // Reads greedily every `every` ns for `duration`; records of `size` bytes.
 struct Reader {
   std::uint64_t records = 0, bytes = 0;
-  void run(TokenBucket& bucket, std::int64_t from, std::int64_t duration, std::int64_t every, std::uint64_t size) {
+  void run(TokenBucket& bucket, std::int64_t from, std::int64_t duration, std::int64_t every,
+           std::uint64_t size) {
     for (std::int64_t now = from; now < from + duration; now += every) once(bucket, now, size);
   }
   void once(TokenBucket& bucket, std::int64_t now, std::uint64_t size) {
@@ -80,7 +81,8 @@ TEST(TokenBucket, ARateBelowOneTokenABurstStillPassesOneByOne) {
 
 TEST(TokenBucket, ReadyInIsExactlyWhenTheNextTokenComes) {
   TokenBucket bucket({1'000, std::nullopt}, kStart);
-  while (bucket.acquire(7, 1, kStart).records > 0) {}
+  while (bucket.acquire(7, 1, kStart).records > 0) {
+  }
   const std::int64_t wait = bucket.ready_in(kStart);
   EXPECT_GT(wait, 0);
   EXPECT_EQ(bucket.acquire(1, 1, kStart + wait - 1).records, 0u);
