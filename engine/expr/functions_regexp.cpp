@@ -11,7 +11,8 @@ namespace twinspan::engine {
 
 namespace {
 
-re2::StringPiece piece(std::string_view s) { return {s.data(), s.size()}; }
+// An empty text may have no address; to RE2 that is a group that did not take part.
+re2::StringPiece piece(std::string_view s) { return s.empty() ? re2::StringPiece("", 0) : re2::StringPiece(s.data(), s.size()); }
 
 struct Pattern {
   std::unique_ptr<re2::RE2> re;

@@ -229,7 +229,7 @@ void ends_with(KernelCall& call) {
 void contains(KernelCall& call) {
   call.each<std::uint8_t>([&](std::uint32_t i) -> std::uint8_t {
     const View s = text(call, 0, i), t = text(call, 1, i);
-    return t.empty() || memmem(s.data(), s.size(), t.data(), t.size()) != nullptr;
+    return t.empty() || (s.size() >= t.size() && memmem(s.data(), s.size(), t.data(), t.size()) != nullptr);
   });
 }
 

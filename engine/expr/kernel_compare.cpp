@@ -48,7 +48,7 @@ void compare_strings(KernelCall& call) {
   call.each<std::uint8_t>([&](std::uint32_t i) -> std::uint8_t {
     const auto &x = a.at<std::string_view>(i), &y = b.at<std::string_view>(i);
     if constexpr (op == CompareOp::eq || op == CompareOp::ne)
-      return (x.size() == y.size() && std::memcmp(x.data(), y.data(), x.size()) == 0) == (op == CompareOp::eq);
+      return (x == y) == (op == CompareOp::eq);
     return compare<op, std::string_view>(x, y);
   });
 }
@@ -82,7 +82,7 @@ void equals_constant(KernelCall& call) {
   if (text.size() >= 2 && text.size() < 4) return equals_constant_two_loads<std::uint16_t, equal>(call);
   const auto* a = static_cast<const std::string_view*>(call.args[0].data);
   call.each<std::uint8_t>([&](std::uint32_t i) -> std::uint8_t {
-    return (a[i].size() == text.size() && std::memcmp(a[i].data(), text.data(), text.size()) == 0) == equal;
+    return (a[i] == text) == equal;
   });
 }
 

@@ -146,6 +146,7 @@ TEST(Parser, DepthIsBounded) {
   Table t;
   t.ints("x", {1});
   EXPECT_EQ(evaluate(t, "x" + repeated("+1", 150))[0], "151");
+  EXPECT_EQ(evaluate(t, repeated("CASE WHEN x = 1 THEN upper(", 90) + "'a' || CAST(x AS string)" + repeated(") END", 90))[0], "A1");
 }
 
 TEST(Parser, LongChainsAreFlat) {
