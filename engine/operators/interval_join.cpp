@@ -97,14 +97,14 @@ void IntervalJoin::watermark(unsigned input, Watermark watermark, Output& out) {
   load_restored();
   output_.begin(nullptr, 1);
   advance(input, {watermark.firing, shift(watermark.retention, -spec_.allow)}, out);
-  settle(out, 1024);
+  settle(out, 64);
 }
 
 void IntervalJoin::finish(Output& out) {
   load_restored();
   output_.begin(nullptr, 1);
   for (unsigned input = 0; input < 2; ++input) advance(input, {kMaxTime, kMaxTime}, out);
-  settle(out, 1024);
+  settle(out, 64);
 }
 
 // ---- rows ----------------------------------------------------------------------------------------------------------
@@ -124,7 +124,7 @@ void IntervalJoin::process(unsigned input, Batch&& batch, Output& out) {
     out.late(gather(batch, late_.data(), static_cast<std::uint32_t>(late_.size()), std::make_shared<Arena>()));
     late_.clear();
   }
-  settle(out, 2 * std::size_t{batch.rows} + 512);
+  settle(out, 2 * std::size_t{batch.rows} + 8);
 }
 
 // Keys, hashes and time ranges of a group, and everything the probes will touch on its way into the caches.
