@@ -11,6 +11,9 @@ namespace {
 
 constexpr std::uint64_t kMergeAtLeast = 16ull << 20;  // smaller chains are cheaper to replay than to fold
 constexpr std::size_t kMergeAtEpochs = 120;
+constexpr const char* kEpochs = "epochs";
+constexpr const char* kBases = "bases";
+constexpr const char* kMeta = "meta.json";
 
 std::string epoch_name(Epoch e) { return fmt::format("{:020}", e.value); }
 
@@ -40,46 +43,92 @@ std::optional<StateFile> parse_state_file(const std::string& name) {
   return f;
 }
 
+std::uint64_t bytes_of(const RestoredState& state) {
+  std::uint64_t total = 0;
+  for (const auto& b : state.bytes) total += b->size();
+  return total;
+}
+
+// The epochs that lead from `start` (0: from the very first) to the newest that can be reached, ascending, by what the
+// manifests say. Unreadable ones break the way; an epoch that nothing newer stands on is passed over.
+std::vector<Epoch> newest_path(const std::vector<Epoch>& epochs, const std::map<Epoch, Epoch>& previous, Epoch start) {
+  for (auto tip = epochs.rbegin(); tip != epochs.rend() && *tip > start; ++tip) {
+    std::vector<Epoch> path;
+    Epoch at = *tip;
+    for (auto it = previous.find(at); at > start && it != previous.end() && it->second < at; it = previous.find(at)) {
+      path.push_back(at);
+      at = it->second;
+    }
+    if (at != start) continue;
+    std::reverse(path.begin(), path.end());
+    return path;
+  }
+  return {};
+}
+
 }  // namespace
 
 CheckpointStore::CheckpointStore(FileSystem& files, std::string root) : files_(files), root_(std::move(root)) {}
 
+std::string CheckpointStore::place(const char* parent, Epoch epoch) const {
+  return root_ + "/" + parent + "/" + epoch_name(epoch);
+}
+
 Status CheckpointStore::open() {
-  for (const char* sub : {"/epochs", "/bases"}) {
-    const std::string parent = root_ + sub;
-    TS_TRYV(files_.make_directories(parent));
-    TS_TRY(names, files_.list(parent));
-    auto& list = sub == std::string("/epochs") ? epochs_ : bases_;
+  highest_ = Epoch();
+  for (const char* parent : {kEpochs, kBases}) {
+    const std::string directory = root_ + "/" + parent;
+    TS_TRYV(make_durable_directories(files_, directory));
+    TS_TRY(names, files_.list(directory));
+    auto& list = parent == kEpochs ? epochs_ : bases_;
     list.clear();
     for (const std::string& name : names) {
       if (name.ends_with(".tmp")) {
-        TS_TRYV(files_.remove_all(parent + "/" + name));
+        TS_TRYV(files_.remove_all(directory + "/" + name));
       } else if (auto epoch = parse_epoch_name(name)) {
         list.push_back(*epoch);
       }
     }
     std::sort(list.begin(), list.end());
+    if (!list.empty()) highest_ = std::max(highest_, list.back());
   }
-  TS_TRYV(files_.sync_directory(root_));
+  TS_TRY(damaged, files_.list(root_ + "/quarantine"));  // "epochs-<number>"
+  for (const std::string& name : damaged)
+    if (auto epoch = parse_epoch_name(name.substr(name.rfind('-') + 1))) highest_ = std::max(highest_, *epoch);
   return ok();
 }
 
-Result<Manifest> CheckpointStore::verify(const std::string& directory, std::vector<std::unique_ptr<std::string>>& contents) {
-  TS_TRY(bytes, files_.read(directory + "/manifest"));
+Result<Manifest> CheckpointStore::read_manifest(const char* parent, Epoch epoch) {
+  TS_TRY(bytes, files_.read(place(parent, epoch) + "/manifest"));
   TS_TRY(manifest, parse_manifest(bytes));
+  if (manifest.epoch != epoch || manifest.kind != (parent == kEpochs ? "epoch" : "base"))
+    return permanent_error(fmt::format("'{}' holds {} {}", place(parent, epoch), manifest.kind, manifest.epoch.value));
+  return manifest;
+}
+
+Result<Manifest> CheckpointStore::verify(const char* parent, Epoch epoch, Contents& contents) {
+  TS_TRY(manifest, read_manifest(parent, epoch));
   for (const ManifestFile& f : manifest.files) {
-    TS_TRY(content, files_.read(directory + "/" + f.name));
+    TS_TRY(content, files_.read(place(parent, epoch) + "/" + f.name));
     if (content.size() != f.size || content_sum(content) != f.sum)
-      return permanent_error(fmt::format("'{}/{}' does not match its checksum", directory, f.name));
+      return permanent_error(fmt::format("'{}/{}' does not match its checksum", place(parent, epoch), f.name));
     contents.push_back(std::make_unique<std::string>(std::move(content)));
   }
   return manifest;
 }
 
+CheckpointStore::Chain CheckpointStore::read_chain() {
+  Chain chain;
+  for (Epoch e : epochs_)
+    if (auto manifest = read_manifest(kEpochs, e)) chain[e] = manifest.value().previous;
+  return chain;
+}
+
 Status CheckpointStore::load_base(Epoch base, RestoredState& into) {
-  std::vector<std::unique_ptr<std::string>> contents;
-  TS_TRY(manifest, verify(root_ + "/bases/" + epoch_name(base), contents));
+  Contents contents;
+  TS_TRY(manifest, verify(kBases, base, contents));
   for (std::size_t i = 0; i < manifest.files.size(); ++i) {
+    if (manifest.files[i].name == kMeta) into.meta = *contents[i];
     const auto file = parse_state_file(manifest.files[i].name);
     if (!file) continue;
     TS_TRYV(into.state.apply(file->step, 0, 1, *contents[i]));
@@ -90,11 +139,11 @@ Status CheckpointStore::load_base(Epoch base, RestoredState& into) {
 }
 
 Status CheckpointStore::apply_epoch(Epoch epoch, RestoredState& into) {
-  std::vector<std::unique_ptr<std::string>> contents;
-  TS_TRY(manifest, verify(root_ + "/epochs/" + epoch_name(epoch), contents));
+  Contents contents;
+  TS_TRY(manifest, verify(kEpochs, epoch, contents));
   // Checked before anything is applied: a delta that is half folded in cannot be taken back.
   for (std::size_t i = 0; i < manifest.files.size(); ++i) {
-    DeltaReader reader(manifest.files[i].name == "meta.json" ? std::string_view{} : std::string_view(*contents[i]));
+    DeltaReader reader(manifest.files[i].name == kMeta ? std::string_view{} : std::string_view(*contents[i]));
     StateEntry entry;
     for (;;) {
       TS_TRY(more, reader.next(entry));
@@ -102,7 +151,7 @@ Status CheckpointStore::apply_epoch(Epoch epoch, RestoredState& into) {
     }
   }
   for (std::size_t i = 0; i < manifest.files.size(); ++i) {
-    if (manifest.files[i].name == "meta.json") {
+    if (manifest.files[i].name == kMeta) {
       into.meta = *contents[i];
       continue;
     }
@@ -115,65 +164,68 @@ Status CheckpointStore::apply_epoch(Epoch epoch, RestoredState& into) {
   return ok();
 }
 
-void CheckpointStore::quarantine(const std::string& parent, Epoch epoch, const std::string& why, std::vector<std::string>& warnings) {
-  const std::string place = root_ + "/quarantine";
-  const std::string name = parent + "-" + epoch_name(epoch);
-  warnings.push_back(fmt::format("{} {} is damaged ({}); moved to '{}/{}'", parent == "bases" ? "base" : "epoch", epoch.value, why, place, name));
-  if (!files_.make_directories(place)) return;
-  (void)files_.remove_all(place + "/" + name);
-  (void)files_.rename(root_ + "/" + parent + "/" + epoch_name(epoch), place + "/" + name);
+void CheckpointStore::quarantine(const char* parent, Epoch epoch, const std::string& why, std::vector<std::string>& warnings) {
+  const std::string directory = root_ + "/quarantine";
+  const std::string name = std::string(parent) + "-" + epoch_name(epoch);
+  warnings.push_back(fmt::format("{} {} is set aside ({}): '{}/{}'", parent == kBases ? "base" : "epoch", epoch.value, why, directory, name));
+  if (!files_.make_directories(directory)) return;
+  (void)files_.remove_all(directory + "/" + name);
+  (void)files_.rename(place(parent, epoch), directory + "/" + name);
+  (void)files_.sync_directory(directory);
   (void)files_.sync_directory(root_ + "/" + parent);
+  (void)files_.sync_directory(root_);
 }
 
 Result<std::optional<RestoredState>> CheckpointStore::restore() {
-  if (epochs_.empty() && bases_.empty()) return std::optional<RestoredState>();
+  if (epochs_.empty() && bases_.empty()) {
+    if (highest_ == Epoch()) return std::optional<RestoredState>();
+    return permanent_error(fmt::format("no checkpoint in '{}' can be used: all are in quarantine", root_));
+  }
   std::vector<std::string> warnings;
+  const Chain chain = read_chain();
   // Newest base first; without any, the chain must begin with the first epoch ever written.
-  std::vector<std::optional<Epoch>> starts(bases_.rbegin(), bases_.rend());
-  starts.push_back(std::nullopt);
-  for (const auto& start : starts) {
+  std::vector<Epoch> starts(bases_.rbegin(), bases_.rend());
+  starts.push_back(Epoch());
+  for (const Epoch start : starts) {
     RestoredState out;
-    if (start) {
-      if (auto loaded = load_base(*start, out); !loaded) {
-        quarantine("bases", *start, loaded.error().message, warnings);
-        std::erase(bases_, *start);
+    if (start != Epoch()) {
+      if (auto loaded = load_base(start, out); !loaded) {
+        quarantine(kBases, start, loaded.error().message, warnings);
+        std::erase(bases_, start);
         continue;
       }
-      // The base's own epoch directory has the meta; state of it is already in the base.
-      std::vector<std::unique_ptr<std::string>> contents;
-      auto manifest = verify(root_ + "/epochs/" + epoch_name(*start), contents);
-      if (manifest)
-        for (std::size_t i = 0; i < manifest.value().files.size(); ++i)
-          if (manifest.value().files[i].name == "meta.json") out.meta = *contents[i];
-    } else if (epochs_.empty() || epochs_.front() != Epoch(1)) {
-      break;
     }
-    Epoch expected(start ? start->value + 1 : 1);
-    std::size_t damaged_from = epochs_.size();
-    for (std::size_t i = 0; i < epochs_.size(); ++i) {
-      if (start && epochs_[i] <= *start) continue;
-      std::string why;
-      if (epochs_[i] != expected) {
-        why = fmt::format("epoch {} is missing before it", expected.value);
-      } else if (auto applied = apply_epoch(epochs_[i], out); !applied) {
-        why = applied.error().message;
-      }
-      if (!why.empty()) {
-        damaged_from = i;
-        warnings.push_back(fmt::format("restoring epoch {}: {}", expected.value - 1, why));
+    const std::uint64_t base_bytes = bytes_of(out);
+    // A base that was removed and came back after a crash: the deltas that stood on it are gone.
+    const auto above = std::upper_bound(epochs_.begin(), epochs_.end(), start);
+    if (above != epochs_.end() && chain.contains(*above) && chain.at(*above) > start) continue;
+    std::vector<Epoch> kept(epochs_.begin(), above);  // the older base needs them
+    std::map<Epoch, std::string> damaged;
+    std::size_t applied = 0;
+    for (const Epoch e : newest_path(epochs_, chain, start)) {
+      if (auto done = apply_epoch(e, out); !done) {
+        damaged[e] = done.error().message;
         break;
       }
-      expected = Epoch(expected.value + 1);
+      kept.push_back(e);
+      ++applied;
     }
-    if (out.meta.empty()) continue;  // nothing usable on this base: try the older one
-    for (std::size_t i = damaged_from; i < epochs_.size(); ++i)
-      quarantine("epochs", epochs_[i], i == damaged_from ? "damaged" : "after a damaged epoch", warnings);
-    epochs_.resize(damaged_from);
+    if (start == Epoch() && applied == 0) continue;
+    for (auto it = above; it != epochs_.end(); ++it) {
+      if (std::binary_search(kept.begin(), kept.end(), *it)) continue;
+      const std::string why = damaged.contains(*it)    ? damaged[*it]
+                              : !chain.contains(*it) ? "its manifest is damaged"
+                                                     : "what it stands on is damaged, or another epoch took its place";
+      quarantine(kEpochs, *it, why, warnings);
+    }
+    for (const Epoch b : bases_)
+      if (b > out.epoch) quarantine(kBases, b, "newer than what can be restored", warnings);
+    epochs_ = std::move(kept);
     std::erase_if(bases_, [&](Epoch b) { return b > out.epoch; });
     out.warnings = std::move(warnings);
-    delta_bytes_since_base_ = 0;
-    for (const auto& b : out.bytes) delta_bytes_since_base_ += b->size();
-    epochs_since_base_ = expected.value - 1 - (start ? start->value : 0);
+    base_bytes_ = base_bytes;
+    delta_bytes_since_base_ = bytes_of(out) - base_bytes;
+    epochs_since_base_ = applied;
     return std::optional<RestoredState>(std::move(out));
   }
   std::string text = "no checkpoint in '" + root_ + "' can be used";
@@ -181,41 +233,47 @@ Result<std::optional<RestoredState>> CheckpointStore::restore() {
   return permanent_error(text);
 }
 
-Status CheckpointStore::write_directory(const std::string& parent, Epoch epoch, const std::string& kind,
+Status CheckpointStore::write_directory(const char* parent, Manifest manifest,
                                         const std::vector<std::pair<std::string, std::string_view>>& files, std::uint64_t& bytes) {
-  const std::string directory = root_ + "/" + parent;
-  const std::string temporary = directory + "/" + epoch_name(epoch) + ".tmp";
+  const std::string final_place = place(parent, manifest.epoch);
+  const std::string temporary = final_place + ".tmp";
+  bool renamed = false;
   const auto attempt = [&]() -> Status {
     TS_TRYV(files_.remove_all(temporary));
+    // Only of a write that failed and could not be cleaned up: the caller never writes a number twice.
+    if (files_.exists(final_place)) TS_TRYV(files_.remove_all(final_place));
     TS_TRYV(files_.make_directories(temporary));
-    Manifest manifest;
-    manifest.kind = kind;
-    manifest.epoch = epoch;
+    manifest.kind = parent == kEpochs ? "epoch" : "base";
     for (const auto& [name, content] : files) {
       TS_TRYV(files_.write_and_sync(temporary + "/" + name, {content}));
       manifest.files.push_back({name, content.size(), content_sum(content)});
       bytes += content.size();
     }
     TS_TRYV(replace_file(files_, temporary, "manifest", to_json(manifest)));
-    TS_TRYV(files_.rename(temporary, directory + "/" + epoch_name(epoch)));
-    return files_.sync_directory(directory);
+    TS_TRYV(files_.rename(temporary, final_place));
+    renamed = true;
+    return files_.sync_directory(root_ + "/" + parent);
   };
   auto result = attempt();
   if (!result) {
     (void)files_.remove_all(temporary);
-    (void)files_.remove_all(directory + "/" + epoch_name(epoch));
+    if (renamed) (void)files_.remove_all(final_place);
   }
   return result;
 }
 
 Status CheckpointStore::write(const PreparedEpoch& epoch) {
   TS_CHECK(epochs_.empty() || epochs_.back() < epoch.epoch);
-  std::vector<std::pair<std::string, std::string_view>> files{{"meta.json", epoch.meta}};
+  std::vector<std::pair<std::string, std::string_view>> files{{kMeta, epoch.meta}};
   for (const StepDelta& d : epoch.deltas)
     if (!d.bytes.empty()) files.emplace_back(fmt::format("{}@{}of{}.delta", d.step, d.shard, d.shards), d.bytes);
   std::uint64_t bytes = 0;
-  TS_TRYV(write_directory("epochs", epoch.epoch, "epoch", files, bytes));
+  Manifest manifest;
+  manifest.epoch = epoch.epoch;
+  manifest.previous = epochs_.empty() ? Epoch() : epochs_.back();
+  TS_TRYV(write_directory(kEpochs, std::move(manifest), files, bytes));
   epochs_.push_back(epoch.epoch);
+  highest_ = std::max(highest_, epoch.epoch);
   bytes_written_ += bytes;
   last_epoch_bytes_ = bytes;
   delta_bytes_since_base_ += bytes;
@@ -229,23 +287,32 @@ bool CheckpointStore::merge_due() const {
 
 Status CheckpointStore::merge() {
   if (epochs_.empty()) return ok();
+  const Epoch epoch = epochs_.back();
+  if (!bases_.empty() && bases_.back() == epoch) return collect_garbage();
   RestoredState image;
-  std::optional<Epoch> start;
-  if (!bases_.empty()) {
+  Epoch start;
+  while (start == Epoch() && !bases_.empty()) {
     start = bases_.back();
-    TS_TRYV(load_base(*start, image));
+    if (load_base(start, image)) break;
+    // Damaged while we ran: the older base and the deltas since give the same. A restore reports and sets it aside.
+    bases_.pop_back();
+    start = Epoch();
+    image = RestoredState();
   }
-  for (Epoch e : epochs_)
-    if (!start || e > *start) TS_TRYV(apply_epoch(e, image));
-  std::vector<std::pair<std::string, std::string>> contents;
+  const std::vector<Epoch> path = newest_path(epochs_, read_chain(), start);
+  if (path.empty() || path.back() != epoch)
+    return permanent_error(fmt::format("epochs {} to {} in '{}' cannot be merged: one is damaged", start.value + 1, epoch.value, root_));
+  for (const Epoch e : path) TS_TRYV(apply_epoch(e, image));
+  std::vector<std::pair<std::string, std::string>> contents{{kMeta, image.meta}};
   for (const std::string& step : image.state.steps()) {
     std::string bytes = image.state.serialize(step);
     if (!bytes.empty()) contents.emplace_back(step + ".base", std::move(bytes));
   }
   std::vector<std::pair<std::string, std::string_view>> files(contents.begin(), contents.end());
   std::uint64_t bytes = 0;
-  const Epoch epoch = epochs_.back();
-  TS_TRYV(write_directory("bases", epoch, "base", files, bytes));
+  Manifest manifest;
+  manifest.epoch = epoch;
+  TS_TRYV(write_directory(kBases, std::move(manifest), files, bytes));
   bases_.push_back(epoch);
   base_bytes_ = bytes;
   delta_bytes_since_base_ = 0;
@@ -255,13 +322,13 @@ Status CheckpointStore::merge() {
 
 Status CheckpointStore::collect_garbage() {
   while (bases_.size() > 2) {
-    TS_TRYV(files_.remove_all(root_ + "/bases/" + epoch_name(bases_.front())));
+    TS_TRYV(files_.remove_all(place(kBases, bases_.front())));
     bases_.erase(bases_.begin());
   }
   if (bases_.size() < 2) return ok();
-  // The epoch a base stands on is kept for its meta.
+  // The epoch a base stands on is kept: it says what the next one's `previous` means.
   while (!epochs_.empty() && epochs_.front() < bases_.front()) {
-    TS_TRYV(files_.remove_all(root_ + "/epochs/" + epoch_name(epochs_.front())));
+    TS_TRYV(files_.remove_all(place(kEpochs, epochs_.front())));
     epochs_.erase(epochs_.begin());
   }
   return ok();

@@ -123,10 +123,8 @@ Result<std::vector<std::string>> PosixFileSystem::list(const std::string& path) 
     if (code.value() == ENOENT) return names;
     return file_error("list", path, code.value());
   }
-  for (; it != end; it.increment(code)) {
-    if (code) return file_error("list", path, code.value());
-    names.push_back(it->path().filename().string());
-  }
+  for (; it != end; it.increment(code)) names.push_back(it->path().filename().string());
+  if (code) return file_error("list", path, code.value());  // an error ends the walk: the list would be short
   return names;
 }
 
@@ -158,6 +156,25 @@ Result<std::unique_ptr<DirectoryLock>> PosixFileSystem::lock_directory(const std
     return file_error("lock", file, errno);
   }
   return std::unique_ptr<DirectoryLock>(std::move(lock));
+}
+
+Status make_durable_directories(FileSystem& files, const std::string& path) {
+  std::vector<std::pair<std::string, bool>> parents;  // deepest first; whether the entry in it is new
+  for (std::string at = path;;) {
+    while (at.size() > 1 && at.back() == '/') at.pop_back();
+    const std::size_t slash = at.rfind('/');
+    std::string parent = slash == std::string::npos ? "." : slash == 0 ? "/" : at.substr(0, slash);
+    const bool fresh = !files.exists(at);
+    parents.emplace_back(parent, fresh);
+    if (!fresh || parent == "." || parent == "/") break;
+    at = std::move(parent);
+  }
+  TS_TRYV(files.make_directories(path));
+  for (auto it = parents.rbegin(); it != parents.rend(); ++it) {
+    // An entry that was there may be one of a run that died before its sync; but its parent need not be ours to open.
+    if (auto synced = files.sync_directory(it->first); !synced && it->second) return synced;
+  }
+  return ok();
 }
 
 Status replace_file(FileSystem& files, const std::string& directory, const std::string& name, std::string_view bytes) {

@@ -53,6 +53,10 @@ class PosixFileSystem final : public FileSystem {
   Result<std::unique_ptr<DirectoryLock>> lock_directory(const std::string& path) override;
 };
 
+// The directory and every entry that leads to it have reached the disk. Without it a checkpoint below a new directory can
+// be lost as a whole, however well it was synced itself.
+Status make_durable_directories(FileSystem& files, const std::string& path);
+
 // Replaces a small file so that a reader sees the old or the new one, whole: temporary name, sync, rename, sync directory.
 Status replace_file(FileSystem& files, const std::string& directory, const std::string& name, std::string_view bytes);
 
