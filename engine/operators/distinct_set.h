@@ -1,0 +1,109 @@
+#pragma once
+// Which ids were counted for which key of one window, for one count(DISTINCT): a flat set of (key number,
+// id), in a cumulate window with the first step each pair counts in. Grows only. For checkpoints the pairs
+// lie in roaring bitmaps by (key, step, block of 65 536 ids), built at the barrier from what was added since
+// the one before, so that a change rewrites one small block. Owned by a window. Thread: shard.
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "engine/operators/dictionary.h"
+#include "engine/operators/pane_probe.h"
+
+struct roaring_bitmap_s;
+
+namespace twinspan::engine {
+
+class DistinctSet {
+ public:
+  static constexpr std::int32_t kKnown = -1, kAdded = -2;
+
+  explicit DistinctSet(bool stepped);
+  ~DistinctSet();
+  DistinctSet(DistinctSet&&) noexcept;
+
+  void prefetch(std::uint32_t kid, std::uint32_t id) const {
+    const std::uint64_t h = hash_of(kid, id);
+    if (stepped_)
+      stepped_pairs_.prefetch(h);
+    else
+      pairs_.prefetch(h);
+  }
+  // kKnown: counted already, in this step or an earlier one. kAdded: new. Else the later step it was counted
+  // in until now, which counts one less.
+  std::int32_t add(std::uint32_t kid, std::uint32_t id, std::uint16_t step,
+                   const Dictionary::Identity& identity);
+
+  struct Added {
+    std::uint32_t kid;
+    std::uint32_t id;
+    std::uint16_t step;
+    Dictionary::Identity identity;  // for the dictionary's own entry
+  };
+  std::vector<Added>& added() { return added_; }  // since the last snapshot
+
+  struct Block {
+    std::uint32_t kid;
+    std::uint16_t step;
+    std::uint16_t high;  // id >> 16
+    std::string bytes;   // portable roaring
+  };
+  // The blocks changed by `added`, whole; empties `added`.
+  template <class Visit>
+  void take_changed_blocks(Visit visit);
+
+  // Restore: ids of a block, through the new ids `map(old)`.
+  template <class Map>
+  bool restore_block(std::uint32_t kid, std::uint16_t step, std::uint16_t high, std::string_view bytes,
+                     Map map);
+
+  std::size_t size() const { return stepped_ ? stepped_pairs_.size() : pairs_.size(); }
+  std::size_t bytes() const { return stepped_pairs_.bytes() + pairs_.bytes() + block_bytes_; }
+
+ private:
+  static std::uint64_t hash_of(std::uint32_t kid, std::uint32_t id) {
+    return (((std::uint64_t{kid} << 32) | id) * 0x9E3779B97F4A7C15ull) >> 27;
+  }
+  struct Pair {
+    std::uint32_t kid_plus_1, id;
+    bool empty() const { return kid_plus_1 == 0; }
+    std::uint64_t hash() const { return hash_of(kid_plus_1 - 1, id); }
+  };
+  struct SteppedPair : Pair {
+    std::uint32_t step;
+  };
+
+  std::vector<Block> changed_blocks();
+  static bool ids_of(std::string_view bytes, std::vector<std::uint32_t>& low);
+
+  bool stepped_;
+  ProbeTable<Pair> pairs_;
+  ProbeTable<SteppedPair> stepped_pairs_;
+  std::vector<Added> added_;
+  struct Blocks;
+  std::unique_ptr<Blocks> blocks_;
+  std::size_t block_bytes_ = 0;
+};
+
+template <class Visit>
+void DistinctSet::take_changed_blocks(Visit visit) {
+  for (const Block& b : changed_blocks()) visit(b);
+}
+
+template <class Map>
+bool DistinctSet::restore_block(std::uint32_t kid, std::uint16_t step, std::uint16_t high,
+                                std::string_view bytes, Map map) {
+  std::vector<std::uint32_t> low;
+  if (!ids_of(bytes, low)) return false;
+  for (const std::uint32_t v : low) {
+    Added a{kid, (std::uint32_t{high} << 16) | v, step, {}};
+    if (!map(a)) return false;
+    add(a.kid, a.id, step, a.identity);
+  }
+  return true;
+}
+
+}  // namespace twinspan::engine

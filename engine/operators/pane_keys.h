@@ -1,0 +1,93 @@
+#pragma once
+// The keys of one window: encoded key -> dense number (kid, in order of arrival) and an entry with room for
+// flags and accumulators. Small keys lie in the entry itself, so that a row costs two cache misses: slot and
+// entry; both are prefetched for a group of rows. Key bytes are always compared. Owned by a window. Thread:
+// shard.
+
+#include <cstdint>
+#include <cstring>
+#include <string_view>
+
+#include "engine/base/batch.h"
+#include "engine/operators/pane_probe.h"
+
+namespace twinspan::engine {
+
+// Of an entry: first four bytes of every entry of a window or pane.
+inline constexpr std::uint32_t kFireDue = 1;  // changed since the last firing of the pane; in its fire list
+inline constexpr std::uint32_t kSaveDue = 2;  // changed since the last snapshot; in a save list
+inline constexpr std::uint32_t kEmitted = 4;  // a record of this (pane, key) went out
+
+inline std::uint32_t& entry_flags(char* entry) { return *reinterpret_cast<std::uint32_t*>(entry); }
+
+class PaneKeys {
+ public:
+  static constexpr unsigned kGroup = 32;  // rows prefetched together
+
+  // `fixed_key`: encoded size of every key, or 0 if it varies. `payload`: bytes after the key.
+  PaneKeys(std::size_t fixed_key, std::size_t payload)
+      : fixed_(fixed_key <= kInline ? fixed_key : 0),
+        key_at_(fixed_ != 0 ? 4 : 8),
+        payload_at_((key_at_ + (fixed_ != 0 ? fixed_ : kInline) + 7) & ~std::size_t{7}),
+        chunks_(payload_at_ + payload) {}
+
+  std::uint32_t size() const { return chunks_.size(); }
+  std::size_t bytes() const { return chunks_.bytes() + table_.bytes(); }
+  char* entry(std::uint32_t kid) const { return chunks_.at(kid); }
+  char* payload(char* entry) const { return entry + payload_at_; }
+  std::string_view key(const char* entry) const {
+    if (fixed_ != 0) return {entry + 4, fixed_};
+    std::uint32_t size = 0;
+    std::memcpy(&size, entry + 4, 4);
+    if (size <= kInline) return {entry + 8, size};
+    const char* p = nullptr;
+    std::memcpy(&p, entry + 8, sizeof p);
+    return {p, size};
+  }
+
+  void prefetch(std::uint64_t hash) const { table_.prefetch(hash); }
+  // After the slot was prefetched: starts loading the entry that is probably meant.
+  void prefetch_entry(std::uint64_t hash) const {
+    const auto tag = static_cast<std::uint32_t>(hash);
+    const Slot* s = table_.find(hash, [&](const Slot& slot) { return slot.tag == tag; });
+    if (s != nullptr) __builtin_prefetch(chunks_.at(s->kid_plus_1 - 1));
+  }
+  std::uint32_t find_or_add(std::uint64_t hash, std::string_view key_bytes, Arena& strings) {
+    const auto tag = static_cast<std::uint32_t>(hash);
+    const Slot* s = table_.find(hash, [&](const Slot& slot) {
+      return slot.tag == tag && key(chunks_.at(slot.kid_plus_1 - 1)) == key_bytes;
+    });
+    if (s != nullptr) return s->kid_plus_1 - 1;
+    const std::uint32_t kid = chunks_.add();
+    char* entry = chunks_.at(kid);
+    if (fixed_ != 0) {
+      std::memcpy(entry + 4, key_bytes.data(), fixed_);
+    } else {
+      const auto size = static_cast<std::uint32_t>(key_bytes.size());
+      std::memcpy(entry + 4, &size, 4);
+      if (size <= kInline) {
+        std::memcpy(entry + 8, key_bytes.data(), size);
+      } else {
+        const char* p = strings.copy(key_bytes).data();
+        std::memcpy(entry + 8, &p, sizeof p);
+      }
+    }
+    table_.insert({tag, kid + 1});
+    return kid;
+  }
+
+ private:
+  static constexpr std::size_t kInline = 24;  // bytes; holds an encoded string of 19
+  struct Slot {
+    std::uint32_t tag;
+    std::uint32_t kid_plus_1;
+    bool empty() const { return kid_plus_1 == 0; }
+    std::uint64_t hash() const { return tag; }
+  };
+
+  std::size_t fixed_, key_at_, payload_at_;
+  PaneChunks chunks_;
+  ProbeTable<Slot> table_;
+};
+
+}  // namespace twinspan::engine

@@ -1,0 +1,260 @@
+#include "engine/operators/window_aggregate.h"
+
+#include <algorithm>
+
+#include <xxhash.h>
+
+#include "engine/operators/window_impl.h"
+
+namespace twinspan::engine {
+
+namespace {
+
+Calendar calendar_of(const WindowSpec& spec) {
+  auto calendar = Calendar::make(spec.time_zone, spec.size, spec.offset);
+  TS_CHECK(calendar.has_value());  // validate() has seen it
+  return calendar.value();
+}
+
+std::size_t fixed_size(const std::vector<DataType>& types) {
+  std::size_t n = (types.size() + 7) / 8;
+  for (const DataType t : types) {
+    if (t.is_string_like()) return 0;
+    n += value_width(t.kind);
+  }
+  return n;
+}
+
+}  // namespace
+
+WindowAggregate::Impl::Impl(WindowSpec spec, const Schema& schema)
+    : spec_(std::move(spec)),
+      schema_(schema),
+      calendar_(calendar_of(spec_)),
+      codec_(spec_.key_columns, spec_.key_types),
+      accumulators_(spec_.aggregates),
+      results_(spec_.key_types, accumulators_, schema_) {
+  layout_.cumulate = spec_.kind == WindowKind::cumulate;
+  layout_.keeps_last = spec_.mode == EmitMode::retracting;
+  layout_.block_bytes = accumulators_.bytes();
+  layout_.fixed_key = fixed_size(spec_.key_types);
+  total_.assign(accumulators_.bytes(), 0);
+  for (std::size_t a = 0; a < spec_.aggregates.size(); ++a) {
+    const AggregateSpec& s = spec_.aggregates[a];
+    strings_ |= s.argument_type.is_string_like() && s.function != AggregateFunction::count;
+    if (!accumulators_.is_distinct(a)) continue;
+    auto d = std::find_if(distinct_.begin(), distinct_.end(),
+                          [&](const Distinct& x) { return x.argument == s.argument; });
+    if (d == distinct_.end()) {
+      distinct_.emplace_back();
+      d = distinct_.end() - 1;
+      d->argument = s.argument;
+    }
+    d->aggregates.push_back(a);
+    d->sets.push_back(set_aggregate_.size());
+    set_aggregate_.push_back(a);
+    set_distinct_.push_back(static_cast<std::size_t>(d - distinct_.begin()));
+  }
+}
+
+void WindowAggregate::Impl::process(Batch&& batch, Output& out) {
+  if (restored_) finish_restore();
+  const Watermark before = output_watermark(now_);
+  stats_.rows_in += batch.rows;
+  for (std::uint32_t row = 0; row < batch.rows; ++row) {
+    Watermark at{batch.firing != nullptr ? batch.firing[row] : now_.firing,
+                 batch.retention != nullptr ? batch.retention[row] : now_.retention};
+    if (at != now_) {
+      at.firing = std::max(at.firing, at.retention);
+      if (due(at)) {
+        count_placed(batch);
+        step(at, out);
+      }
+      now_ = at;
+    }
+    const EventTime t = batch.time[row];
+    if (t < Calendar::kEarliest || t > Calendar::kLatest || is_retraction(batch.flag(row))) [[unlikely]] {
+      ++stats_.rows_failed;
+      out.failed(
+          batch, row,
+          is_retraction(batch.flag(row)) ? "this window takes no retractions" : "event time out of range");
+      continue;
+    }
+    Pane* pane = place(t, now_);
+    if (pane == nullptr) {
+      late_.push_back(row);
+      continue;
+    }
+    if (pane->fired) note_change_after_firing(*pane, now_);
+    rows_.push_back(row);
+    panes_.push_back(pane);
+  }
+  count_placed(batch);
+  if (!late_.empty()) {
+    stats_.rows_late += late_.size();
+    const auto n = static_cast<std::uint32_t>(late_.size());
+    out.late(n == batch.rows ? std::move(batch) : gather(batch, late_.data(), n, std::make_shared<Arena>()));
+    late_.clear();
+  }
+  results_.flush(out, stats_);
+  if (output_watermark(now_) != before) out.watermark(output_watermark(now_));
+}
+
+void WindowAggregate::Impl::advance(Watermark to, Output& out) {
+  if (restored_) finish_restore();
+  to.firing = std::max(to.firing, to.retention);
+  if (to == now_) return;
+  const Watermark before = output_watermark(now_);
+  if (due(to)) step(to, out);
+  now_ = to;
+  results_.flush(out, stats_);
+  if (output_watermark(now_) != before) out.watermark(output_watermark(now_));
+}
+
+void WindowAggregate::Impl::count_placed(const Batch& batch) {
+  const auto n = static_cast<std::uint32_t>(rows_.size());
+  if (n == 0) return;
+  kids_.resize(n);
+  blocks_.resize(n);
+  for (std::uint32_t from = 0; from < n; from += PaneKeys::kGroup)
+    count_group(batch, from, std::min(n - from, PaneKeys::kGroup));
+  for (Distinct& d : distinct_) count_distinct(batch, d);
+  rows_.clear();
+  panes_.clear();
+}
+
+void WindowAggregate::Impl::count_group(const Batch& batch, std::uint32_t from, std::uint32_t n) {
+  std::uint64_t hash[PaneKeys::kGroup];
+  std::string_view key[PaneKeys::kGroup];
+  std::size_t total = 0;
+  std::size_t size[PaneKeys::kGroup];
+  for (std::uint32_t i = 0; i < n; ++i) {
+    size[i] = layout_.fixed_key != 0 ? layout_.fixed_key : codec_.encoded_size(batch, rows_[from + i]);
+    total += size[i];
+  }
+  if (key_bytes_.size() < total) key_bytes_.resize(total);
+  char* to = key_bytes_.data();
+  for (std::uint32_t i = 0; i < n; ++i) {
+    const std::uint32_t row = rows_[from + i];
+    codec_.encode(batch, row, to);
+    key[i] = {to, size[i]};
+    to += size[i];
+    hash[i] = batch.hash != nullptr ? batch.hash[row] : XXH3_64bits(key[i].data(), size[i]);
+    panes_[from + i]->window->keys.prefetch(hash[i]);
+  }
+  for (std::uint32_t i = 0; i < n; ++i) panes_[from + i]->window->keys.prefetch_entry(hash[i]);
+  for (std::uint32_t i = 0; i < n; ++i) {
+    Pane& pane = *panes_[from + i];
+    Window& window = *pane.window;
+    const std::uint32_t known = window.keys.size();
+    const std::uint32_t kid = window.keys.find_or_add(hash[i], key[i], window.strings);
+    char* entry = window.entry_or_add(pane, kid);
+    mark_fire(entry, pane, kid);
+    mark_save(entry, pane, kid);
+    kids_[from + i] = kid;
+    blocks_[from + i] = window.block(entry);
+    if (!layout_.cumulate) continue;
+    if (kid == known) {
+      entry_flags(window.keys.entry(kid)) |= kSaveDue;
+      window.save_list.push_back(kid);
+    }
+    if (!pane.fired || spec_.mode == EmitMode::discarding) continue;
+    // Later steps that have fired, and told this key, hold the row too.
+    for (auto p = window.panes.upper_bound(pane.step); p != window.panes.end() && p->second->fired; ++p) {
+      char* later = window.entry(*p->second, kid);
+      if (later == nullptr) continue;
+      mark_fire(later, *p->second, kid);
+      mark_save(later, *p->second, kid);
+    }
+  }
+  if (!strings_) {
+    accumulators_.update(batch, &rows_[from], &blocks_[from], n, total_strings_);
+    return;
+  }
+  for (std::uint32_t i = 0; i < n;) {  // strings go to the arena of their window
+    const std::uint32_t first = i;
+    Window* window = panes_[from + i]->window;
+    while (i < n && panes_[from + i]->window == window) ++i;
+    accumulators_.update(batch, &rows_[from + first], &blocks_[from + first], i - first, window->strings);
+  }
+}
+
+bool WindowAggregate::Impl::counts(const Batch& batch, std::size_t aggregate, std::uint32_t row) const {
+  const int f = spec_.aggregates[aggregate].filter;
+  return f < 0 || (!batch.columns[f].is_null(row) && batch.columns[f].as<std::uint8_t>()[row] != 0);
+}
+
+void WindowAggregate::Impl::count_distinct(const Batch& batch, Distinct& d) {
+  const Column& argument = batch.columns[d.argument];
+  chosen_.clear();
+  chosen_rows_.clear();
+  for (std::uint32_t i = 0; i < rows_.size(); ++i) {
+    const std::uint32_t row = rows_[i];
+    if (argument.is_null(row)) continue;
+    if (!std::any_of(d.aggregates.begin(), d.aggregates.end(),
+                     [&](std::size_t a) { return counts(batch, a, row); }))
+      continue;
+    chosen_.push_back(i);
+    chosen_rows_.push_back(row);
+  }
+  const auto n = static_cast<std::uint32_t>(chosen_.size());
+  identities_.resize(n);
+  ids_.resize(n);
+  Dictionary::identify(argument, chosen_rows_.data(), n, identities_.data());
+  d.dictionary.find_or_add(identities_.data(), n, ids_.data());
+  for (std::size_t k = 0; k < d.aggregates.size(); ++k) {
+    const std::size_t a = d.aggregates[k];
+    const std::size_t set = d.sets[k];
+    for (std::uint32_t from = 0; from < n; from += Dictionary::kGroup) {
+      const std::uint32_t to = std::min(n, from + Dictionary::kGroup);
+      for (std::uint32_t j = from; j < to; ++j)
+        panes_[chosen_[j]]->window->sets[set].prefetch(kids_[chosen_[j]], ids_[j]);
+      for (std::uint32_t j = from; j < to; ++j) {
+        if (!counts(batch, a, chosen_rows_[j])) continue;
+        const std::uint32_t i = chosen_[j];
+        Pane& pane = *panes_[i];
+        Window& window = *pane.window;
+        d.dictionary.used_until(window.range.end);
+        const std::int32_t was =
+            window.sets[set].add(kids_[i], ids_[j], static_cast<std::uint16_t>(pane.step), identities_[j]);
+        if (was == DistinctSet::kKnown) continue;
+        accumulators_.add_count(blocks_[i], a, 1);
+        if (was == DistinctSet::kAdded) continue;
+        // Counted in a later step until now, which is open: else this row would have been placed behind it.
+        Pane& later = *window.panes.at(static_cast<std::uint32_t>(was));
+        char* entry = window.entry(later, kids_[i]);
+        accumulators_.add_count(window.block(entry), a, -1);
+        mark_save(entry, later, kids_[i]);
+        if (spec_.mode == EmitMode::discarding) mark_fire(entry, later, kids_[i]);
+      }
+    }
+  }
+}
+
+OperatorStats WindowAggregate::Impl::stats() const {
+  OperatorStats s = stats_;
+  for (const auto& [end, window] : windows_) {
+    s.state_rows += window->keys.size();
+    s.state_bytes += window->bytes();
+    for (const DistinctSet& set : window->sets) s.state_rows += set.size();
+  }
+  for (const Distinct& d : distinct_) {
+    s.state_rows += d.dictionary.size();
+    s.state_bytes += d.dictionary.bytes() + d.saved->bytes();
+  }
+  return s;
+}
+
+WindowAggregate::WindowAggregate(WindowSpec spec, const Schema& schema)
+    : impl_(std::make_unique<Impl>(std::move(spec), schema)) {}
+WindowAggregate::~WindowAggregate() = default;
+void WindowAggregate::process(unsigned, Batch&& batch, Output& out) { impl_->process(std::move(batch), out); }
+void WindowAggregate::watermark(unsigned, Watermark w, Output& out) { impl_->advance(w, out); }
+void WindowAggregate::finish(Output& out) { impl_->advance({kMaxTime, kMaxTime}, out); }
+void WindowAggregate::snapshot(DeltaWriter& out) { impl_->snapshot(out); }
+Status WindowAggregate::restore(const StateEntry& entry) { return impl_->restore(entry); }
+void WindowAggregate::restore_watermark(unsigned, Watermark w) { impl_->restore_watermark(w); }
+OperatorStats WindowAggregate::stats() const { return impl_->stats(); }
+const Schema& WindowAggregate::schema() const { return impl_->schema(); }
+
+}  // namespace twinspan::engine

@@ -1,0 +1,163 @@
+#pragma once
+// The inside of WindowAggregate: placing rows (window_place.cpp), counting them (window_aggregate.cpp),
+// firing (window_fire.cpp), checkpoints (window_state.cpp). Thread: shard.
+
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "engine/operators/window_aggregate.h"
+#include "engine/operators/window_panes.h"
+#include "engine/operators/window_results.h"
+#include "engine/state/row_codec.h"
+
+namespace twinspan::engine {
+
+class WindowAggregate::Impl {
+ public:
+  Impl(WindowSpec spec, const Schema& schema);
+
+  void process(Batch&& batch, Output& out);
+  void advance(Watermark to, Output& out);  // a watermark message
+  void snapshot(DeltaWriter& out);
+  Status restore(const StateEntry& entry);
+  void restore_watermark(Watermark watermark);
+  OperatorStats stats() const;
+  const Schema& schema() const { return schema_; }
+
+ private:
+  // Entries of a checkpoint. Tags of keys and pairs are window ends, of steps the step's end, of ids the
+  // generation.
+  enum Space : std::uint8_t { kKeys = 0, kSteps = 1, kPairs = 2, kIds = 3 };
+
+  // All DISTINCT counts of one column.
+  struct Distinct {
+    int argument = -1;
+    std::vector<std::size_t> aggregates;
+    std::vector<std::size_t> sets;  // of Window::sets, one an aggregate
+    Dictionary dictionary;
+    struct Saved {
+      std::uint32_t group_plus_1, id;
+      bool empty() const { return group_plus_1 == 0; }
+      std::uint64_t hash() const {
+        return ((std::uint64_t{group_plus_1} << 32 | id) * 0x9E3779B97F4A7C15ull) >> 29;
+      }
+    };
+    std::unique_ptr<ProbeTable<Saved>> saved =
+        std::make_unique<ProbeTable<Saved>>();  // ids written in this generation
+  };
+
+  // --- placing
+  bool closed(EventTime end, Watermark at) const {
+    return at.retention >= shift(end - 1, spec_.allow_lateness);
+  }
+  Pane* place(EventTime t, Watermark at) {
+    if (t >= hit_.from && t < hit_.to && at.retention < hit_.until) [[likely]]
+      return hit_.pane;
+    return find_pane(t, at);
+  }
+  Pane* find_pane(EventTime t, Watermark at);
+  Window& window_at(WindowRange range);
+  Pane& pane_at(Window& window, std::uint32_t step, EventTime end, Watermark at);
+  void note_change_after_firing(const Pane& pane, Watermark at);
+  EventTime early_after(const Pane& pane, EventTime firing) const;
+  void wake_for(const Pane& pane);
+
+  // --- counting: the rows placed since the last call
+  void count_placed(const Batch& batch);
+  void count_group(const Batch& batch, std::uint32_t from, std::uint32_t n);
+  void count_distinct(const Batch& batch, Distinct& distinct);
+  bool counts(const Batch& batch, std::size_t aggregate, std::uint32_t row) const;
+
+  // --- firing
+  bool due(Watermark to) const {
+    return to.firing >= wake_firing_ || to.retention >= wake_retention_ ||
+           (changed_after_firing_ && to != now_);
+  }
+  void step(Watermark to, Output& out);
+  void fire(Pane& pane, bool provisional, bool closing, Output& out);
+  void close_step(Pane& pane);
+  void turn_dictionaries(EventTime retention);
+  Watermark output_watermark(Watermark w) const {
+    return {w.firing, shift(w.retention, -spec_.allow_lateness)};
+  }
+
+  // --- checkpoints
+  void save_entries(Window& window, DeltaWriter& out);
+  void save_pairs(Window& window, DeltaWriter& out);
+  void finish_restore();
+  void restore_ids();
+  void restore_keys();
+  void restore_steps();
+  void restore_pairs();
+
+  const WindowSpec spec_;
+  const Schema& schema_;
+  Calendar calendar_;
+  RowCodec codec_;
+  Accumulators accumulators_;
+  PaneLayout layout_;
+  std::vector<Distinct> distinct_;
+  std::vector<std::size_t> set_aggregate_;  // set -> aggregate
+  std::vector<std::size_t> set_distinct_;   // set -> distinct_
+  bool strings_ = false;                    // min or max of a string: blocks point into the window's arena
+  WindowResults results_;
+
+  std::map<EventTime, std::unique_ptr<Window>> windows_;  // by end
+  Watermark now_;                                         // of the input
+  EventTime next_turn_ = kMinTime;                        // of the dictionaries, by retention
+
+  // Nothing fires or closes before one of these: conservative.
+  EventTime wake_firing_ = kMaxTime, wake_retention_ = kMaxTime;
+  bool changed_after_firing_ = false;  // a pane that is complete by retention changed: fires at the next step
+
+  struct {
+    EventTime from = 0, to = 0;  // rows of these times ...
+    EventTime until = kMinTime;  // ... while retention is smaller ...
+    Pane* pane = nullptr;        // ... go there
+  } hit_;
+
+  // Rows placed and not yet counted.
+  std::vector<std::uint32_t> rows_;
+  std::vector<Pane*> panes_;
+  std::vector<std::uint32_t> kids_;
+  std::vector<char*> blocks_;
+  std::vector<std::uint32_t> late_;
+  std::string key_bytes_;
+  // count_distinct
+  std::vector<std::uint32_t> chosen_, chosen_rows_, ids_;
+  std::vector<Dictionary::Identity> identities_;
+
+  std::vector<char> total_;  // a block: the value of a cumulate result
+  Arena total_strings_;
+
+  // What the next snapshot says is over: the largest end of a window and of a step closed since the last one.
+  EventTime windows_closed_ = kMinTime, steps_closed_ = kMinTime;
+  bool generation_turned_ = false;
+  struct Entry {
+    std::uint16_t group;
+    std::int64_t tag;
+    std::string key, value;
+  };
+  struct Restored {  // entries given to restore(), until the watermark comes; the last of (tag, key) counts
+    std::map<std::pair<std::int64_t, std::string>, Entry> spaces[4];
+    // Of every DISTINCT column: (group, id as written) -> value and id now.
+    std::vector<
+        std::map<std::pair<std::uint16_t, std::uint32_t>, std::pair<Dictionary::Identity, std::uint32_t>>>
+        ids;
+    bool ids_changed = false;
+  };
+  std::unique_ptr<Restored> restored_;
+  struct Place {
+    std::uint8_t space;
+    std::uint16_t group;
+    std::int64_t tag;
+    std::string key;
+  };
+  std::vector<Place> erase_;  // entries with ids of other shards, after their number has changed
+
+  OperatorStats stats_;
+};
+
+}  // namespace twinspan::engine

@@ -1,0 +1,79 @@
+#include "engine/operators/window_results.h"
+
+#include <algorithm>
+
+namespace twinspan::engine {
+
+void WindowResults::begin() {
+  arena_ = std::make_shared<Arena>();
+  keys_.emplace(key_types_, kRows, *arena_);
+  columns_.clear();
+  valid_.clear();
+  for (std::size_t c = key_types_.size(); c < schema_.fields.size(); ++c) {
+    const DataType type = schema_.fields[c].type;
+    columns_.push_back({type, arena_->allocate(kRows * value_width(type.kind), 16), nullptr});
+    valid_.push_back(arena_->make<std::uint8_t>(kRows));
+  }
+  time_ = arena_->make<EventTime>(kRows);
+  firing_ = arena_->make<EventTime>(kRows);
+  retention_ = arena_->make<EventTime>(kRows);
+  flags_ = arena_->make<std::uint8_t>(kRows);
+  rows_ = 0;
+  good_.clear();
+  bad_.clear();
+}
+
+void WindowResults::add(std::string_view key, EventTime window_start, EventTime window_end, const char* block,
+                        std::uint8_t flags, Watermark before, Output& out, OperatorStats& stats) {
+  if (!arena_) begin();
+  const std::uint32_t row = rows_++;
+  keys_->append(key);
+  auto* starts = static_cast<EventTime*>(const_cast<void*>(columns_[0].data));
+  auto* ends = static_cast<EventTime*>(const_cast<void*>(columns_[1].data));
+  starts[row] = window_start;
+  ends[row] = window_end;
+  bool fine = true;
+  for (std::size_t a = 0; a < accumulators_.size(); ++a) {
+    auto* data = static_cast<char*>(const_cast<void*>(columns_[2 + a].data));
+    fine &= accumulators_.finish(a, block, data, valid_[2 + a], row, *arena_);
+  }
+  time_[row] = window_end - 1;
+  firing_[row] = before.firing;
+  retention_[row] = before.retention;
+  flags_[row] = flags;
+  if (fine)
+    good_.push_back(row);
+  else if (op_of(flags) != RowOp::update_before)
+    bad_.push_back(row);  // the old values had failed then
+  if (rows_ == kRows) flush(out, stats);
+}
+
+void WindowResults::flush(Output& out, OperatorStats& stats) {
+  if (!arena_) return;
+  Batch batch;
+  batch.schema = &schema_;
+  batch.rows = rows_;
+  batch.columns = keys_->finish();
+  for (std::size_t c = 0; c < columns_.size(); ++c) {
+    if (c >= 2 && std::find(valid_[c], valid_[c] + rows_, 0) != valid_[c] + rows_)
+      columns_[c].valid = valid_[c];
+    batch.columns.push_back(columns_[c]);
+  }
+  batch.time = time_;
+  batch.flags = flags_;
+  batch.firing = firing_;
+  batch.retention = retention_;
+  batch.arenas.push_back(arena_);
+  for (const std::uint32_t row : bad_) {
+    ++stats.rows_failed;
+    out.failed(batch, row, "the result of an aggregate is out of the range of its type");
+  }
+  stats.rows_out += good_.size();
+  if (good_.size() != rows_ && !good_.empty())
+    batch = gather(batch, good_.data(), static_cast<std::uint32_t>(good_.size()), std::make_shared<Arena>());
+  if (!good_.empty()) out.emit(std::move(batch));
+  arena_.reset();
+  keys_.reset();
+}
+
+}  // namespace twinspan::engine

@@ -1,0 +1,46 @@
+#pragma once
+// Collects result rows of a window step and hands them out in batches, each row with the output watermark
+// before it. A row with a value out of range goes to Output::failed. Owned by a window operator, used within
+// one call. Thread: shard.
+
+#include <memory>
+#include <optional>
+#include <string_view>
+
+#include "engine/operators/accumulator.h"
+#include "engine/operators/operator.h"
+#include "engine/operators/window_panes.h"
+#include "engine/state/row_codec.h"
+
+namespace twinspan::engine {
+
+class WindowResults {
+ public:
+  static constexpr std::uint32_t kRows = 1024;  // of a batch
+
+  WindowResults(const std::vector<DataType>& key_types, const Accumulators& accumulators,
+                const Schema& schema)
+      : key_types_(key_types), accumulators_(accumulators), schema_(schema) {}
+
+  void add(std::string_view key, EventTime window_start, EventTime window_end, const char* block,
+           std::uint8_t flags, Watermark before, Output& out, OperatorStats& stats);
+  void flush(Output& out, OperatorStats& stats);
+
+ private:
+  void begin();
+
+  const std::vector<DataType>& key_types_;
+  const Accumulators& accumulators_;
+  const Schema& schema_;
+
+  std::shared_ptr<Arena> arena_;  // of the batch being filled; nullptr = none
+  std::optional<RowColumns> keys_;
+  std::uint32_t rows_ = 0, failed_ = 0;
+  std::vector<Column> columns_;  // window_start, window_end, aggregates
+  std::vector<std::uint8_t*> valid_;
+  EventTime *time_ = nullptr, *firing_ = nullptr, *retention_ = nullptr;
+  std::uint8_t* flags_ = nullptr;
+  std::vector<std::uint32_t> good_, bad_;
+};
+
+}  // namespace twinspan::engine

@@ -1,0 +1,232 @@
+#pragma once
+// The slow, obvious window step: keeps every row, computes every result from all rows of its key. Shares no
+// code with the engine but the specification. Fixed windows (UTC) only.
+
+#include <algorithm>
+#include <limits>
+#include <map>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "tests/engine/operators/window/window_fixture.h"
+
+namespace twinspan::testing {
+
+class OracleWindow {
+ public:
+  OracleWindow(const WindowSpec& spec) : spec_(spec) {}
+
+  void run(const std::vector<Event>& events) {
+    for (const Event& e : events) {
+      if (e.at != now_) step(e.at);
+      if (e.is_row) take(e.row);
+    }
+    step({kMaxTime, kMaxTime});
+  }
+
+  std::vector<std::string> rows;
+  std::vector<EventTime> late_rows;
+
+ private:
+  struct Held {
+    Row row;
+    EventTime pane;     // the end of the first pane that it counts in
+    bool told = false;  // discarding: in a record already
+  };
+  struct Result {
+    bool changed = false, emitted = false;
+    std::vector<std::string> last;            // values of the last record
+    std::vector<std::int64_t> distinct_told;  // discarding
+  };
+  struct PaneOracle {
+    bool fired = false;
+    std::map<std::string, Result> results;
+  };
+  struct WindowOracle {
+    EventTime start = 0, end = 0;
+    std::vector<std::string> keys;  // in order of arrival
+    std::map<std::string, std::vector<Held>> rows;
+    std::map<EventTime, PaneOracle> panes;
+  };
+
+  std::string key_of(const Row& r) const {
+    std::string k;
+    for (const int c : spec_.key_columns)
+      k += c == kName ? (r.name ? " '" + *r.name + "'" : " NULL") : fmt::format(" {}", r.shard);
+    return k;
+  }
+  bool closed(EventTime end) const {
+    return now_.retention != kMinTime && end - 1 + spec_.allow_lateness <= now_.retention;
+  }
+
+  void take(const Row& r) {
+    EventTime start = (r.time - spec_.offset) / spec_.size * spec_.size + spec_.offset;
+    while (start > r.time) start -= spec_.size;
+    while (start + spec_.size <= r.time) start += spec_.size;
+    const EventTime end = start + spec_.size;
+    const std::int64_t every = spec_.kind == WindowKind::cumulate ? spec_.every : spec_.size;
+    EventTime pane = start + every;
+    while (pane <= r.time || (pane < end && closed(pane))) pane += every;
+    if (closed(pane)) {
+      late_rows.push_back(r.time);
+      return;
+    }
+    WindowOracle& w = windows_[end];
+    w.start = start;
+    w.end = end;
+    const std::string key = key_of(r);
+    if (!w.rows.contains(key)) w.keys.push_back(key);
+    auto& held = w.rows[key];
+    if (!w.panes.contains(pane)) w.panes[pane].fired = now_.firing >= pane - 1;
+    if (spec_.mode == EmitMode::discarding) {
+      // A DISTINCT value that now counts in an earlier step counts one less in the later one.
+      std::map<EventTime, std::vector<std::int64_t>> before;
+      for (auto& [e, p] : w.panes) before[e] = distinct_counts(held, e);
+      held.push_back({r, pane});
+      for (auto& [e, p] : w.panes)
+        if (e > pane && before[e] != distinct_counts(held, e)) p.results[key].changed = true;
+    } else {
+      held.push_back({r, pane});
+      for (auto& [e, p] : w.panes)
+        if (e > pane && p.fired && p.results.contains(key)) p.results[key].changed = true;
+    }
+    w.panes[pane].results[key].changed = true;
+  }
+
+  void step(Watermark to) {
+    const Watermark before = now_;
+    now_ = to;
+    for (auto w = windows_.begin(); w != windows_.end();) {
+      for (auto& [end, pane] : w->second.panes) {
+        const bool complete = to.retention >= end - 1;
+        if (!pane.fired && to.firing >= end - 1) {
+          pane.fired = true;
+          fire(w->second, end, pane, !complete, before);
+        } else if (pane.fired) {
+          if (complete) fire(w->second, end, pane, false, before);
+        } else if (spec_.kind == WindowKind::tumbling && spec_.every > 0) {
+          EventTime moment = kMinTime;
+          for (EventTime m = w->second.start + spec_.every; m < end; m += spec_.every)
+            if (before.firing < m - 1 && to.firing >= m - 1) moment = m;
+          if (moment != kMinTime) fire(w->second, end, pane, to.retention < moment - 1, before);
+        }
+      }
+      w = closed(w->first) ? windows_.erase(w) : std::next(w);
+    }
+  }
+
+  void fire(WindowOracle& w, EventTime end, PaneOracle& pane, bool provisional, Watermark before) {
+    for (const std::string& key : w.keys) {
+      const auto found = pane.results.find(key);
+      if (found == pane.results.end() || !found->second.changed) continue;
+      Result& result = found->second;
+      std::vector<Held>& all = w.rows[key];
+      std::vector<const Row*> counted;
+      for (Held& h : all) {
+        if (spec_.mode == EmitMode::discarding ? h.pane == end && !h.told : h.pane <= end)
+          counted.push_back(&h.row);
+        if (h.pane == end) h.told = true;
+      }
+      std::vector<std::string> values;
+      std::vector<std::int64_t> distinct = distinct_counts(all, end);
+      for (std::size_t a = 0; a < spec_.aggregates.size(); ++a) {
+        if (spec_.aggregates[a].distinct && spec_.mode == EmitMode::discarding) {
+          result.distinct_told.resize(spec_.aggregates.size());
+          values.push_back(fmt::format("{}", distinct[a] - result.distinct_told[a]));
+        } else {
+          values.push_back(value_of(spec_.aggregates[a], counted));
+        }
+      }
+      result.distinct_told = distinct;
+      auto say = [&](const char* op, const std::vector<std::string>& v) {
+        std::string line = op;
+        if (provisional) line += "?";
+        line += key + fmt::format(" {} {}", w.start, end);
+        for (const std::string& x : v) line += " " + x;
+        const EventTime r = before.retention == kMinTime ? kMinTime : before.retention - spec_.allow_lateness;
+        rows.push_back(line + fmt::format(" @{} after {}/{}", end - 1, before.firing, r));
+      };
+      const bool again = result.emitted && spec_.mode != EmitMode::discarding;
+      if (again && spec_.mode == EmitMode::retracting) say("-U", result.last);
+      say(again ? "+U" : "+I", values);
+      result.last = values;
+      result.emitted = true;
+      result.changed = false;
+    }
+  }
+
+  bool passes(const AggregateSpec& a, const Row& r) const { return a.filter < 0 || (r.ok && *r.ok); }
+  std::string argument(const AggregateSpec& a, const Row& r) const {
+    switch (a.argument) {
+      case kV: return r.v ? fmt::format("{}", *r.v) : "";
+      case kDevice: return r.device ? "'" + *r.device + "'" : "";
+      case kRatio: return r.ratio ? fmt::format("{}", *r.ratio) : "";
+      default: return r.price ? fmt::format("{}", *r.price) : "";
+    }
+  }
+
+  // Of each DISTINCT aggregate: values that count first in the pane that ends then.
+  std::vector<std::int64_t> distinct_counts(const std::vector<Held>& all, EventTime end) const {
+    std::vector<std::int64_t> out(spec_.aggregates.size());
+    for (std::size_t a = 0; a < spec_.aggregates.size(); ++a) {
+      if (!spec_.aggregates[a].distinct) continue;
+      std::map<std::string, EventTime> first;
+      for (const Held& h : all) {
+        const std::string v = argument(spec_.aggregates[a], h.row);
+        if (v.empty() || !passes(spec_.aggregates[a], h.row)) continue;
+        auto [at, fresh] = first.emplace(v, h.pane);
+        if (!fresh) at->second = std::min(at->second, h.pane);
+      }
+      for (const auto& [v, pane] : first) out[a] += pane == end ? 1 : 0;
+    }
+    return out;
+  }
+
+  std::string value_of(const AggregateSpec& a, const std::vector<const Row*>& counted) const {
+    std::vector<const Row*> in;
+    for (const Row* r : counted)
+      if (passes(a, *r) && (a.argument < 0 || !argument(a, *r).empty())) in.push_back(r);
+    if (a.function == AggregateFunction::count) {
+      if (!a.distinct) return fmt::format("{}", in.size());
+      std::set<std::string> values;
+      for (const Row* r : in) values.insert(argument(a, *r));
+      return fmt::format("{}", values.size());
+    }
+    if (in.empty()) return "NULL";
+    if (a.function == AggregateFunction::min || a.function == AggregateFunction::max) {
+      auto less = [&](const Row* x, const Row* y) {
+        if (a.argument == kDevice) return *x->device < *y->device;
+        if (a.argument == kRatio) return *x->ratio < *y->ratio;
+        return a.argument == kV ? *x->v < *y->v : *x->price < *y->price;
+      };
+      const Row* r = a.function == AggregateFunction::min ? *std::min_element(in.begin(), in.end(), less)
+                                                          : *std::max_element(in.begin(), in.end(), less);
+      if (a.argument == kPrice) return decimal_to_string(*r->price, 2);
+      return a.argument == kRatio ? fmt::format("{:.9g}", *r->ratio) : argument(a, *r);
+    }
+    double ratio = 0;
+    std::int64_t v = 0, price = 0;
+    for (const Row* r : in) {
+      if (r->ratio) ratio += *r->ratio;
+      if (r->v) v += *r->v;
+      if (r->price) price += *r->price;
+    }
+    const auto n = static_cast<std::int64_t>(in.size());
+    const bool sum = a.function == AggregateFunction::sum;
+    if (a.argument == kRatio) return fmt::format("{:.9g}", sum ? ratio : ratio / static_cast<double>(n));
+    if (a.argument == kV)
+      return sum ? fmt::format("{}", v)
+                 : fmt::format("{:.9g}", static_cast<double>(v) / static_cast<double>(n));
+    if (sum) return decimal_to_string(price, 2);
+    const std::int64_t micro = price * 10'000;
+    const std::int64_t up = (std::abs(micro) * 2 + n) / (2 * n);
+    return decimal_to_string(micro < 0 ? -up : up, 6);
+  }
+
+  const WindowSpec spec_;
+  Watermark now_;
+  std::map<EventTime, WindowOracle> windows_;
+};
+
+}  // namespace twinspan::testing
