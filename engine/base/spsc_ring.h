@@ -3,6 +3,7 @@
 // construction. Each side caches the other's index, so that an uncontended push or pop touches one shared line
 // (Rigtorp's SPSCQueue, FastForward). Capacity is rounded up to a power of two.
 
+#include <algorithm>
 #include <atomic>
 #include <bit>
 #include <cstddef>
@@ -50,8 +51,11 @@ class SpscRing {
     return value;
   }
 
-  // Either side or an observer: a moment's view.
-  std::size_t size() const { return tail_.load(std::memory_order_acquire) - head_.load(std::memory_order_acquire); }
+  // Either side or an observer: a moment's view. Head first: it may only fall behind, never run past the tail.
+  std::size_t size() const {
+    const std::size_t head = head_.load(std::memory_order_acquire);
+    return std::min(tail_.load(std::memory_order_acquire) - head, capacity());
+  }
   std::size_t capacity() const { return mask_ + 1; }
 
  private:

@@ -94,7 +94,7 @@ std::optional<Decimal> parse_decimal(std::string_view text, unsigned precision, 
     if (text[i] != 'e' && text[i] != 'E') return std::nullopt;
     const char* p = text.data() + i + 1;
     const char* end = text.data() + text.size();
-    if (p < end && *p == '+') ++p;
+    if (p < end && *p == '+' && (++p == end || *p == '-')) return std::nullopt;
     int e = 0;
     auto r = std::from_chars(p, end, e);
     if (r.ec != std::errc() || r.ptr != end || e > 1000 || e < -1000) return std::nullopt;
@@ -210,8 +210,9 @@ std::optional<std::int64_t> parse_timestamp(std::string_view s) {
   const bool west = s[i] == '-';
   if (!digits(s, i + 1, 2, zh)) return std::nullopt;
   std::size_t at = i + 3;
-  if (at < s.size() && s[at] == ':') ++at;
-  if (at < s.size()) {
+  const bool colon = at < s.size() && s[at] == ':';
+  if (colon) ++at;
+  if (colon || at < s.size()) {
     if (!digits(s, at, 2, zm)) return std::nullopt;
     at += 2;
   }
