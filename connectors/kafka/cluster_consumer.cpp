@@ -54,6 +54,13 @@ Result<std::unique_ptr<ClusterConsumer>> ClusterConsumer::open(const std::string
   });
   TS_TRY(handle, make_client(RD_KAFKA_CONSUMER, std::move(conf), cluster));
   consumer->handle_ = std::move(handle);
+
+  // No group, nothing assigned. On the consumer's own connection an answer would wait behind fetched data: up to a second
+  // when far behind, which is when somebody discards lag.
+  TS_TRY(asking, make_client_conf(cluster, "ask"));
+  TS_TRYV(set_conf(asking, "isolation.level", options.read_committed ? "read_committed" : "read_uncommitted"));
+  TS_TRY(asker, make_client(RD_KAFKA_CONSUMER, std::move(asking), cluster));
+  consumer->asker_ = std::move(asker);
   rd_kafka_poll_set_consumer(consumer->handle());
   auto* self = consumer.get();
   consumer->service_ = std::jthread([self](std::stop_token stop) { self->serve(stop); });
@@ -107,13 +114,13 @@ void ClusterConsumer::note_answer() {
   health_.data_progress();
 }
 
-RdTopic ClusterConsumer::topic(const std::string& name) const { return RdTopic(rd_kafka_topic_new(handle(), name.c_str(), nullptr)); }
+RdTopic ClusterConsumer::topic(const std::string& name) const { return RdTopic(rd_kafka_topic_new(asker_.get(), name.c_str(), nullptr)); }
 
 Result<std::vector<PartitionInfo>> ClusterConsumer::partitions(const std::string& name, int timeout_ms) {
   const RdTopic rkt = topic(name);
   if (!rkt) return permanent_error("cluster '" + cluster_ + "': '" + name + "' is no valid topic name");
   const rd_kafka_metadata_t* raw = nullptr;
-  const auto err = rd_kafka_metadata(handle(), 0, rkt.get(), &raw, timeout_ms);
+  const auto err = rd_kafka_metadata(asker_.get(), 0, rkt.get(), &raw, timeout_ms);
   const RdMetadata metadata(raw);
   if (err != RD_KAFKA_RESP_ERR_NO_ERROR) return transient_error("cluster '" + cluster_ + "' does not answer: " + error_text(err));
   note_answer();
@@ -152,7 +159,7 @@ void ClusterConsumer::look_up(std::vector<OffsetQuery>& queries, int timeout_ms)
       rd_kafka_topic_partition_list_add(list.get(), query->at.topic.c_str(), query->at.partition)->offset = query->what;
     }
     const auto share = std::max<std::int64_t>(left / static_cast<std::int64_t>(by_leader.size()), std::min<std::int64_t>(left, 300));
-    if (rd_kafka_offsets_for_times(handle(), list.get(), static_cast<int>(share)) != RD_KAFKA_RESP_ERR_NO_ERROR) continue;
+    if (rd_kafka_offsets_for_times(asker_.get(), list.get(), static_cast<int>(share)) != RD_KAFKA_RESP_ERR_NO_ERROR) continue;
     note_answer();
     for (OffsetQuery* query : group) {
       const auto* answer = rd_kafka_topic_partition_list_find(list.get(), query->at.topic.c_str(), query->at.partition);
@@ -196,14 +203,14 @@ TimestampType ClusterConsumer::timestamp_type(const std::string& name, int timeo
     if (const auto known = timestamp_types_.find(name); known != timestamp_types_.end()) return known->second;
   }
   const std::unique_ptr<rd_kafka_AdminOptions_t, RdDestroy<rd_kafka_AdminOptions_destroy>> options(
-      rd_kafka_AdminOptions_new(handle(), RD_KAFKA_ADMIN_OP_DESCRIBECONFIGS));
+      rd_kafka_AdminOptions_new(asker_.get(), RD_KAFKA_ADMIN_OP_DESCRIBECONFIGS));
   std::array<char, 256> why{};
   rd_kafka_AdminOptions_set_request_timeout(options.get(), timeout_ms, why.data(), why.size());
   const std::unique_ptr<rd_kafka_ConfigResource_t, RdDestroy<rd_kafka_ConfigResource_destroy>> resource(
       rd_kafka_ConfigResource_new(RD_KAFKA_RESOURCE_TOPIC, name.c_str()));
-  const RdQueue queue(rd_kafka_queue_new(handle()));
+  const RdQueue queue(rd_kafka_queue_new(asker_.get()));
   rd_kafka_ConfigResource_t* asked[] = {resource.get()};
-  rd_kafka_DescribeConfigs(handle(), asked, 1, options.get(), queue.get());
+  rd_kafka_DescribeConfigs(asker_.get(), asked, 1, options.get(), queue.get());
   const RdEvent event(rd_kafka_queue_poll(queue.get(), timeout_ms));
   const auto* result = event ? rd_kafka_event_DescribeConfigs_result(event.get()) : nullptr;
   if (result == nullptr || rd_kafka_event_error(event.get()) != RD_KAFKA_RESP_ERR_NO_ERROR) return TimestampType::unknown;

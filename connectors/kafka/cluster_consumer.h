@@ -1,5 +1,5 @@
 #pragma once
-// One librdkafka consumer for one cluster and pipeline: manual assignment, partition queues forwarded to a queue per
+// One librdkafka consumer for one cluster and pipeline (and a second client that only asks questions): manual assignment, partition queues forwarded to a queue per
 // (source, shard), and a service thread for what may block: metadata, offset look-ups, topic settings. An answer that does
 // not come holds up this cluster's service thread only. The handle is kept through outages and never recreated: it resumes
 // by itself without gap or repeat, recreating is the risky path (kafka_ha.md, section 0.9).
@@ -104,7 +104,8 @@ class ClusterConsumer {
   const ConsumerOptions options_;
   ClusterHealth& health_;
   const Clock& clock_;
-  RdHandle handle_;
+  RdHandle handle_;  // reads
+  RdHandle asker_;   // metadata, offset look-ups, topic settings
 
   mutable std::mutex mutex_;  // the four below
   std::map<TopicPartition, std::int32_t> leaders_;

@@ -7,7 +7,7 @@
 namespace twinspan::connectors {
 namespace {
 
-constexpr int kMetadataMs = 2'000;
+constexpr int kMetadataMs = 1'000;
 constexpr int kLookUpMs = 1'500;
 constexpr std::int64_t kRetryMs = 300;
 constexpr std::int64_t kRetryTopicMs = 1'000;
