@@ -66,7 +66,7 @@ TEST(Schema, CarriesDefaultsRequiredAndLive) {
   const auto& source = definition(schema, SourceSpec::table());
   EXPECT_EQ(source.at("properties").at("readmit_after").at("default").as_string(), "5s");
   EXPECT_EQ(source.at("properties").at("on_gap").at("default").as_string(), "fail");
-  EXPECT_EQ(source.at("required").as_array(), (boost::json::array{"format", "fields"}));
+  EXPECT_EQ(source.at("required").as_array(), (boost::json::array{"fields"}));
   EXPECT_FALSE(source.at("additionalProperties").as_bool());
   EXPECT_TRUE(definition(schema, ThrottleSpec::table()).at("properties").at("max_rate").at("x-live").as_bool());
   EXPECT_EQ(definition(schema, DeadLetterSpec::table()).at("properties").at("max_error_ratio").at("default").as_double(), 0.05);

@@ -1,0 +1,98 @@
+#include "engine/operators/transform.h"
+
+#include <algorithm>
+
+namespace twinspan::engine {
+
+void Transform::process(unsigned, Batch&& batch, Output& out) {
+  stats_.rows_in += batch.rows;
+  EvalErrors errors;
+  if (spec_.where) {
+    spec_.where->select(batch, selection_, errors);
+    for (const EvalError& e : errors) out.failed(batch, e.row, e.message);
+    stats_.rows_failed += errors.size();
+    errors.clear();
+    if (selection_.empty()) return;
+    if (selection_.size() < batch.rows) {
+      // Columns nobody reads any more are not copied.
+      if (!spec_.identity) {
+        for (int c = 0; c < static_cast<int>(batch.columns.size()); ++c) {
+          if (std::binary_search(spec_.select_columns.begin(), spec_.select_columns.end(), c)) continue;
+          batch.columns[c].data = nullptr;
+          batch.columns[c].valid = nullptr;
+        }
+      }
+      batch = gather(batch, selection_.data(), static_cast<std::uint32_t>(selection_.size()), std::make_shared<Arena>(16 * 1024));
+    }
+  }
+  batch.hash = nullptr;
+  if (!spec_.identity) {
+    auto arena = std::make_shared<Arena>(16 * 1024);
+    std::vector<Column> columns = spec_.select.evaluate(batch, *arena, errors);
+    if (!errors.empty()) {
+      std::vector<std::uint32_t> good;
+      std::size_t next = 0;
+      for (std::uint32_t row = 0; row < batch.rows; ++row) {
+        if (next < errors.size() && errors[next].row == row) {
+          out.failed(batch, row, errors[next].message);
+          ++next;
+        } else {
+          good.push_back(row);
+        }
+      }
+      stats_.rows_failed += next;
+      batch.columns = std::move(columns);
+      batch.arenas.push_back(arena);
+      batch = gather(batch, good.data(), static_cast<std::uint32_t>(good.size()), std::make_shared<Arena>(16 * 1024));
+    } else {
+      batch.columns = std::move(columns);
+      batch.arenas.push_back(std::move(arena));
+    }
+  }
+  batch.schema = &spec_.output;
+  stats_.rows_out += batch.rows;
+  out.emit(std::move(batch));
+}
+
+Watermark Union::minimum() const {
+  Watermark w{kMaxTime, kMaxTime};
+  for (const Watermark& i : inputs_) {
+    w.firing = std::min(w.firing, i.firing);
+    w.retention = std::min(w.retention, i.retention);
+  }
+  return w;
+}
+
+void Union::process(unsigned input, Batch&& batch, Output& out) {
+  stats_.rows_in += batch.rows;
+  stats_.rows_out += batch.rows;
+  if (batch.firing != nullptr) {
+    Watermark others{kMaxTime, kMaxTime};
+    for (unsigned i = 0; i < inputs_.size(); ++i) {
+      if (i == input) continue;
+      others.firing = std::min(others.firing, inputs_[i].firing);
+      others.retention = std::min(others.retention, inputs_[i].retention);
+    }
+    Arena& arena = batch.add_arena();
+    auto* firing = arena.make<EventTime>(batch.rows);
+    auto* retention = arena.make<EventTime>(batch.rows);
+    for (std::uint32_t i = 0; i < batch.rows; ++i) {
+      firing[i] = std::min(batch.firing[i], others.firing);
+      retention[i] = std::min(batch.retention[i], others.retention);
+    }
+    inputs_[input].firing = std::max(inputs_[input].firing, batch.firing[batch.rows - 1]);
+    inputs_[input].retention = std::max(inputs_[input].retention, batch.retention[batch.rows - 1]);
+    batch.firing = firing;
+    batch.retention = retention;
+  }
+  batch.schema = &schema_;
+  out.emit(std::move(batch));
+}
+
+void Union::watermark(unsigned input, Watermark watermark, Output& out) {
+  inputs_[input].firing = std::max(inputs_[input].firing, watermark.firing);
+  inputs_[input].retention = std::max(inputs_[input].retention, watermark.retention);
+  out.watermark(minimum());
+}
+
+}  // namespace twinspan::engine

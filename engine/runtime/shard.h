@@ -1,0 +1,132 @@
+#pragma once
+// One shard: a share of the keys, all operators for them, and the loop that feeds them. step(now) does a bounded piece of
+// work and returns, so a test steps shards by hand with a manual clock and no thread (Timely's worker, Seastar's reactor
+// are the models). Nothing in here is locked or shared but the exchange rings.
+//
+// A step serves the exchanges from the highest number down, then polls each feed for one batch unless something waits:
+// a packet that found no room, a terminal without room, a barrier that has not passed, a pause.
+// Barriers: begin_barrier() takes every feed's state at once and sends the barrier down all edges; an operator takes its
+// snapshot when the barrier came on all its inputs. An exchange that has delivered the barrier is not read further until
+// the shard has passed it, so no row of the next epoch overtakes.
+// Thread: shard, except where said.
+
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "engine/checkpoint/checkpoint_store.h"
+#include "engine/runtime/exchange.h"
+#include "engine/runtime/graph.h"
+
+namespace twinspan::engine {
+
+// One source in one shard: decoded batches with their watermarks. Implemented over a reader by gateway/, by hand in tests.
+class Feed {
+ public:
+  virtual ~Feed() = default;
+  virtual bool poll(std::int64_t now_ms, Batch& out) = 0;  // false: nothing now. batch.firing and .retention are set
+  virtual Watermark watermark(std::int64_t now_ms) = 0;    // after the last batch; idleness and holds move it with time
+  virtual bool idle() const = 0;                           // no lane, or all idle: others need not wait for this feed
+  virtual bool ended() const = 0;                          // bounded, and everything was returned
+  virtual std::string barrier_state() = 0;                 // positions and lane clocks, opaque here
+};
+
+// One sink in one shard.
+class Terminal {
+ public:
+  virtual ~Terminal() = default;
+  virtual void write(const Batch& batch) = 0;
+  virtual bool has_room() const = 0;
+  virtual void step(std::int64_t now_ms) = 0;
+  virtual std::uint64_t written() const = 0;  // sequence of the last record; what a barrier waits for
+};
+
+class FailureListener {
+ public:
+  virtual ~FailureListener() = default;
+  virtual void failed(const std::string& step, const Batch& batch, std::uint32_t row, std::string_view reason) = 0;
+};
+
+// What one shard hands over at a barrier.
+struct ShardBarrier {
+  unsigned shard = 0;
+  Epoch epoch;
+  std::vector<StepDelta> deltas;
+  std::vector<std::string> feeds;                        // barrier_state of each source
+  std::vector<std::uint64_t> written;                    // of each terminal
+  std::vector<std::vector<Watermark>> input_watermarks;  // [node][input]
+};
+
+class Shard {
+ public:
+  Shard(const Graph& graph, unsigned index, ExchangeRings& rings, std::vector<Feed*> feeds, std::vector<Terminal*> terminals,
+        FailureListener& failures);
+  ~Shard();
+
+  static unsigned count_exchanges(const Graph& graph);
+
+  // Before the first step: the step's live entries of this shard's key groups, then the watermarks.
+  Status restore(const StateImage& state);
+  void restore_watermark(unsigned node, unsigned input, Watermark watermark);
+
+  bool step(std::int64_t now_ms);  // true: did something; false: may sleep until a feed or a ring has something
+  void begin_barrier(Epoch epoch);
+  bool barrier_passed() const { return barrier_ && passed_nodes_ == nodes_.size(); }
+  ShardBarrier take_barrier();  // once, when barrier_passed()
+  void set_paused(bool paused) { paused_ = paused; }
+  bool ended() const { return ended_nodes_ == nodes_.size() && ended_sources_ == feeds_.size() && waiting_packets_ == 0; }
+
+  unsigned node_count() const { return static_cast<unsigned>(nodes_.size()); }
+  unsigned shards() const { return shards_; }
+  OperatorStats stats(unsigned node) const;
+  Watermark source_watermark(unsigned source) const { return sources_[source].watermark; }
+  Watermark input_watermark(unsigned node, unsigned input) const;
+  std::uint64_t late_dropped(unsigned node) const;
+
+ private:
+  struct Input;
+  struct Node;
+  class NodeOutput;
+  struct ExchangeIn;
+  struct SourceState {
+    Watermark watermark;
+    bool told = false, told_idle = false, ended = false;
+  };
+
+  void deliver(const Target& target, int exchange, Batch&& batch);
+  void deliver_watermark(const Target& target, int exchange, Watermark watermark, bool idle);
+  void deliver_barrier(const Target& target, int exchange);
+  void deliver_end(const Target& target, int exchange);
+  void send(unsigned exchange, unsigned to, Packet&& packet);
+  bool flush_waiting();
+  bool serve_exchanges();
+  bool poll_feeds(std::int64_t now_ms);
+  void receive(ExchangeIn& in, unsigned from, Packet&& packet);
+  void update_exchange_watermark(ExchangeIn& in);
+  void input_watermark_moved(unsigned node, unsigned input, Watermark watermark);
+  void input_barrier(unsigned node, unsigned input);
+  void input_end(unsigned node, unsigned input);
+  bool room_downstream() const;
+
+  const Graph& graph_;
+  const unsigned index_, shards_;
+  ExchangeRings& rings_;
+  std::vector<Feed*> feeds_;
+  std::vector<Terminal*> terminals_;
+  FailureListener& failures_;
+
+  std::vector<std::unique_ptr<Node>> nodes_;
+  std::vector<SourceState> sources_;
+  std::vector<std::vector<int>> source_exchange_;  // [source][edge] -> exchange number or -1
+  std::vector<std::unique_ptr<ExchangeIn>> exchanges_;
+  std::vector<std::deque<Packet>> waiting_;  // [exchange * shards + to]
+  std::size_t waiting_packets_ = 0;
+
+  std::unique_ptr<ShardBarrier> barrier_;
+  std::size_t passed_nodes_ = 0, ended_nodes_ = 0, ended_sources_ = 0;
+  bool paused_ = false;
+};
+
+}  // namespace twinspan::engine

@@ -1,0 +1,77 @@
+#pragma once
+// The event time of one source in one shard: a clock per lane, and from them the two watermarks of semantics.md, "Event
+// time". F (firing) leaves out idle lanes, lost clusters after `hold`, and rejoining lanes until they caught up; R
+// (retention) leaves out idle lanes only, and with late_backlog: merge a lost cluster keeps its last value within the
+// outage budget. Neither ever goes back. A lane is idle only if a fetch within `idle_after` showed position = end
+// (protocol.md 19): a lane that is stalled holds.
+// Owned by the shard's feed. Thread: shard. Times in ms; `now` is monotonic.
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "engine/base/batch.h"
+#include "engine/base/ids.h"
+
+namespace twinspan::engine {
+
+struct WatermarkPolicy {
+  std::int64_t out_of_order_ms = 1000;
+  std::int64_t idle_after_ms = 30'000;
+  bool advance_when_all_idle = false;  // when_idle: advance; otherwise the watermark stays
+  std::int64_t hold_ms = 30'000;       // hold_watermark: how long a lost cluster still counts in F
+  bool merge_backlog = true;           // late_backlog: merge; otherwise R = F
+  std::int64_t outage_budget_ms = 3'600'000;  // outage_state.for: then R moves on as well
+};
+
+class WatermarkTracker {
+ public:
+  explicit WatermarkTracker(WatermarkPolicy policy) : policy_(policy) {}
+
+  // A lane this shard reads. Starts at the firing watermark reached so far (a new partition cannot hold it back), or at
+  // `restored_max` when a checkpoint knew the lane.
+  void add_lane(LaneIndex lane, std::string cluster, EventTime restored_max, std::int64_t now);
+  void remove_lane(LaneIndex lane);
+  void lane_at_end(LaneIndex lane, std::int64_t now);
+  void end_lane(LaneIndex lane);  // bounded input: nothing comes any more
+  void cluster_lost(const std::string& cluster, std::int64_t now);
+  void cluster_rejoining(const std::string& cluster, std::int64_t now);
+  void restore(Watermark watermark) { watermark_ = watermark; }
+
+  // Sets batch.firing and batch.retention: the watermark before each row, as if rows came one by one. The batch's origins
+  // name the lanes.
+  void assign(Batch& batch, std::int64_t now);
+  // Idleness, holds and budgets pass with time. Call at least every 100 ms.
+  void advance(std::int64_t now);
+
+  Watermark watermark() const { return watermark_; }
+  bool idle() const { return idle_; }                  // every lane is idle, or there is none: do not wait for this shard
+  EventTime lane_max(LaneIndex lane) const;            // kMinTime: no row yet. For checkpoints and status
+  std::int64_t lane_watermark(LaneIndex lane) const;
+  bool lane_idle(LaneIndex lane) const;
+  bool outage() const;                                 // F and R may differ
+
+ private:
+  enum class Presence : std::uint8_t { live, lost, catching_up };
+  struct Lane {
+    bool used = false, ended = false, idle = false;
+    std::string cluster;
+    Presence presence = Presence::live;
+    EventTime max = kMinTime;     // largest event time seen
+    EventTime floor = kMinTime;   // the lane counts as at least here
+    std::int64_t last_row = 0;    // monotonic
+    std::int64_t at_end = -1;     // monotonic time of the last fetch that showed the end; -1 = not since the last row
+    std::int64_t lost_at = -1;
+  };
+  EventTime own(const Lane& lane) const;
+  bool counts_in_firing(const Lane& lane, std::int64_t now) const;
+  bool counts_in_retention(const Lane& lane, std::int64_t now) const;
+  void recompute(std::int64_t now);
+
+  const WatermarkPolicy policy_;
+  std::vector<Lane> lanes_;  // by LaneIndex
+  Watermark watermark_;
+  bool idle_ = true;
+};
+
+}  // namespace twinspan::engine

@@ -1,0 +1,87 @@
+#pragma once
+// One barrier after another (architecture.md "Epochs", at_least_once): start the barrier in every shard, collect what they
+// hand over, wait until every sink has acknowledged what was written before it, write PREPARED, append the ledger. The next
+// barrier waits for PREPARED of this one (protocol.md 17). A failed write keeps its deltas: the next epoch carries them.
+//
+//   idle ──due──▶ collecting ──all shards──▶ acknowledging ──all sinks──▶ writing ──▶ idle
+//
+// Owned by the pipeline. Thread: control (tick), shards (barrier_from).
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "engine/base/clock.h"
+#include "engine/checkpoint/checkpoint_store.h"
+#include "engine/runtime/shard.h"
+#include "gateway/journal.h"
+
+namespace twinspan::gateway {
+
+struct CheckpointFigures {
+  std::uint64_t epoch = 0;
+  std::int64_t at_ms = -1, took_ms = -1;
+  std::uint64_t bytes = 0, failures = 0;
+  std::string last_error;
+};
+
+class CheckpointCycle {
+ public:
+  struct Hooks {
+    // Starts the barrier in every shard and returns what only the pipeline knows, as the members of the meta object.
+    std::function<std::string(Epoch)> begin;
+    std::function<std::vector<SkippedRange>()> take_ranges;  // what the shards skipped before this barrier
+    // Whether every sink acknowledged what the shards had written.
+    std::function<bool(const std::vector<engine::ShardBarrier>&)> acknowledged;
+    std::function<void(Epoch)> prepared;
+  };
+
+  CheckpointCycle(engine::CheckpointStore& store, Ledger& ledger, engine::FileSystem& files, std::string directory, unsigned shards,
+                  std::int64_t every_ms, const Clock& clock, Hooks hooks);
+
+  void resume_after(Epoch epoch) { last_ = epoch.value; }
+  void barrier_from(engine::ShardBarrier&& barrier);  // Thread: shard
+  void tick();
+  void request_now() { requested_ = true; }  // a barrier as soon as the one under way is done. Thread: any
+  bool idle() const { return state_ == State::idle && !requested_; }  // Thread: any
+  Epoch last_prepared() const { return Epoch(last_); }                // Thread: any
+  CheckpointFigures figures() const;  // Thread: any
+  // Deltas of failed epochs have grown so large that sources should wait.
+  bool overdue() const { return carried_bytes_ > kCarryLimit; }
+
+ private:
+  enum class State { idle, collecting, acknowledging };
+  static constexpr std::uint64_t kCarryLimit = 256ull << 20;
+  static constexpr std::uint64_t kDiskReserve = 64ull << 20;
+
+  Status write();
+
+  engine::CheckpointStore& store_;
+  Ledger& ledger_;
+  engine::FileSystem& files_;
+  const std::string directory_;
+  const unsigned shards_;
+  const std::int64_t every_ms_;
+  const Clock& clock_;
+  const Hooks hooks_;
+
+  std::atomic<State> state_{State::idle};
+  std::atomic<bool> requested_{false};
+  std::atomic<std::uint64_t> last_{0};
+  std::int64_t next_at_ = -1, began_at_ = 0;
+  std::string meta_;
+  std::mutex barriers_mutex_;
+  std::vector<engine::ShardBarrier> barriers_;
+  std::map<std::pair<std::string, unsigned>, std::string> carried_;  // (step, shard) -> deltas of epochs that failed
+  std::uint64_t carried_bytes_ = 0;
+  std::vector<SkippedRange> ranges_;
+  mutable std::mutex figures_mutex_;
+  CheckpointFigures figures_;
+};
+
+}  // namespace twinspan::gateway

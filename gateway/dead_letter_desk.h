@@ -1,0 +1,71 @@
+#pragma once
+// What happens to a record that cannot be used: it goes to the dead letters with its own bytes, its origin and the
+// reason; without dead letters it is skipped and counted, or stops the pipeline, as `on_error` says. One per shard; its
+// sink counts like any other at a barrier, so a dead letter is acknowledged before the epoch that read its record.
+// Thread: shard, except counters and failure(): any.
+
+#include <atomic>
+#include <mutex>
+#include <string>
+
+#include "config/pipeline_spec.h"
+#include "connectors/sink.h"
+#include "connectors/source.h"
+#include "engine/runtime/shard.h"
+
+namespace twinspan::gateway {
+
+// Shared by the shards of a pipeline: how many rows there were and how many failed.
+struct ErrorCounts {
+  std::atomic<std::uint64_t> records{0}, failed{0};
+};
+
+class DeadLetterDesk final : public engine::Terminal, public engine::FailureListener {
+ public:
+  // `writer` nullptr: the pipeline has no dead letters. `lane_name` names the lane of an origin, for headers.
+  DeadLetterDesk(std::string pipeline, connectors::SinkWriter* writer, ErrorCounts& counts)
+      : pipeline_(std::move(pipeline)), writer_(writer), counts_(counts) {}
+
+  void set_node_policies(const std::vector<std::string>& nodes, const std::vector<config::OnError>& on_error);
+
+  // A record that did not decode.
+  void record_failed(config::OnError on_error, const std::string& stage, const connectors::LaneKey& lane,
+                     const connectors::RawRecord& record, std::string_view reason);
+  // A row that failed in a step. Its original bytes are there while it still is one source record.
+  void failed(const std::string& step, const Batch& batch, std::uint32_t row, std::string_view reason) override;
+  // A row at a known place (a source that judges rows after decoding).
+  void row_failed(config::OnError on_error, const std::string& stage, const Batch& batch, std::uint32_t row, std::string_view reason);
+
+  // An output record that no cluster takes.
+  void output_refused(const std::string& sink, const connectors::OutputRecord& record, std::string_view reason);
+
+  void know_lane(LaneIndex lane, const connectors::LaneKey& key);
+
+  // Terminal: nothing is written by edges, but room and acknowledgement count.
+  void write(const Batch&) override {}
+  bool has_room() const override { return writer_ == nullptr || writer_->has_room(); }
+  void step(std::int64_t) override {
+    if (writer_ != nullptr) writer_->step();
+  }
+  std::uint64_t written() const override { return writer_ == nullptr ? 0 : writer_->written(); }
+
+  // Set once a record failed under `on_error: fail`; the pipeline stops.
+  bool stopped() const { return stopped_.load(std::memory_order_acquire); }
+  std::string failure() const;
+
+ private:
+  void act(config::OnError on_error, const std::string& stage, std::string_view origin, std::string_view key, bool has_key,
+           std::string_view value, bool has_value, std::string_view reason);
+
+  const std::string pipeline_;
+  connectors::SinkWriter* const writer_;
+  ErrorCounts& counts_;
+  std::vector<std::string> nodes_;
+  std::vector<config::OnError> node_on_error_;
+  std::vector<connectors::LaneKey> lanes_;
+  std::atomic<bool> stopped_{false};
+  mutable std::mutex failure_mutex_;
+  std::string failure_;
+};
+
+}  // namespace twinspan::gateway

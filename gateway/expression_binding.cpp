@@ -1,0 +1,61 @@
+#include "gateway/expression_binding.h"
+
+namespace twinspan::gateway {
+
+using engine::Ast;
+using engine::AstKind;
+using engine::AstPtr;
+
+void report(const engine::ExprErrors& errors, const config::Text& at, config::Diagnostics& diagnostics) {
+  for (const engine::ExprError& e : errors) diagnostics.error_at(at, e.offset, e.length, "T0401", e.message, e.hint);
+}
+
+AstPtr parse(const config::Text& text, config::Diagnostics& diagnostics) {
+  auto parsed = engine::parse_expression(text.value);
+  if (parsed.ok()) return std::move(parsed).value();
+  report(parsed.errors(), text, diagnostics);
+  return nullptr;
+}
+
+LetScope::LetScope(const config::NameMap<config::Expression>& let, config::Diagnostics& diagnostics) {
+  for (const auto& entry : let) {
+    AstPtr ast = parse(entry.value, diagnostics);
+    if (ast != nullptr) names_[entry.name.value] = expand(ast);
+  }
+}
+
+AstPtr LetScope::expand(const AstPtr& ast) const {
+  if (names_.empty() || ast == nullptr) return ast;
+  if (ast->kind == AstKind::column && ast->qualifier.empty()) {
+    auto it = names_.find(ast->text);
+    if (it == names_.end()) return ast;
+    // Errors inside a let point at the place that uses it: its own offsets belong to another scalar.
+    auto copy = std::make_shared<Ast>(*it->second);
+    copy->offset = ast->offset;
+    copy->length = ast->length;
+    return copy;
+  }
+  std::shared_ptr<Ast> copy;
+  for (std::size_t i = 0; i < ast->children.size(); ++i) {
+    AstPtr child = expand(ast->children[i]);
+    if (child == ast->children[i]) continue;
+    if (!copy) copy = std::make_shared<Ast>(*ast);
+    copy->children[i] = std::move(child);
+  }
+  if (ast->filter != nullptr) {
+    AstPtr filter = expand(ast->filter);
+    if (filter != ast->filter) {
+      if (!copy) copy = std::make_shared<Ast>(*ast);
+      copy->filter = std::move(filter);
+    }
+  }
+  return copy ? AstPtr(copy) : ast;
+}
+
+void collect_columns(const Ast& ast, std::set<std::pair<std::string, std::string>>& out) {
+  if (ast.kind == AstKind::column) out.emplace(ast.qualifier, ast.text);
+  for (const AstPtr& child : ast.children) collect_columns(*child, out);
+  if (ast.filter != nullptr) collect_columns(*ast.filter, out);
+}
+
+}  // namespace twinspan::gateway

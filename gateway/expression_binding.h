@@ -1,0 +1,36 @@
+#pragma once
+// Expressions of a pipeline file, compiled, with their errors put where they stand in the YAML. Thread: control.
+
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+
+#include "config/diagnostic.h"
+#include "config/pipeline_spec.h"
+#include "engine/expr/program.h"
+
+namespace twinspan::gateway {
+
+// Adds each error of `errors` to the diagnostics at its bytes inside `at`.
+void report(const engine::ExprErrors& errors, const config::Text& at, config::Diagnostics& diagnostics);
+
+// nullptr: it does not parse (reported).
+engine::AstPtr parse(const config::Text& text, config::Diagnostics& diagnostics);
+
+// `let` names of a step. Each may use those before it; they are substituted into the expressions that name them, so that
+// the compiler sees one expression and computes equal parts once.
+class LetScope {
+ public:
+  LetScope(const config::NameMap<config::Expression>& let, config::Diagnostics& diagnostics);
+  engine::AstPtr expand(const engine::AstPtr& ast) const;
+  bool has(const std::string& name) const { return names_.count(name) > 0; }
+
+ private:
+  std::map<std::string, engine::AstPtr> names_;
+};
+
+// Every column an expression names, as (qualifier, name).
+void collect_columns(const engine::Ast& ast, std::set<std::pair<std::string, std::string>>& out);
+
+}  // namespace twinspan::gateway

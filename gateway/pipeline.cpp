@@ -1,0 +1,538 @@
+#include "gateway/pipeline.h"
+
+#include <algorithm>
+#include <future>
+
+#include <boost/json.hpp>
+#include <fmt/format.h>
+
+namespace twinspan::gateway {
+
+namespace json = boost::json;
+using admin::PipelineState;
+
+namespace {
+constexpr int kTickMs = 10;
+constexpr std::int64_t kErrorWindowMs = 60'000;
+constexpr std::uint64_t kErrorsAtLeast = 100;  // records in the window before a ratio means anything
+constexpr std::size_t kPacketsPerRing = 64;
+}  // namespace
+
+Pipeline::Pipeline(std::unique_ptr<config::PipelineSpec> spec, std::unique_ptr<Plan> plan, PipelineEnvironment environment)
+    : spec_(std::move(spec)), plan_(std::move(plan)), env_(std::move(environment)), store_(env_.files, env_.directory + "/state"),
+      ledger_(env_.files, env_.directory + "/ledger.jsonl"), operations_(env_.files, env_.directory + "/operations.jsonl"),
+      plans_(static_cast<std::uint64_t>(env_.clock.wall_ms())) {
+  shards_ = static_cast<unsigned>(spec_->shards.count.value_or(1));
+}
+
+Pipeline::~Pipeline() {
+  control_ = {};
+  for (auto& s : sources_) s->stop();
+  for (auto& t : threads_) t->stop();
+  for (auto& s : sinks_) s->stop();
+}
+
+// --- start ---
+
+Status Pipeline::start() {
+  set_state(PipelineState::starting, "");
+  std::optional<engine::RestoredState> restored;
+  if (!env_.bounded) {
+    TS_TRYV(open_state());
+    TS_TRY(found, store_.restore());
+    restored = std::move(found);
+    if (restored) TS_TRYV(apply_restored(*restored));
+  }
+  TS_TRYV(build());
+  if (restored) {
+    for (unsigned s = 0; s < shards_; ++s) {
+      engine::Shard& shard = *threads_[s]->parts().shard;
+      TS_TRYV(shard.restore(restored->state));
+      for (unsigned n = 0; n < plan_->graph.nodes.size(); ++n) {
+        for (unsigned i = 0; i < plan_->graph.nodes[n].inputs; ++i) {
+          // With another number of shards nobody's own watermark is known: the smallest is safe.
+          Watermark w{kMaxTime, kMaxTime};
+          for (std::size_t from = 0; from < restored_watermarks_.size(); ++from) {
+            if (restored_watermarks_.size() == shards_ && from != s) continue;
+            if (n >= restored_watermarks_[from].size() || i >= restored_watermarks_[from][n].size()) continue;
+            w.firing = std::min(w.firing, restored_watermarks_[from][n][i].firing);
+            w.retention = std::min(w.retention, restored_watermarks_[from][n][i].retention);
+          }
+          if (w.firing != kMaxTime) shard.restore_watermark(n, i, w);
+        }
+      }
+    }
+    env_.log->info("restored epoch {} ({} entries)", restored->epoch.value, restored->state.live_entries());
+    restored.reset();
+  }
+  restored_ = true;
+  TS_TRYV(reapply_operations());
+  for (auto& s : sinks_) TS_TRYV(s->start());
+  for (std::size_t i = 0; i < sources_.size(); ++i) {
+    std::vector<connectors::LanePosition> positions;
+    if (i < restored_feeds_.size())
+      for (const RestoredLane& l : restored_feeds_[i].lanes) positions.push_back(l.position);
+    TS_TRYV(sources_[i]->start(positions));
+  }
+  for (auto& t : threads_) t->start();
+  set_state(PipelineState::running, "");
+  control_ = std::jthread([this](std::stop_token stop) { control_loop(stop); });
+  return ok();
+}
+
+Status Pipeline::open_state() {
+  TS_TRYV(env_.files.make_directories(env_.directory));
+  TS_TRYV(store_.open());
+  TS_TRYV(ledger_.open());
+  TS_TRYV(operations_.open());
+  std::uint64_t last = 0;
+  const std::string file = env_.directory + "/incarnation";
+  if (env_.files.exists(file)) {
+    TS_TRY(text, env_.files.read(file));
+    last = std::strtoull(text.c_str(), nullptr, 10);
+  }
+  incarnation_ = last + 1;
+  return engine::replace_file(env_.files, env_.directory, "incarnation", std::to_string(incarnation_) + "\n");
+}
+
+Status Pipeline::apply_restored(const engine::RestoredState& state) {
+  for (const std::string& w : state.warnings) env_.log->warn("{}", w);
+  try {
+    const json::value meta = json::parse(state.meta);
+    std::vector<std::vector<std::string>> by_source(plan_->sources.size());
+    std::vector<std::string> names;
+    for (const auto& n : meta.at("sources").as_array()) names.emplace_back(n.as_string());
+    for (const auto& shard : meta.at("feeds").as_array()) {
+      for (std::size_t i = 0; i < names.size() && i < shard.as_array().size(); ++i)
+        for (std::size_t s = 0; s < plan_->sources.size(); ++s)
+          if (plan_->sources[s].id == names[i]) by_source[s].emplace_back(shard.as_array()[i].as_string());
+    }
+    for (const auto& states : by_source) {
+      TS_TRY(feed, parse_feed_states(states));
+      restored_feeds_.push_back(std::move(feed));
+    }
+    const auto& node_names = meta.at("nodes").as_array();
+    for (const auto& shard : meta.at("watermarks").as_array()) {
+      auto& nodes = restored_watermarks_.emplace_back(plan_->graph.nodes.size());
+      for (std::size_t n = 0; n < node_names.size(); ++n) {
+        for (std::size_t p = 0; p < plan_->graph.nodes.size(); ++p) {
+          if (plan_->graph.nodes[p].id != node_names[n].as_string()) continue;
+          for (const auto& w : shard.as_array().at(n).as_array())
+            nodes[p].push_back({w.at(0).to_number<std::int64_t>(), w.at(1).to_number<std::int64_t>()});
+        }
+      }
+    }
+    for (const auto& r : meta.at("routes").as_array()) {
+      const auto& names_of_sinks = plan_->graph.terminals;
+      const auto it = std::find(names_of_sinks.begin(), names_of_sinks.end(), std::string(r.at("sink").as_string()));
+      const std::size_t at = static_cast<std::size_t>(it - names_of_sinks.begin());
+      if (routes_.size() <= names_of_sinks.size()) routes_.resize(names_of_sinks.size() + 1);
+      if (it != names_of_sinks.end() || r.at("sink").as_string() == "dead_letter")
+        routes_[at] = {r.at("generation").to_number<std::uint64_t>(), std::string(r.at("cluster").as_string())};
+    }
+    last_operation_ = meta.at("last_operation").to_number<std::uint64_t>();
+    // The crash may have come between PREPARED and the ledger.
+    std::vector<SkippedRange> ranges;
+    for (const auto& r : meta.at("ledger").as_array())
+      ranges.push_back({std::string(r.at("source").as_string()),
+                        {std::string(r.at("cluster").as_string()), std::string(r.at("topic").as_string()), r.at("partition").to_number<std::int32_t>()},
+                        r.at("from").to_number<std::int64_t>(), r.at("to").to_number<std::int64_t>(), std::string(r.at("why").as_string())});
+    TS_TRYV(ledger_.append(state.epoch, ranges, meta.at("at").to_number<std::int64_t>()));
+    for (const auto& c : meta.at("pending_cuts").as_array()) {
+      PlannedCut p;
+      p.source = std::string(c.at("source").as_string());
+      p.cut.lane = {std::string(c.at("cluster").as_string()), std::string(c.at("topic").as_string()), c.at("partition").to_number<std::int32_t>()};
+      p.cut.cut_time_ms = c.at("cut_time").to_number<std::int64_t>();
+      p.cut.cut_offset = c.at("cut_offset").to_number<std::int64_t>();
+      p.cut.by_time = c.at("by_time").as_bool();
+      planned_cuts_["restored"].push_back(p);
+    }
+    for (const auto& t : meta.at("throttle").as_array()) {
+      const unsigned s = source_index(std::string(t.at("source").as_string()));
+      if (s >= plan_->sources.size()) continue;
+      throttle::Limits limits;
+      if (!t.at("records").is_null()) limits.records_per_s = t.at("records").to_number<std::uint64_t>();
+      if (!t.at("bytes").is_null()) limits.bytes_per_s = t.at("bytes").to_number<std::uint64_t>();
+      buckets_.resize(plan_->sources.size());
+      buckets_[s] = std::make_unique<throttle::TokenBucket>(limits, env_.clock.monotonic_ms() * 1'000'000);
+    }
+  } catch (const std::exception& e) {
+    return permanent_error(fmt::format("checkpoint {} of '{}' has a meta.json that cannot be used: {}", state.epoch.value, name(), e.what()));
+  }
+  return ok();
+}
+
+Status Pipeline::build() {
+  const std::int64_t now_ns = env_.clock.monotonic_ms() * 1'000'000;
+  buckets_.resize(plan_->sources.size());
+  for (std::size_t i = 0; i < plan_->sources.size(); ++i) {
+    if (buckets_[i] != nullptr) continue;
+    throttle::Limits limits;
+    const config::ThrottleSpec& t = plan_->sources[i].spec->throttle;
+    if (t.max_rate) limits.records_per_s = static_cast<std::uint64_t>(t.max_rate->per_second);
+    if (t.max_bytes) limits.bytes_per_s = static_cast<std::uint64_t>(t.max_bytes->per_second);
+    buckets_[i] = std::make_unique<throttle::TokenBucket>(limits, now_ns);
+  }
+  for (const SourcePlan& s : plan_->sources) {
+    TS_TRY(source, env_.connectors.make_source({&s, name(), shards_, env_.bounded}));
+    sources_.push_back(std::move(source));
+  }
+  if (auto it = planned_cuts_.find("restored"); it != planned_cuts_.end()) {
+    for (const PlannedCut& p : it->second) {
+      const unsigned s = source_index(p.source);
+      if (s < sources_.size()) sources_[s]->add_pending_cut(p.cut);
+    }
+    planned_cuts_.erase(it);
+  }
+  const bool has_dead_letters = spec_->dead_letter.has_value();
+  // The dead letters are a terminal without edges, so that barriers wait for their acknowledgements as well.
+  if (has_dead_letters && (plan_->graph.terminals.empty() || plan_->graph.terminals.back() != "dead_letter"))
+    plan_->graph.terminals.push_back("dead_letter");
+  routes_.resize(plan_->graph.terminals.size());
+  for (std::size_t i = 0; i < plan_->graph.terminals.size(); ++i) {
+    SinkRequest request;
+    request.id = plan_->graph.terminals[i];
+    request.pipeline = name();
+    request.unit = name();
+    request.incarnation = incarnation_;
+    request.shards = shards_;
+    if (i < plan_->sinks.size()) request.sink = plan_->sinks[i].spec;
+    else request.dead_letter = &*spec_->dead_letter;
+    request.route_generation = routes_[i].first;
+    request.route_cluster = routes_[i].second;
+    request.persist_route = [this, i](std::uint64_t generation, const std::string& cluster) -> Status {
+      {
+        std::lock_guard lock(routes_mutex_);
+        routes_[i] = {generation, cluster};
+      }
+      env_.log->warn("sink '{}' goes to cluster '{}' (route generation {})", plan_->graph.terminals[i], cluster, generation);
+      if (env_.bounded) return ok();
+      return engine::replace_file(env_.files, env_.directory, "route-" + plan_->graph.terminals[i],
+                                  json::serialize(json::object{{"generation", generation}, {"cluster", cluster}}) + "\n");
+    };
+    request.rejected = [this, id = request.id](unsigned shard, const connectors::OutputRecord& record, std::string_view why) {
+      env_.log->error("sink '{}': a record was refused: {}", id, why);
+      if (id != "dead_letter") threads_[shard]->parts().dead_letters->output_refused(id, record, why);
+    };
+    // A route that was raised after the last checkpoint is newer than what that knows.
+    const std::string route_file = env_.directory + "/route-" + request.id;
+    if (!env_.bounded && env_.files.exists(route_file)) {
+      TS_TRY(text, env_.files.read(route_file));
+      boost::system::error_code code;
+      const json::value v = json::parse(text, code);
+      if (!code && v.is_object() && v.at("generation").to_number<std::uint64_t>() > request.route_generation) {
+        request.route_generation = v.at("generation").to_number<std::uint64_t>();
+        request.route_cluster = std::string(v.at("cluster").as_string());
+        routes_[i] = {request.route_generation, request.route_cluster};
+      }
+    }
+    TS_TRY(sink, env_.connectors.make_sink(request));
+    sinks_.push_back(std::move(sink));
+  }
+  rates_.resize(sources_.size());
+  sink_records_.resize(sinks_.size());
+  sink_rates_.resize(sinks_.size());
+
+  rings_ = std::make_unique<engine::ExchangeRings>(shards_ > 1 ? engine::Shard::count_exchanges(plan_->graph) : 0, shards_, kPacketsPerRing);
+  std::vector<std::string> node_names;
+  for (const auto& n : plan_->graph.nodes) node_names.push_back(n.id);
+  for (unsigned s = 0; s < shards_; ++s) {
+    ShardParts parts;
+    parts.dead_letters =
+        std::make_unique<DeadLetterDesk>(name(), has_dead_letters ? &sinks_.back()->writer(s) : nullptr, errors_);
+    parts.dead_letters->set_node_policies(node_names, plan_->node_on_error);
+    std::vector<engine::Feed*> feeds;
+    for (std::size_t i = 0; i < sources_.size(); ++i) {
+      TS_TRY(decoder, connectors::JsonDecoder::make(plan_->sources[i].decoder));
+      parts.feeds.push_back(std::make_unique<ShardFeed>(plan_->sources[i], sources_[i]->reader(s), std::move(decoder), *buckets_[i],
+                                                        *parts.dead_letters, errors_, env_.clock));
+      if (i < restored_feeds_.size()) parts.feeds.back()->restore(restored_feeds_[i]);
+      parts.wake_fds.push_back(sources_[i]->wake_fd(s));
+      feeds.push_back(parts.feeds.back().get());
+    }
+    std::vector<engine::Terminal*> terminals;
+    for (std::size_t i = 0; i < plan_->sinks.size(); ++i) {
+      const config::OnError on_error = has_dead_letters ? config::OnError::dead_letter : config::OnError::fail;
+      parts.sinks.push_back(std::make_unique<SinkTerminal>(plan_->sinks[i], sinks_[i]->writer(s), *parts.dead_letters, on_error));
+      terminals.push_back(parts.sinks.back().get());
+    }
+    if (has_dead_letters) terminals.push_back(parts.dead_letters.get());
+    parts.shard = std::make_unique<engine::Shard>(plan_->graph, s, *rings_, feeds, terminals, *parts.dead_letters);
+    threads_.push_back(std::make_unique<ShardThread>(s, std::move(parts), env_.clock, [this](engine::ShardBarrier&& b) {
+      if (cycle_) cycle_->barrier_from(std::move(b));
+    }));
+  }
+  if (!env_.bounded) {
+    cycle_ = std::make_unique<CheckpointCycle>(
+        store_, ledger_, env_.files, env_.directory, shards_, spec_->checkpoint.every.count(), env_.clock,
+        CheckpointCycle::Hooks{[this](Epoch e) { return begin_barrier(e); },
+                               [this] {
+                                 std::lock_guard lock(mutex_);
+                                 return std::exchange(skipped_, {});
+                               },
+                               [this](const auto& b) { return acknowledged(b); },
+                               [this](Epoch e) {
+                                 std::lock_guard lock(mutex_);
+                                 for (DiscardOperation& o : operations_.operations())
+                                   if (!o.durable_in && o.id <= last_operation_) o.durable_in = e.value;
+                               }});
+    cycle_->resume_after(store_.last_epoch());
+  }
+  return ok();
+}
+
+Status Pipeline::reapply_operations() {
+  for (const DiscardOperation& o : operations_.operations()) {
+    if (o.id <= last_operation_) continue;
+    env_.log->warn("lag discard {} was asked for after the restored checkpoint: it is done again", o.id);
+    for (const auto& [source, cut] : o.cuts) {
+      const unsigned s = source_index(source);
+      if (s >= sources_.size()) continue;
+      // As a pending cut: it is taken before the lane's first fetch, whether or not the cluster answers yet.
+      connectors::LaneCut pending = cut;
+      if (pending.cut_offset < 0) pending.cut_offset = cut.to;
+      sources_[s]->add_pending_cut(pending);
+    }
+    last_operation_ = o.id;
+  }
+  return ok();
+}
+
+// --- running ---
+
+void Pipeline::control_loop(std::stop_token stop) {
+  while (!stop.stop_requested()) {
+    const std::int64_t now = env_.clock.monotonic_ms();
+    if (cycle_) {
+      cycle_->tick();
+      if (cycle_->overdue() != held_.load()) {
+        held_ = !held_.load();
+        set_paused(user_paused_);
+        env_.log->warn(held_ ? "sources are held: checkpoints cannot be written" : "checkpoints are written again: sources go on");
+      }
+    }
+    if (now - sampled_at_ >= 1000) {
+      sample_rates(now);
+      check_errors(now);
+      check_clusters();
+    }
+    for (auto& t : threads_) {
+      const auto snapshot = t->snapshot();
+      if (!snapshot->failure.empty()) fail(snapshot->failure);
+    }
+    if (env_.bounded && std::all_of(threads_.begin(), threads_.end(), [](const auto& t) { return t->snapshot()->ended; })) {
+      Status flushed = ok();
+      for (auto& s : sinks_)
+        if (auto f = s->flush(30'000); !f) flushed = f;
+      if (!flushed) fail(flushed.error().message);
+      else set_state(PipelineState::stopped, "read to the end");
+      return;
+    }
+    if (state() == PipelineState::failed) {
+      // No further checkpoint: the record that stopped us must be read again after the cause is mended.
+      set_paused(true);
+      return;
+    }
+    std::unique_lock lock(mutex_);
+    changed_.wait_for(lock, std::chrono::milliseconds(kTickMs));
+  }
+}
+
+std::string Pipeline::begin_barrier(Epoch epoch) {
+  json::array sources, nodes, pending, routes, limits;
+  for (const SourcePlan& s : plan_->sources) sources.push_back(json::value(s.id));
+  for (const auto& n : plan_->graph.nodes) nodes.push_back(json::value(n.id));
+  std::uint64_t last_operation = 0;
+  {
+    std::lock_guard lock(mutex_);
+    last_operation = last_operation_;
+  }
+  // Before the shards record their positions: a cut resolved in between is in both, and skips nothing the second time.
+  for (std::size_t i = 0; i < sources_.size(); ++i)
+    for (const auto& c : sources_[i]->pending_cuts())
+      pending.push_back({{"source", plan_->sources[i].id}, {"cluster", c.lane.cluster}, {"topic", c.lane.topic}, {"partition", c.lane.partition},
+                         {"cut_time", c.cut_time_ms}, {"cut_offset", c.cut_offset}, {"by_time", c.by_time}});
+  {
+    std::lock_guard lock(routes_mutex_);
+    for (std::size_t i = 0; i < routes_.size(); ++i)
+      if (routes_[i].first > 0)
+        routes.push_back({{"sink", plan_->graph.terminals[i]}, {"generation", routes_[i].first}, {"cluster", routes_[i].second}});
+  }
+  for (std::size_t i = 0; i < buckets_.size(); ++i) {
+    const throttle::Limits l = buckets_[i]->limits();
+    limits.push_back({{"source", plan_->sources[i].id},
+                      {"records", l.records_per_s ? json::value(*l.records_per_s) : json::value()},
+                      {"bytes", l.bytes_per_s ? json::value(*l.bytes_per_s) : json::value()}});
+  }
+  for (auto& t : threads_) {
+    t->post([this, epoch](ShardParts& parts) {
+      {
+        std::lock_guard lock(mutex_);
+        for (auto& f : parts.feeds)
+          for (SkippedRange& r : f->take_skipped()) skipped_.push_back(std::move(r));
+      }
+      // A shard that has given up would record positions past the record it failed on.
+      if (!parts.dead_letters->stopped()) parts.shard->begin_barrier(epoch);
+    });
+  }
+  return json::serialize(json::object{{"pipeline", name()}, {"incarnation", incarnation_}, {"sources", sources}, {"nodes", nodes},
+                                      {"pending_cuts", pending}, {"routes", routes}, {"throttle", limits}, {"last_operation", last_operation}});
+}
+
+bool Pipeline::acknowledged(const std::vector<engine::ShardBarrier>& barriers) const {
+  for (const engine::ShardBarrier& b : barriers)
+    for (std::size_t i = 0; i < sinks_.size(); ++i)
+      if (sinks_[i]->writer(b.shard).acknowledged() < b.written[i]) return false;
+  return true;
+}
+
+void Pipeline::sample_rates(std::int64_t now) {
+  std::lock_guard lock(mutex_);
+  const double seconds = sampled_at_ < 0 ? 0 : static_cast<double>(now - sampled_at_) / 1000.0;
+  const auto smooth = [&](double old, std::uint64_t delta) { return seconds <= 0 ? 0 : old * 0.5 + 0.5 * static_cast<double>(delta) / seconds; };
+  for (std::size_t i = 0; i < rates_.size(); ++i) {
+    std::uint64_t records = 0, bytes = 0;
+    for (auto& t : threads_) {
+      records += t->figures(i).records.load(std::memory_order_relaxed);
+      bytes += t->figures(i).bytes.load(std::memory_order_relaxed);
+    }
+    RateSample& r = rates_[i];
+    r.records_per_s = smooth(r.records_per_s, records - r.records);
+    r.bytes_per_s = smooth(r.bytes_per_s, bytes - r.bytes);
+    r.records = records;
+    r.bytes = bytes;
+  }
+  for (std::size_t i = 0; i < sinks_.size(); ++i) {
+    const std::uint64_t records = sinks_[i]->status().records;
+    sink_rates_[i] = smooth(sink_rates_[i], records - sink_records_[i]);
+    sink_records_[i] = records;
+  }
+  sampled_at_ = now;
+}
+
+void Pipeline::check_errors(std::int64_t now) {
+  const ErrorWindow current{now, errors_.records.load(), errors_.failed.load()};
+  error_windows_.push_back(current);
+  while (error_windows_.front().at < now - kErrorWindowMs) error_windows_.erase(error_windows_.begin());
+  const ErrorWindow& first = error_windows_.front();
+  const std::uint64_t records = current.records - first.records, failed = current.failed - first.failed;
+  const double limit = spec_->dead_letter ? spec_->dead_letter->max_error_ratio : 0.05;
+  if (records >= kErrorsAtLeast && static_cast<double>(failed) > limit * static_cast<double>(records))
+    fail(fmt::format("{} of {} records failed within a minute, more than max_error_ratio {}: stopped rather than draining the source "
+                     "into the dead letters",
+                     failed, records, limit));
+}
+
+void Pipeline::check_clusters() {
+  const PipelineState now = state();
+  if (now != PipelineState::running && now != PipelineState::waiting) return;
+  bool any_up = false, any = false;
+  for (const auto& s : sources_) {
+    for (const auto& c : s->clusters()) {
+      any = true;
+      any_up |= c.state != connectors::ClusterState::down;
+    }
+  }
+  if (!any || env_.bounded) return;
+  if (!any_up && now == PipelineState::running) set_state(PipelineState::waiting, "no source cluster answers; goes on by itself when one does");
+  if (any_up && now == PipelineState::waiting) set_state(PipelineState::running, "");
+}
+
+void Pipeline::fail(const std::string& why) {
+  if (state() == PipelineState::failed) return;
+  env_.log->error("stopped: {}", why);
+  set_state(PipelineState::failed, why);
+}
+
+void Pipeline::set_state(PipelineState state, const std::string& reason) {
+  std::lock_guard lock(mutex_);
+  if (state_ == PipelineState::failed) return;
+  if (state_ != state) env_.log->info("{} -> {}{}{}", admin::to_string(state_), admin::to_string(state), reason.empty() ? "" : ": ", reason);
+  state_ = state;
+  reason_ = reason;
+  since_ms_ = env_.clock.wall_ms();
+}
+
+PipelineState Pipeline::state() const {
+  std::lock_guard lock(mutex_);
+  return state_;
+}
+
+std::string Pipeline::reason() const {
+  std::lock_guard lock(mutex_);
+  return reason_;
+}
+
+void Pipeline::set_paused(bool paused) {
+  const bool hold = paused || held_.load() || stopping_.load();
+  for (auto& t : threads_) t->post([hold](ShardParts& parts) { parts.shard->set_paused(hold); });
+}
+
+Status Pipeline::pause(const std::string& reason) {
+  const PipelineState now = state();
+  if (now == PipelineState::failed || now == PipelineState::stopped)
+    return conflict_error(fmt::format("pipeline '{}' is {}", name(), admin::to_string(now)), admin::kWrongState);
+  {
+    std::lock_guard lock(mutex_);
+    user_paused_ = true;
+  }
+  set_paused(true);
+  set_state(PipelineState::paused, reason);
+  return ok();
+}
+
+Status Pipeline::resume() {
+  const PipelineState now = state();
+  if (now == PipelineState::failed || now == PipelineState::stopped)
+    return conflict_error(fmt::format("pipeline '{}' is {}", name(), admin::to_string(now)), admin::kWrongState);
+  {
+    std::lock_guard lock(mutex_);
+    user_paused_ = false;
+  }
+  set_paused(false);
+  if (now == PipelineState::paused) set_state(PipelineState::running, "");
+  return ok();
+}
+
+Status Pipeline::stop(int deadline_ms) {
+  if (stopping_.exchange(true)) return ok();
+  set_paused(true);
+  Status result = ok();
+  if (cycle_ && control_.joinable() && state() != PipelineState::failed) {
+    const Epoch before = cycle_->last_prepared();
+    const std::int64_t deadline = env_.clock.monotonic_ms() + deadline_ms;
+    cycle_->request_now();
+    std::unique_lock lock(mutex_);
+    while (!(cycle_->idle() && cycle_->last_prepared() > before) && env_.clock.monotonic_ms() < deadline)
+      changed_.wait_for(lock, std::chrono::milliseconds(kTickMs));
+    if (cycle_->last_prepared() == before)
+      result = transient_error("the last checkpoint could not be finished before the deadline: what came after the one before it is read again");
+  }
+  control_ = {};
+  for (auto& s : sources_) s->stop();
+  for (auto& t : threads_) t->stop();
+  for (auto& s : sinks_) {
+    if (auto f = s->flush(result ? 1000 : 0); !f && result) result = f;
+    s->stop();
+  }
+  sources_.clear();
+  env_.connectors.pipeline_stopped(name());
+  set_state(PipelineState::stopped, "");
+  return result;
+}
+
+unsigned Pipeline::source_index(const std::string& source) const {
+  for (unsigned i = 0; i < plan_->sources.size(); ++i)
+    if (plan_->sources[i].id == source) return i;
+  return static_cast<unsigned>(plan_->sources.size());
+}
+
+Status Pipeline::set_throttle(const std::string& source, const admin::RateLimits& limits) {
+  const unsigned s = source_index(source);
+  if (s >= buckets_.size()) return not_found_error(fmt::format("pipeline '{}' has no source '{}'", name(), source), admin::kSourceNotFound);
+  std::lock_guard lock(mutex_);
+  buckets_[s]->set_limits({limits.records_per_s, limits.bytes_per_s}, env_.clock.monotonic_ms() * 1'000'000);
+  return ok();
+}
+
+}  // namespace twinspan::gateway

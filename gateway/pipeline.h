@@ -1,0 +1,140 @@
+#pragma once
+// One running pipeline (today: one unit): its sources, shards, sinks, checkpoints, and the control thread that keeps them
+// going. Everything that operators ask of it is here; admin/ reaches it through the service.
+//
+//   starting ──▶ running ◀──▶ waiting (no source cluster answers)      running ◀──▶ paused
+//                   └──▶ finished (bounded) | stopped (asked) | failed (reason says why)
+//
+// Owned by the service. Thread: control (make, start, stop); the rest any.
+
+#include <atomic>
+#include <condition_variable>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include <spdlog/logger.h>
+
+#include "admin/control_plane.h"
+#include "engine/base/clock.h"
+#include "engine/checkpoint/checkpoint_store.h"
+#include "gateway/checkpoint_cycle.h"
+#include "gateway/connector_factory.h"
+#include "gateway/journal.h"
+#include "gateway/plan.h"
+#include "gateway/shard_thread.h"
+#include "throttle/discard_plan.h"
+
+namespace twinspan::gateway {
+
+struct PipelineEnvironment {
+  const Clock& clock;
+  engine::FileSystem& files;
+  ConnectorFactory& connectors;
+  std::string directory;  // of this pipeline, below the data directory
+  bool bounded = false;   // read to the end and finish; keeps no checkpoint
+  std::shared_ptr<spdlog::logger> log;
+};
+
+class Pipeline {
+ public:
+  Pipeline(std::unique_ptr<config::PipelineSpec> spec, std::unique_ptr<Plan> plan, PipelineEnvironment environment);
+  ~Pipeline();
+
+  const std::string& name() const { return plan_->name; }
+  // Restores, connects, starts. An error leaves nothing running.
+  Status start();
+  // Sources stop, a last barrier passes and is prepared, sinks are flushed. `deadline_ms` bounds the wait for sinks; what
+  // is not acknowledged by then is read again after the next start.
+  Status stop(int deadline_ms);
+  bool finished() const { return state() == admin::PipelineState::stopped || state() == admin::PipelineState::failed; }
+  bool restored() const { return restored_.load(); }
+  bool bounded() const { return env_.bounded; }
+
+  admin::PipelineState state() const;
+  std::string reason() const;
+  admin::PipelineStatus status() const;
+  Status pause(const std::string& reason);
+  Status resume();
+  Status set_throttle(const std::string& source, const admin::RateLimits& limits);
+  Result<admin::DiscardPlan> plan_discard(const std::optional<std::string>& source, const admin::DiscardTarget& target);
+  Result<admin::Discard> execute_discard(const std::string& plan_id, const std::string& reason);
+  std::vector<admin::Discard> discards() const;
+
+ private:
+  struct RateSample {
+    std::uint64_t records = 0, bytes = 0;
+    double records_per_s = 0, bytes_per_s = 0;
+  };
+  struct PlannedCut {
+    std::string source;
+    connectors::LaneCut cut;
+    bool pending = false;
+  };
+  struct ErrorWindow {
+    std::int64_t at = 0;
+    std::uint64_t records = 0, failed = 0;
+  };
+
+  Status open_state();
+  Status build();
+  Status apply_restored(const engine::RestoredState& state);
+  Status reapply_operations();
+  void control_loop(std::stop_token stop);
+  void sample_rates(std::int64_t now);
+  void check_errors(std::int64_t now);
+  void check_clusters();
+  void fail(const std::string& why);
+  void set_state(admin::PipelineState state, const std::string& reason);
+  std::string begin_barrier(Epoch epoch);
+  bool acknowledged(const std::vector<engine::ShardBarrier>& barriers) const;
+  void set_paused(bool paused);
+  unsigned source_index(const std::string& name) const;  // sources_.size() if there is none
+  admin::Discard describe(const DiscardOperation& operation) const;
+
+  std::unique_ptr<config::PipelineSpec> spec_;
+  std::unique_ptr<Plan> plan_;
+  PipelineEnvironment env_;
+  unsigned shards_ = 1;
+  std::uint64_t incarnation_ = 0;
+
+  engine::CheckpointStore store_;
+  Ledger ledger_;
+  OperationLog operations_;
+  std::vector<RestoredFeed> restored_feeds_;
+  std::vector<std::vector<std::vector<Watermark>>> restored_watermarks_;  // [shard][node][input]
+
+  ErrorCounts errors_;
+  std::vector<std::unique_ptr<throttle::TokenBucket>> buckets_;  // by source
+  std::vector<std::unique_ptr<connectors::Source>> sources_;
+  std::vector<std::unique_ptr<connectors::Sink>> sinks_;         // by Graph::terminals; the dead letters are the last, if any
+  std::vector<std::pair<std::uint64_t, std::string>> routes_;    // by sink: generation, cluster
+  std::unique_ptr<engine::ExchangeRings> rings_;
+  std::vector<std::unique_ptr<ShardThread>> threads_;
+  std::unique_ptr<CheckpointCycle> cycle_;
+
+  mutable std::mutex mutex_;  // state, rates, plans, operations, skipped ranges
+  std::condition_variable changed_;
+  admin::PipelineState state_ = admin::PipelineState::starting;
+  std::string reason_;
+  std::int64_t since_ms_ = -1;
+  bool user_paused_ = false;
+  std::vector<RateSample> rates_;
+  std::vector<std::uint64_t> sink_records_;
+  std::vector<double> sink_rates_;
+  std::int64_t sampled_at_ = -1;
+  std::vector<ErrorWindow> error_windows_;
+  throttle::PlanBook plans_;
+  std::map<std::string, std::vector<PlannedCut>> planned_cuts_;  // by plan id
+  std::vector<SkippedRange> skipped_;
+  std::uint64_t last_operation_ = 0;
+  std::uint64_t discarded_ = 0;
+  std::mutex routes_mutex_;
+
+  std::atomic<bool> restored_{false}, stopping_{false}, held_{false};
+  std::jthread control_;
+};
+
+}  // namespace twinspan::gateway

@@ -1,0 +1,66 @@
+#pragma once
+// The work of make_plan(), one step kind a file: planner.cpp (sources, transforms, sinks), planner_join.cpp,
+// planner_window.cpp. Lives for one call. Thread: control.
+
+#include <map>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "gateway/expression_binding.h"
+#include "gateway/plan.h"
+
+namespace twinspan::gateway {
+
+class Planner {
+ public:
+  Planner(const config::PipelineSpec& spec, config::Diagnostics& diagnostics) : spec_(spec), diagnostics_(diagnostics) {}
+  std::unique_ptr<Plan> run();
+
+ private:
+  // Something that rows come out of.
+  struct Stream {
+    bool source = false;
+    unsigned index = 0;  // in Graph::sources or Graph::nodes
+    std::shared_ptr<const Schema> schema;
+    bool append_only = true;  // false: windows, which update what they said before
+  };
+  // Names of columns somebody downstream reads; `all`: every one (a sink, or a step without select before one).
+  struct Needed {
+    bool all = false;
+    std::set<std::string> names;
+    void add(const std::set<std::pair<std::string, std::string>>& columns, const std::string& only_qualifier = "");
+  };
+
+  bool order_steps();
+  Needed needed_of(const std::string& id) const;
+  void plan_source(const std::string& id, const config::SourceSpec& source);
+  void plan_step(const std::string& id, const config::StepSpec& step);
+  void plan_transform(const std::string& id, const config::StepSpec& step);
+  void plan_join(const std::string& id, const config::StepSpec& step);
+  void plan_window(const std::string& id, const config::StepSpec& step);
+  void plan_sink(const std::string& id, const config::SinkSpec& sink);
+
+  // `where` and `select` as one stateless node over `input`; with neither, nothing is added and the input itself returned.
+  std::optional<Stream> add_transform(const std::string& node_id, const Stream& input, const engine::Scope& scope,
+                                      const std::optional<config::Expression>& where,
+                                      const std::vector<std::pair<std::string, engine::AstPtr>>& select,
+                                      const std::vector<const config::Text*>& select_text, bool identity, const LetScope& let,
+                                      config::OnError on_error);
+  // The one stream a step reads: its input, or a union of several.
+  std::optional<Stream> input_stream(const std::string& node_id, const std::vector<config::Id>& ids);
+  unsigned add_node(engine::OperatorNode node, config::OnError on_error);
+  void connect(const Stream& from, engine::Target target);
+  std::shared_ptr<const Schema> keep(Schema schema);
+  int sink_index(const std::string& id) const;
+  const Stream* find(const config::Id& id) const;
+
+  const config::PipelineSpec& spec_;
+  config::Diagnostics& diagnostics_;
+  std::unique_ptr<Plan> plan_;
+  std::map<std::string, Stream> streams_;
+  std::vector<const config::NamedMap<config::StepSpec>::Entry*> order_;
+};
+
+}  // namespace twinspan::gateway

@@ -1,0 +1,155 @@
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "engine/operators/interval_join.h"
+#include "gateway/planner.h"
+
+namespace twinspan::gateway {
+
+using engine::AstPtr;
+using engine::IntervalJoinSpec;
+using engine::Target;
+
+namespace {
+
+// What both sides of a key are converted to, so that equal keys are equal bytes; nullopt: they cannot be compared.
+std::optional<DataType> common_key_type(DataType a, DataType b) {
+  if (a == b) return a;
+  if (a.kind == TypeKind::int64 && b.kind == TypeKind::decimal) return b;
+  if (a.kind == TypeKind::decimal && b.kind == TypeKind::int64) return a;
+  return std::nullopt;
+}
+
+}  // namespace
+
+// A join is up to four nodes: on each side a projection that computes key expressions (only if a key is not a plain
+// column), the join itself (whose id is the step's: it has the state), and the step's own where and select.
+void Planner::plan_join(const std::string& id, const config::StepSpec& step) {
+  const config::IntervalJoinSpec& join = *step.interval_join;
+  const std::size_t before = diagnostics_.error_count();
+  const auto left = input_stream(id + ".left", {join.left});
+  const auto right = input_stream(id + ".right", {join.right});
+  if (!left || !right) return;
+  for (const auto& [stream, at] : {std::pair(&*left, &join.left), std::pair(&*right, &join.right)})
+    if (!stream->append_only)
+      diagnostics_.error(at->origin, "T0420", fmt::format("'{}' changes its results later; an interval join needs rows that stay", at->value),
+                         "join before the window");
+
+  IntervalJoinSpec spec;
+  spec.lower = join.between.lower.count();
+  spec.upper = join.between.upper.count();
+  spec.type = join.type == config::JoinType::left ? IntervalJoinSpec::Type::left : IntervalJoinSpec::Type::inner;
+  spec.matches = join.matches == config::Matches::first ? IntervalJoinSpec::Matches::first : IntervalJoinSpec::Matches::all;
+  spec.time = join.time == config::JoinTime::right ? IntervalJoinSpec::Time::right : IntervalJoinSpec::Time::left;
+  if (step.late) spec.allow = step.late->allow.count();
+
+  for (const config::JoinKey& key : join.on) {
+    int column[2] = {-1, -1};
+    const Stream* side[2] = {&*left, &*right};
+    const config::Expression* text[2] = {&key.left, &key.right};
+    for (int s = 0; s < 2; ++s) {
+      AstPtr ast = parse(*text[s], diagnostics_);
+      if (ast == nullptr) continue;
+      if (ast->kind != engine::AstKind::column) {
+        diagnostics_.error(text[s]->origin, "T0421", "a join key is a column", "compute it in the step before, under a name of its own");
+        continue;
+      }
+      column[s] = side[s]->schema->index_of(ast->text);
+      if (column[s] < 0) {
+        std::vector<std::string> names;
+        for (const Field& f : side[s]->schema->fields) names.push_back(f.name);
+        diagnostics_.error(text[s]->origin, "T0422",
+                           fmt::format("'{}' has no column '{}'", s == 0 ? join.left.value : join.right.value, ast->text),
+                           engine::nearest_name(ast->text, names));
+      }
+    }
+    if (column[0] < 0 || column[1] < 0) continue;
+    const DataType l = left->schema->fields[column[0]].type, r = right->schema->fields[column[1]].type;
+    if (!(l == r)) {
+      const auto common = common_key_type(l, r);
+      diagnostics_.error(key.right.origin, "T0423", fmt::format("join keys have different types: {} and {}", to_string(l), to_string(r)),
+                         common ? fmt::format("CAST one to {} in the step before", to_string(*common)) : "");
+      continue;
+    }
+    spec.left.key.push_back(column[0]);
+    spec.left.key_types.push_back(l);
+    spec.right.key.push_back(column[1]);
+    spec.right.key_types.push_back(r);
+  }
+
+  // Only the columns that somebody reads are kept in state.
+  const LetScope let(step.let, diagnostics_);
+  std::vector<std::pair<std::string, AstPtr>> select;
+  std::vector<const config::Text*> select_text;
+  std::set<std::pair<std::string, std::string>> used;
+  for (const auto& s : step.select) {
+    AstPtr ast = let.expand(parse(s.value, diagnostics_));
+    if (ast != nullptr) collect_columns(*ast, used);
+    select.emplace_back(s.name.value, std::move(ast));
+    select_text.push_back(&s.value);
+  }
+  std::optional<config::Expression> where = step.where;
+  if (join.where) {
+    // For an inner join a condition of the match and a filter of the result are the same thing.
+    if (join.type != config::JoinType::inner) {
+      diagnostics_.error(join.where->origin, "T0190", "'where' of a left join is not available in this version",
+                         "filter the inputs in the steps before");
+    } else if (where) {
+      diagnostics_.error(join.where->origin, "T0424", "an inner join takes one 'where'", "join the two with AND in the step's own where");
+    } else {
+      where = join.where;
+    }
+  }
+  config::Diagnostics reported_later;
+  if (where)
+    if (AstPtr ast = let.expand(parse(*where, reported_later))) collect_columns(*ast, used);
+  const auto keep_columns = [&](const Stream& stream, const std::string& qualifier, IntervalJoinSpec::Side& side) {
+    for (int c = 0; c < static_cast<int>(stream.schema->fields.size()); ++c) {
+      const Field& f = stream.schema->fields[static_cast<std::size_t>(c)];
+      if (!step.select.empty() && used.count({qualifier, f.name}) == 0 && used.count({"", f.name}) == 0) continue;
+      side.kept.push_back(c);
+      side.kept_types.push_back(f.type);
+      spec.schema.fields.push_back(f);
+    }
+  };
+  keep_columns(*left, "left", spec.left);
+  keep_columns(*right, "right", spec.right);
+  if (step.select.empty()) {
+    std::set<std::string> names;
+    for (const Field& f : spec.schema.fields)
+      if (!names.insert(f.name).second)
+        diagnostics_.error(join.right.origin, "T0425", fmt::format("both sides have a column '{}'", f.name), "add a select that names what you want");
+  }
+  if (diagnostics_.error_count() != before) return;
+
+  engine::Scope scope;
+  const std::size_t left_kept = spec.left.kept.size();
+  for (std::size_t i = 0; i < spec.schema.fields.size(); ++i)
+    scope.add(i < left_kept ? "left" : "right", spec.schema.fields[i].name, spec.schema.fields[i].type, static_cast<int>(i));
+
+  engine::OperatorNode node;
+  node.id = id;
+  node.inputs = 2;
+  node.make = [spec](unsigned, unsigned) { return std::make_unique<engine::IntervalJoin>(spec); };
+  if (step.late && step.late->then) node.late_terminal = sink_index(step.late->then->value);
+  if (node.late_terminal >= 0) {
+    diagnostics_.error(step.late->then->origin, "T0190", "late rows of a join to a sink are not available in this version");
+    return;
+  }
+  const config::OnError on_error = config::effective_on_error(step.on_error, spec_);
+  const auto schema = keep(spec.schema);
+  const unsigned index = add_node(std::move(node), on_error);
+  connect(*left, {Target::Kind::node, index, 0, std::make_shared<engine::RowCodec>(spec.left.key, spec.left.key_types), true});
+  connect(*right, {Target::Kind::node, index, 1, std::make_shared<engine::RowCodec>(spec.right.key, spec.right.key_types), true});
+  plan_->steps.push_back({id, "interval_join", index});
+  Stream out{false, index, schema, true};
+  if (where || !step.select.empty()) {
+    auto selected = add_transform(id + ".select", out, scope, where, select, select_text, step.select.empty(), let, on_error);
+    if (!selected) return;
+    out = *selected;
+  }
+  streams_[id] = out;
+}
+
+}  // namespace twinspan::gateway

@@ -1,0 +1,204 @@
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "engine/expr/aggregates.h"
+#include "engine/operators/window_aggregate.h"
+#include "engine/operators/window_spec.h"
+#include "gateway/planner.h"
+
+namespace twinspan::gateway {
+
+using engine::AstPtr;
+using engine::Target;
+
+namespace {
+
+engine::AggregateFunction function_of(const std::string& name) {
+  if (name == "sum") return engine::AggregateFunction::sum;
+  if (name == "min") return engine::AggregateFunction::min;
+  if (name == "max") return engine::AggregateFunction::max;
+  if (name == "avg") return engine::AggregateFunction::avg;
+  return engine::AggregateFunction::count;
+}
+
+// A column of the projection before the window: equal expressions share one.
+class InputColumns {
+ public:
+  int add(const std::string& name, AstPtr ast, const config::Text* text) {
+    const std::string identity = engine::to_string(*ast);
+    for (std::size_t i = 0; i < identities_.size(); ++i)
+      if (identities_[i] == identity && (select[i].first == name || name.empty())) return static_cast<int>(i);
+    select.emplace_back(name.empty() ? fmt::format("$arg{}", select.size()) : name, std::move(ast));
+    texts.push_back(text);
+    identities_.push_back(identity);
+    return static_cast<int>(select.size() - 1);
+  }
+  std::vector<std::pair<std::string, AstPtr>> select;
+  std::vector<const config::Text*> texts;
+
+ private:
+  std::vector<std::string> identities_;
+};
+
+}  // namespace
+
+// A window step is three nodes: a projection of key, arguments and filters (`let` and `where` belong to it), the window
+// itself (whose id is the step's: it has the state), and a projection of the results.
+void Planner::plan_window(const std::string& id, const config::StepSpec& step) {
+  const std::size_t before = diagnostics_.error_count();
+  const auto input = input_stream(id, step.from->ids);
+  if (!input) return;
+  if (!input->append_only) {
+    diagnostics_.error(step.from->ids[0].origin, "T0190", "a window on the result of a window is not available in this version");
+    return;
+  }
+  const LetScope let(step.let, diagnostics_);
+  const engine::Scope scope(*input->schema);
+  InputColumns columns;
+  const bool late_to_sink = step.late && step.late->then;
+  // Late rows go out as they came in, so all columns stay when somebody wants them.
+  if (late_to_sink) {
+    for (const Field& f : input->schema->fields) {
+      auto column = std::make_shared<engine::Ast>();
+      column->kind = engine::AstKind::column;
+      column->text = f.name;
+      columns.add(f.name, column, &step.late->then.value());
+    }
+  }
+
+  engine::WindowSpec spec;
+  std::vector<std::string> key_names;
+  for (const config::Expression& key : step.key) {
+    AstPtr ast = parse(key, diagnostics_);
+    if (ast == nullptr) continue;
+    if (ast->kind != engine::AstKind::column) {
+      diagnostics_.error(key.origin, "T0430", "a key has a name: a column, or one under let",
+                         fmt::format("let: {{ k: \"{}\" }}, key: [k]", key.value));
+      continue;
+    }
+    key_names.push_back(ast->text);
+    spec.key_columns.push_back(columns.add(ast->text, let.expand(ast), &key));
+  }
+
+  std::vector<engine::AggregateCall> calls;
+  std::vector<std::pair<std::string, AstPtr>> outer;
+  std::vector<const config::Text*> outer_text;
+  std::vector<const config::Text*> call_text;
+  for (const auto& a : step.aggregate) {
+    AstPtr ast = let.expand(parse(a.value, diagnostics_));
+    if (ast == nullptr) continue;
+    auto split = engine::split_aggregates(ast, calls);
+    if (!split.ok()) {
+      report(split.errors(), a.value, diagnostics_);
+      continue;
+    }
+    if (!engine::has_aggregates(*ast)) {
+      diagnostics_.error(a.value.origin, "T0431", fmt::format("'{}' has no aggregate", a.name.value),
+                         "count(*), sum(x), min(x), max(x), avg(x), count(DISTINCT x)");
+      continue;
+    }
+    call_text.resize(calls.size(), &a.value);
+    outer.emplace_back(a.name.value, std::move(split).value());
+    outer_text.push_back(&a.value);
+  }
+  std::vector<std::pair<int, int>> call_columns;  // argument, filter
+  for (std::size_t i = 0; i < calls.size(); ++i) {
+    const int argument = calls[i].arg != nullptr ? columns.add("", calls[i].arg, call_text[i]) : -1;
+    const int filter = calls[i].filter != nullptr ? columns.add("", calls[i].filter, call_text[i]) : -1;
+    call_columns.emplace_back(argument, filter);
+  }
+  if (columns.select.empty()) {  // count(*) without a key: rows without columns still are rows
+    auto one = std::make_shared<engine::Ast>();
+    one->kind = engine::AstKind::int_literal;
+    one->number = 1;
+    columns.add("$one", one, step.aggregate.empty() ? nullptr : &step.aggregate.entries[0].value);
+  }
+  if (diagnostics_.error_count() != before) return;
+
+  const config::OnError on_error = config::effective_on_error(step.on_error, spec_);
+  const auto projected = add_transform(id + ".input", *input, scope, step.where, columns.select, columns.texts, false, let, on_error);
+  if (!projected) return;
+  const Schema& in = *projected->schema;
+  for (int k : spec.key_columns) spec.key_types.push_back(in.fields[static_cast<std::size_t>(k)].type);
+
+  spec.kind = step.window->kind() == config::WindowKind::cumulate ? engine::WindowKind::cumulate : engine::WindowKind::tumbling;
+  spec.size = step.window->size().count();
+  spec.offset = step.window->offset->count();
+  spec.time_zone = step.window->timezone.value;
+  if (spec.kind == engine::WindowKind::cumulate) spec.every = step.window->step().count();
+  if (step.emit && step.emit->every) {
+    if (spec.kind == engine::WindowKind::cumulate && step.emit->every->count() != spec.every) {
+      diagnostics_.error(step.window->cumulate->origin, "T0432", "a cumulate window has results every step: emit.every is not another period");
+    }
+    spec.every = step.emit->every->count();
+  }
+  if (step.emit && step.emit->mode == config::EmitMode::discarding) spec.mode = engine::EmitMode::discarding;
+  if (step.late) spec.allow_lateness = step.late->allow.count();
+  std::vector<std::string> aggregate_names;
+  for (std::size_t i = 0; i < calls.size(); ++i) {
+    engine::AggregateSpec a;
+    a.function = function_of(calls[i].function);
+    a.distinct = calls[i].distinct;
+    a.argument = call_columns[i].first;
+    if (a.argument >= 0) a.argument_type = in.fields[static_cast<std::size_t>(a.argument)].type;
+    a.filter = call_columns[i].second;
+    if (a.filter >= 0 && in.fields[static_cast<std::size_t>(a.filter)].type.kind != TypeKind::boolean)
+      diagnostics_.error_at(*call_text[i], calls[i].offset, calls[i].length, "T0433", "FILTER (WHERE ...) needs a condition");
+    if (auto type = engine::aggregate_result_type(a); !type)
+      diagnostics_.error_at(*call_text[i], calls[i].offset, calls[i].length, "T0434", type.error().message);
+    spec.aggregates.push_back(a);
+    aggregate_names.push_back(fmt::format("$agg{}", i));
+  }
+  if (diagnostics_.error_count() != before) return;
+  if (auto valid = engine::validate(spec); !valid) {
+    const config::Origin& at = step.window->timezone.origin ? step.window->timezone.origin
+                               : step.window->cumulate      ? step.window->cumulate->origin
+                                                            : step.window->tumbling->origin;
+    diagnostics_.error(at, "T0435", valid.error().message);
+    return;
+  }
+  const auto schema = keep(engine::window_output_schema(spec, key_names, aggregate_names));
+
+  engine::OperatorNode node;
+  node.id = id;
+  node.make = [spec, schema](unsigned, unsigned) { return std::make_unique<engine::WindowAggregate>(spec, *schema); };
+  if (late_to_sink) {
+    node.late_terminal = sink_index(step.late->then->value);
+    plan_->sinks[static_cast<std::size_t>(node.late_terminal)].schema = *input->schema;
+  }
+  const unsigned index = add_node(std::move(node), on_error);
+  connect(*projected, {Target::Kind::node, index, 0, std::make_shared<engine::RowCodec>(spec.key_columns, spec.key_types), true});
+  plan_->steps.push_back({id, spec.kind == engine::WindowKind::cumulate ? "cumulate window" : "tumbling window", index});
+
+  // Results: key, window_start, window_end, then the aggregates under the names the user gave; `select` picks and renames.
+  const Stream window{false, index, schema, false};
+  std::vector<std::pair<std::string, AstPtr>> named;
+  std::vector<const config::Text*> named_text;
+  const auto column = [](const std::string& name) {
+    auto ast = std::make_shared<engine::Ast>();
+    ast->kind = engine::AstKind::column;
+    ast->text = name;
+    return AstPtr(ast);
+  };
+  static const config::Text nowhere;
+  for (const std::string& k : key_names) named.emplace_back(k, column(k)), named_text.push_back(&nowhere);
+  for (const char* w : {"window_start", "window_end"}) named.emplace_back(w, column(w)), named_text.push_back(&nowhere);
+  for (std::size_t i = 0; i < outer.size(); ++i) named.push_back(outer[i]), named_text.push_back(outer_text[i]);
+  const LetScope no_let({}, diagnostics_);
+  auto out = add_transform(id + ".output", window, engine::Scope(*schema), std::nullopt, named, named_text, false, no_let, on_error);
+  if (!out) return;
+  if (!step.select.empty()) {
+    std::vector<std::pair<std::string, AstPtr>> select;
+    std::vector<const config::Text*> select_text;
+    for (const auto& s : step.select) {
+      select.emplace_back(s.name.value, parse(s.value, diagnostics_));
+      select_text.push_back(&s.value);
+    }
+    out = add_transform(id + ".select", *out, engine::Scope(*out->schema), std::nullopt, select, select_text, false, no_let, on_error);
+    if (!out) return;
+  }
+  streams_[id] = *out;
+}
+
+}  // namespace twinspan::gateway

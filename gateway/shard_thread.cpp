@@ -1,0 +1,119 @@
+#include "gateway/shard_thread.h"
+
+#include <cerrno>
+
+#include <poll.h>
+#include <pthread.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <fmt/format.h>
+
+namespace twinspan::gateway {
+
+namespace {
+constexpr std::int64_t kPublishEveryMs = 200;
+}
+
+ShardThread::ShardThread(unsigned index, ShardParts parts, const Clock& clock, BarrierListener on_barrier)
+    : index_(index), parts_(std::move(parts)), clock_(clock), on_barrier_(std::move(on_barrier)),
+      mail_fd_(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)), snapshot_(std::make_shared<ShardSnapshot>()) {}
+
+ShardThread::~ShardThread() {
+  stop();
+  if (mail_fd_ >= 0) ::close(mail_fd_);
+}
+
+void ShardThread::start() {
+  {
+    std::lock_guard lock(mail_mutex_);
+    accepting_ = true;
+  }
+  thread_ = std::jthread([this](std::stop_token stop) { run(stop); });
+}
+
+void ShardThread::stop() {
+  {
+    std::lock_guard lock(mail_mutex_);
+    accepting_ = false;
+    mail_.clear();
+  }
+  if (!thread_.joinable()) return;
+  thread_.request_stop();
+  ::eventfd_write(mail_fd_, 1);
+  thread_.join();
+}
+
+bool ShardThread::post(Command command) {
+  {
+    std::lock_guard lock(mail_mutex_);
+    if (!accepting_) return false;
+    mail_.push_back(std::move(command));
+  }
+  ::eventfd_write(mail_fd_, 1);
+  return true;
+}
+
+std::shared_ptr<const ShardSnapshot> ShardThread::snapshot() const {
+  std::lock_guard lock(snapshot_mutex_);
+  return snapshot_;
+}
+
+void ShardThread::publish() {
+  auto next = std::make_shared<ShardSnapshot>();
+  engine::Shard& shard = *parts_.shard;
+  for (unsigned i = 0; i < shard.node_count(); ++i) {
+    next->nodes.push_back(shard.stats(i));
+    next->late_dropped.push_back(shard.late_dropped(i));
+  }
+  for (unsigned i = 0; i < parts_.feeds.size(); ++i) {
+    next->sources.push_back(shard.source_watermark(i));
+    next->lanes.push_back(parts_.feeds[i]->lane_times());
+    if (next->failure.empty()) next->failure = parts_.feeds[i]->stopped_lane();
+  }
+  next->ended = shard.ended();
+  if (parts_.dead_letters->stopped()) next->failure = parts_.dead_letters->failure();
+  std::lock_guard lock(snapshot_mutex_);
+  snapshot_ = std::move(next);
+}
+
+void ShardThread::wait(int timeout_ms) {
+  pollfd fds[32];
+  nfds_t n = 0;
+  fds[n++] = {mail_fd_, POLLIN, 0};
+  for (int fd : parts_.wake_fds)
+    if (fd >= 0 && n < 32) fds[n++] = {fd, POLLIN, 0};
+  if (::poll(fds, n, timeout_ms) <= 0) return;
+  for (nfds_t i = 0; i < n; ++i) {
+    std::uint64_t ignored = 0;
+    if ((fds[i].revents & POLLIN) != 0 && ::read(fds[i].fd, &ignored, sizeof ignored) < 0 && errno != EAGAIN) continue;
+  }
+}
+
+void ShardThread::run(std::stop_token stop) {
+  ::pthread_setname_np(::pthread_self(), fmt::format("shard-{}", index_).c_str());
+  engine::Shard& shard = *parts_.shard;
+  std::vector<Command> commands;
+  std::int64_t published = -kPublishEveryMs;
+  while (!stop.stop_requested()) {
+    {
+      std::lock_guard lock(mail_mutex_);
+      commands.swap(mail_);
+    }
+    for (Command& c : commands) c(parts_);
+    const bool had_commands = !commands.empty();
+    commands.clear();
+    const std::int64_t now = clock_.monotonic_ms();
+    const bool progress = shard.step(now);
+    if (shard.barrier_passed()) on_barrier_(shard.take_barrier());
+    if (now - published >= kPublishEveryMs || (shard.ended() && !snapshot()->ended)) {
+      publish();
+      published = now;
+    }
+    // Rings of other shards have no descriptor; with several shards the wait is short instead.
+    if (!progress && !had_commands) wait(shard.shards() > 1 ? 1 : 5);
+  }
+  publish();
+}
+
+}  // namespace twinspan::gateway

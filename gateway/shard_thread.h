@@ -1,0 +1,76 @@
+#pragma once
+// The thread of one shard: drains the mailbox, steps the shard, hands over barriers, publishes a snapshot. Everything of
+// the shard is touched by this thread alone; others post() commands, and read the snapshot.
+// Owned by the pipeline. Thread: control, except post() and snapshot(): any.
+
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "engine/base/clock.h"
+#include "engine/runtime/shard.h"
+#include "gateway/dead_letter_desk.h"
+#include "gateway/shard_feed.h"
+#include "gateway/sink_terminal.h"
+
+namespace twinspan::gateway {
+
+// What others may see of a shard; immutable.
+struct ShardSnapshot {
+  std::vector<engine::OperatorStats> nodes;             // by Graph::nodes
+  std::vector<std::uint64_t> late_dropped;              // by Graph::nodes
+  std::vector<Watermark> sources;                       // by Graph::sources
+  std::vector<std::vector<ShardFeed::LaneTime>> lanes;  // by Graph::sources
+  bool ended = false;
+  std::string failure;  // why the pipeline must stop; empty = fine
+};
+
+// The parts of a shard, made by the pipeline, in the order in which they are built.
+struct ShardParts {
+  std::unique_ptr<DeadLetterDesk> dead_letters;
+  std::vector<std::unique_ptr<ShardFeed>> feeds;
+  std::vector<std::unique_ptr<SinkTerminal>> sinks;
+  std::vector<int> wake_fds;
+  std::unique_ptr<engine::Shard> shard;
+};
+
+class ShardThread {
+ public:
+  using BarrierListener = std::function<void(engine::ShardBarrier&&)>;  // called on the shard's thread
+  using Command = std::function<void(ShardParts&)>;
+
+  ShardThread(unsigned index, ShardParts parts, const Clock& clock, BarrierListener on_barrier);
+  ~ShardThread();
+
+  void start();
+  void stop();  // idempotent; pending commands are not run
+  // Runs on the shard's thread between two steps, in order. False once stopped: it will not run.
+  bool post(Command command);
+  std::shared_ptr<const ShardSnapshot> snapshot() const;
+  const FeedFigures& figures(std::size_t source) const { return parts_.feeds[source]->figures(); }  // Thread: any
+  // Only before start() and after stop().
+  ShardParts& parts() { return parts_; }
+
+ private:
+  void run(std::stop_token stop);
+  void publish();
+  void wait(int timeout_ms);
+
+  const unsigned index_;
+  ShardParts parts_;
+  const Clock& clock_;
+  const BarrierListener on_barrier_;
+  int mail_fd_ = -1;
+  std::mutex mail_mutex_;
+  std::vector<Command> mail_;
+  bool accepting_ = false;
+  mutable std::mutex snapshot_mutex_;
+  std::shared_ptr<const ShardSnapshot> snapshot_;
+  std::jthread thread_;
+};
+
+}  // namespace twinspan::gateway

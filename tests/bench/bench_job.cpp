@@ -1,0 +1,128 @@
+#include "tests/bench/bench_job.h"
+
+#include <cstring>
+#include <set>
+#include <unordered_map>
+
+#include <fmt/format.h>
+
+#include "tests/bench/bench_events.h"
+
+namespace twinspan::bench {
+
+const std::vector<Job>& jobs() {
+  static const std::vector<Job> all = {
+      {"filter",
+       R"(steps:
+  clicks:
+    from: events
+    where: type = 'click'
+    select: { event_id: event_id, device_id: device_id, ts: ts }
+  sampled:
+    from: clicks
+    where: event_id % 1000 = 0
+sinks:
+  out: { from: sampled, file: "{SINK}" }
+)",
+       {0}, 340},
+      {"tumbling_count",
+       R"(steps:
+  counts:
+    from: events
+    window: { tumbling: 10s }
+    key: [device_id]
+    aggregate: { n: count(*) }
+  many:
+    from: counts
+    where: n >= 7
+sinks:
+  out: { from: many, file: "{SINK}" }
+)",
+       {0}, 475},
+      {"uv",
+       R"(steps:
+  uv:
+    from: events
+    window: { tumbling: 10s }
+    key: [type]
+    aggregate: { uv: count(DISTINCT device_id) }
+sinks:
+  out: { from: uv, file: "{SINK}" }
+)",
+       {0}, 530},
+      {"interval_join",
+       R"(steps:
+  joined:
+    interval_join: { left: left_side, right: right_side, on: [device_id], between: [-10s, 10s] }
+    select: { l: left.event_id, r: right.event_id, d: left.dur_ms }
+  sampled:
+    from: joined
+    where: (l + r) % 1000 = 0
+sinks:
+  out: { from: sampled, file: "{SINK}" }
+)",
+       {1, 2}, 710},
+  };
+  return all;
+}
+
+namespace {
+
+std::string iso(std::int64_t ms) {
+  const std::int64_t s = (ms - kEpochMs) / 1000;
+  return fmt::format("2026-01-{:02}T{:02}:{:02}:{:02}Z", 1 + s / 86400, s / 3600 % 24, s / 60 % 60, s % 60);
+}
+
+}  // namespace
+
+std::map<std::string, int> expected_rows(const std::string& job, std::int64_t count) {
+  std::map<std::string, int> rows;
+  if (job == "filter") {
+    for (std::int64_t i = 0; i < count; i += 1000) {
+      const Event e = event_at(0, i);
+      if (std::strcmp(e.type, "click") != 0) continue;
+      const std::int64_t ms = e.ts % 1000;
+      std::string ts = iso(e.ts - ms);
+      if (ms != 0) ts.insert(ts.size() - 1, fmt::format(".{:03}", ms));
+      ++rows[fmt::format(R"({{"event_id":{},"device_id":"{}","ts":"{}"}})", e.id, e.device_id(), ts)];
+    }
+  } else if (job == "tumbling_count") {
+    std::map<std::int64_t, std::unordered_map<std::uint32_t, int>> windows;
+    for (std::int64_t i = 0; i < count; ++i) {
+      const Event e = event_at(0, i);
+      ++windows[e.ts / 10'000][e.device];
+    }
+    for (const auto& [w, devices] : windows)
+      for (const auto& [device, n] : devices)
+        if (n >= 7) {
+          Event e;
+          e.device = device;
+          ++rows[fmt::format(R"({{"device_id":"{}","window_start":"{}","window_end":"{}","n":{}}})", e.device_id(), iso(w * 10'000),
+                             iso((w + 1) * 10'000), n)];
+        }
+  } else if (job == "uv") {
+    std::map<std::pair<std::int64_t, std::string>, std::set<std::uint32_t>> windows;
+    for (std::int64_t i = 0; i < count; ++i) {
+      const Event e = event_at(0, i);
+      windows[{e.ts / 10'000, e.type}].insert(e.device);
+    }
+    for (const auto& [key, devices] : windows)
+      ++rows[fmt::format(R"({{"type":"{}","window_start":"{}","window_end":"{}","uv":{}}})", key.second, iso(key.first * 10'000),
+                         iso((key.first + 1) * 10'000), devices.size())];
+  } else if (job == "interval_join") {
+    std::unordered_map<std::uint32_t, std::vector<Event>> right;
+    for (std::int64_t i = 0; i < count; ++i) {
+      Event e = event_at(2, i);
+      right[e.device].push_back(e);
+    }
+    for (std::int64_t i = 0; i < count; ++i) {
+      const Event l = event_at(1, i);
+      for (const Event& r : right[l.device])
+        if (r.ts >= l.ts - 10'000 && r.ts <= l.ts + 10'000 && (l.id + r.id) % 1000 == 0)
+          ++rows[fmt::format(R"({{"l":{},"r":{},"d":{}}})", l.id, r.id, l.dur_ms)];
+    }
+  }
+  return rows;
+}
+
+}  // namespace twinspan::bench

@@ -1,0 +1,38 @@
+#include "tests/bench/calibration.h"
+
+#include <cstdint>
+#include <cstring>
+#include <vector>
+
+#include <time.h>
+#include <xxhash.h>
+
+namespace twinspan::bench {
+
+namespace {
+double cpu_ns() {
+  timespec t{};
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+  return static_cast<double>(t.tv_sec) * 1e9 + static_cast<double>(t.tv_nsec);
+}
+}  // namespace
+
+double calibrate() {
+  static std::vector<std::uint64_t> memory(32u << 20, 1);  // 256 MiB: beyond every cache
+  static std::vector<char> copy(64u << 20);
+  const double begin = cpu_ns();
+  std::uint64_t sum = 0, at = 0;
+  for (int i = 0; i < 1'000'000; ++i) {  // dependent random reads
+    at = (at * 6364136223846793005ull + 1442695040888963407ull + memory[at >> 39]);
+    sum += at;
+  }
+  for (int i = 0; i < 8; ++i) {
+    std::memcpy(copy.data(), memory.data() + (static_cast<std::size_t>(i) << 20), copy.size());
+    sum += XXH3_64bits(copy.data(), copy.size());
+  }
+  volatile std::uint64_t keep = sum;
+  (void)keep;
+  return cpu_ns() - begin;
+}
+
+}  // namespace twinspan::bench
