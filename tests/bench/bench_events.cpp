@@ -52,7 +52,7 @@ Event closing_event(int stream, std::int64_t count, int partition) {
   e.id = count + partition;
   e.ts += 3'600'000;
   e.type = "closing";
-  e.device = 2'000'000 + static_cast<std::uint32_t>(partition);
+  e.device = 2'000'000 + static_cast<std::uint32_t>(stream * kPartitions + partition);  // joins with nothing
   return e;
 }
 
