@@ -58,7 +58,8 @@ class ReadmissionView {
   explicit ReadmissionView(std::int64_t readmit_after_ms) : readmit_after_ms_(readmit_after_ms) {}
 
   ClusterState look(ClusterState state, std::int64_t healthy_since, std::int64_t now) {
-    if (state == ClusterState::down) was_down_ = true;
+    // `rejoining` as well: who looks seldom may have missed the outage, and our time may be shorter than the watchdog's.
+    if (state == ClusterState::down || state == ClusterState::rejoining) was_down_ = true;
     if (!was_down_ || state == ClusterState::down || state == ClusterState::suspect) return state;
     if (healthy_since < 0 || now - healthy_since < readmit_after_ms_) return ClusterState::rejoining;
     was_down_ = false;

@@ -185,8 +185,8 @@ bool SourceCluster::resolve_cuts(SourceLane& lane) {
     }
     // Without LogAppendTime and without an end seen before the click (-1) nothing is known, so nothing is dropped.
     to = std::min(to, end[0].offset);
+    cuts_.posted(lane.key);  // first: the shard may take it at once, and takes it off the list
     post(lane, LaneNews::Kind::cut, to, type == TimestampType::log_append || cut.by_time ? "by time" : "by offset");
-    cuts_.posted(lane.key);
     lane.resume_at = std::max(lane.resume_at, to);
   }
   if (!known) next_try_ = clock_.monotonic_ms() + kRetryMs;

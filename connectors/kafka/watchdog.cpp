@@ -93,7 +93,7 @@ class Watchdog::Impl {
   }
 
   void run(std::stop_token stop) {
-    std::int64_t next = 0;
+    std::int64_t next = 0, last = 0;
     while (!stop.stop_requested()) {
       rd_kafka_poll(handle_.get(), kTickMs);
       const std::int64_t now = clock_.monotonic_ms();
@@ -103,10 +103,11 @@ class Watchdog::Impl {
       const bool hard = hard_ && machine_.state() != ClusterState::down;
       if (hard && !was_hard_) next = now;
       was_hard_ = hard;
+      const bool waiting = !under_way_.empty() && now - under_way_.front().started >= settings_.hurry_after_ms;
+      if (waiting && !hard && machine_.state() != ClusterState::down) next = std::min(next, last + settings_.hurry_every_ms);
       if (now < next || under_way_.size() >= kMostProbes) continue;
-      const bool waiting = !under_way_.empty() && now - under_way_.front().started > settings_.probe_every_ms - 100;
-      next = now + (hard ? settings_.hard_every_ms
-                         : waiting && machine_.state() != ClusterState::down ? settings_.hurry_every_ms : settings_.probe_every_ms);
+      last = now;
+      next = now + (hard ? settings_.hard_every_ms : settings_.probe_every_ms);
       launch({now, hard});
     }
   }

@@ -22,7 +22,8 @@ namespace twinspan::connectors {
 struct WatchdogSettings {
   HealthRules rules;
   int probe_every_ms = 500;
-  int hurry_every_ms = 250;    // while the last probe has no answer yet: gray faults are found within 3 s in any phase
+  int hurry_after_ms = 300;    // a probe without answer for so long: the next ones follow closer, so that a gray fault
+  int hurry_every_ms = 150;    // is found within 3 s whenever it begins
   int deadline_ms = 1'500;
   int hard_every_ms = 100;     // after a refused connection
   int hard_deadline_ms = 300;

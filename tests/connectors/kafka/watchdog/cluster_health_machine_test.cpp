@@ -100,5 +100,14 @@ TEST(ReadmissionView, ASourceMayWaitLongerThanTheWatchdog) {
   EXPECT_EQ(view.look(ClusterState::up, 1000, 11'000), ClusterState::up);
 }
 
+TEST(ReadmissionView, ASourceMayTakeItBackEarlierThanTheWatchdog) {
+  ReadmissionView view(500);
+  EXPECT_EQ(view.look(ClusterState::down, -1, 300), ClusterState::down);
+  EXPECT_EQ(view.look(ClusterState::rejoining, 1000, 1400), ClusterState::rejoining);
+  EXPECT_EQ(view.look(ClusterState::rejoining, 1000, 1500), ClusterState::up);
+  EXPECT_EQ(view.look(ClusterState::rejoining, 1000, 1600), ClusterState::up);
+  EXPECT_EQ(view.look(ClusterState::up, 1000, 6000), ClusterState::up);
+}
+
 }  // namespace
 }  // namespace twinspan::connectors
