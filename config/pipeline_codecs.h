@@ -25,7 +25,7 @@ struct Choices<WhenIdle> {
 template <>
 struct Choices<LateBacklog> {
   static constexpr std::array words{Choice<LateBacklog>{"merge", LateBacklog::merge}, Choice<LateBacklog>{"side", LateBacklog::side},
-                                    Choice<LateBacklog>{"drop", LateBacklog::drop}};
+                                    Choice<LateBacklog>{"drop", std::nullopt}};
 };
 template <>
 struct Choices<OnGap> {

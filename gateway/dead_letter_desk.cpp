@@ -15,6 +15,9 @@ void DeadLetterDesk::know_lane(LaneIndex lane, const connectors::LaneKey& key) {
 }
 
 namespace {
+constexpr std::size_t kLargestCopy = 900 * 1024;  // below the 1 MiB that brokers take by default
+constexpr std::size_t kLongestReason = 1000;
+
 std::string origin_text(const connectors::LaneKey& lane, std::int64_t offset) {
   return fmt::format("{}/{}/{}/{}", lane.cluster, lane.topic, lane.partition, offset);
 }
@@ -55,15 +58,23 @@ void DeadLetterDesk::act(config::OnError on_error, const std::string& stage, std
   counts_.failed.fetch_add(1, std::memory_order_relaxed);
   if (on_error == config::OnError::skip) return;
   if (on_error == config::OnError::dead_letter && writer_ != nullptr) {
-    const std::pair<std::string_view, std::string_view> headers[] = {
-        {"twinspan-pipeline", pipeline_}, {"twinspan-stage", stage}, {"twinspan-origin", origin}, {"twinspan-reason", reason}};
+    // A record that no broker would take again is named by its origin instead of copied.
+    const bool by_reference = value.size() + key.size() > kLargestCopy;
+    const std::string size = by_reference ? fmt::format("{} bytes, see twinspan-origin", value.size()) : "";
+    const std::pair<std::string_view, std::string_view> headers[] = {{"twinspan-pipeline", pipeline_},
+                                                                     {"twinspan-stage", stage},
+                                                                     {"twinspan-origin", origin},
+                                                                     {"twinspan-reason", reason.substr(0, kLongestReason)},
+                                                                     {"twinspan-payload", size}};
     connectors::OutputRecord out;
-    out.key = key;
-    out.has_key = has_key;
-    out.value = value;
-    out.has_value = has_value;
+    if (!by_reference) {
+      out.key = key;
+      out.has_key = has_key;
+      out.value = value;
+    }
+    out.has_value = has_value && !by_reference;
     out.headers = headers;
-    out.header_count = 4;
+    out.header_count = by_reference ? 5 : 4;
     writer_->write(out);
     return;
   }

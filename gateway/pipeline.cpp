@@ -15,14 +15,16 @@ namespace {
 constexpr int kTickMs = 10;
 constexpr std::int64_t kErrorWindowMs = 60'000;
 constexpr std::uint64_t kErrorsAtLeast = 100;  // records in the window before a ratio means anything
-constexpr std::size_t kPacketsPerRing = 64;
+constexpr std::size_t kPacketsPerRing = 16;
 }  // namespace
 
 Pipeline::Pipeline(std::unique_ptr<config::PipelineSpec> spec, std::unique_ptr<Plan> plan, PipelineEnvironment environment)
     : spec_(std::move(spec)), plan_(std::move(plan)), env_(std::move(environment)), store_(env_.files, env_.directory + "/state"),
       ledger_(env_.files, env_.directory + "/ledger.jsonl"), operations_(env_.files, env_.directory + "/operations.jsonl"),
       plans_(static_cast<std::uint64_t>(env_.clock.wall_ms())) {
-  shards_ = static_cast<unsigned>(spec_->shards.count.value_or(1));
+  // auto: half of the cores, since the Kafka clients need the other half.
+  const unsigned cores = std::max(1u, std::thread::hardware_concurrency());
+  shards_ = static_cast<unsigned>(spec_->shards.count.value_or(std::clamp(cores / 2, 1u, 8u)));
 }
 
 Pipeline::~Pipeline() {
@@ -30,6 +32,9 @@ Pipeline::~Pipeline() {
   for (auto& s : sources_) s->stop();
   for (auto& t : threads_) t->stop();
   for (auto& s : sinks_) s->stop();
+  threads_.clear();
+  sources_.clear();
+  env_.connectors.pipeline_stopped(name());
 }
 
 // --- start ---
@@ -85,6 +90,13 @@ Status Pipeline::open_state() {
   TS_TRYV(store_.open());
   TS_TRYV(ledger_.open());
   TS_TRYV(operations_.open());
+  for (DiscardOperation& o : operations_.operations()) {
+    for (const Ledger::Entry& e : ledger_.entries()) {
+      if (!e.range.why.starts_with(fmt::format("discard {}:", o.id))) continue;
+      o.ranges.push_back(e.range);
+      o.durable_in = e.epoch.value;
+    }
+  }
   std::uint64_t last = 0;
   const std::string file = env_.directory + "/incarnation";
   if (env_.files.exists(file)) {
@@ -369,7 +381,7 @@ std::string Pipeline::begin_barrier(Epoch epoch) {
       {
         std::lock_guard lock(mutex_);
         for (auto& f : parts.feeds)
-          for (SkippedRange& r : f->take_skipped()) skipped_.push_back(std::move(r));
+          for (SkippedRange& r : f->take_skipped()) record_skipped(std::move(r));
       }
       // A shard that has given up would record positions past the record it failed on.
       if (!parts.dead_letters->stopped()) parts.shard->begin_barrier(epoch);
@@ -377,6 +389,24 @@ std::string Pipeline::begin_barrier(Epoch epoch) {
   }
   return json::serialize(json::object{{"pipeline", name()}, {"incarnation", incarnation_}, {"sources", sources}, {"nodes", nodes},
                                       {"pending_cuts", pending}, {"routes", routes}, {"throttle", limits}, {"last_operation", last_operation}});
+}
+
+// A cut taken at a cluster's return belongs to the newest discard that was waiting for that lane. Under mutex_.
+void Pipeline::record_skipped(SkippedRange range) {
+  if (range.at_return) {
+    discarded_ += static_cast<std::uint64_t>(range.to - range.from);
+    auto& operations = operations_.operations();
+    for (auto o = operations.rbegin(); o != operations.rend(); ++o) {
+      const bool waited = std::any_of(o->cuts.begin(), o->cuts.end(), [&](const auto& c) {
+        return c.first == range.source && c.second.lane == range.lane && !c.second.reachable;
+      });
+      if (!waited) continue;
+      range.why = fmt::format("discard {}: {}", o->id, o->reason);
+      o->ranges.push_back(range);
+      break;
+    }
+  }
+  skipped_.push_back(std::move(range));
 }
 
 bool Pipeline::acknowledged(const std::vector<engine::ShardBarrier>& barriers) const {
@@ -515,8 +545,6 @@ Status Pipeline::stop(int deadline_ms) {
     if (auto f = s->flush(result ? 1000 : 0); !f && result) result = f;
     s->stop();
   }
-  sources_.clear();
-  env_.connectors.pipeline_stopped(name());
   set_state(PipelineState::stopped, "");
   return result;
 }

@@ -90,6 +90,7 @@ class Pipeline {
   void set_state(admin::PipelineState state, const std::string& reason);
   std::string begin_barrier(Epoch epoch);
   bool acknowledged(const std::vector<engine::ShardBarrier>& barriers) const;
+  void record_skipped(SkippedRange range);
   void set_paused(bool paused);
   unsigned source_index(const std::string& name) const;  // sources_.size() if there is none
   admin::Discard describe(const DiscardOperation& operation) const;

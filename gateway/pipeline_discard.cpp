@@ -158,7 +158,10 @@ admin::Discard Pipeline::describe(const DiscardOperation& o) const {
     out.records += r.to - r.from;
   }
   for (const auto& [source, cut] : o.cuts) {
-    if (cut.reachable) continue;
+    const bool taken = std::any_of(o.ranges.begin(), o.ranges.end(), [&, &source = source, &cut = cut](const SkippedRange& r) {
+      return r.source == source && r.lane == cut.lane;
+    });
+    if (cut.reachable || taken) continue;
     out.ranges.push_back({source, cut.lane.cluster, cut.lane.topic, cut.lane.partition, true, 0, 0, 0, -1, -1});
     ++out.pending_lanes;
   }

@@ -115,6 +115,11 @@ int Planner::sink_index(const std::string& id) const {
   return it == names.end() ? -1 : static_cast<int>(it - names.begin());
 }
 
+void Planner::warn_about_budget(const std::optional<config::MaxStateSpec>& budget, const config::Origin& at) {
+  if (budget && budget->bytes)
+    diagnostics_.warning(at, "T0191", "max_state is measured but not enforced in this version", "watch state_bytes in the metrics");
+}
+
 unsigned Planner::add_node(engine::OperatorNode node, config::OnError on_error) {
   plan_->graph.nodes.push_back(std::move(node));
   plan_->node_on_error.push_back(on_error);

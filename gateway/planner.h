@@ -53,6 +53,7 @@ class Planner {
   unsigned add_node(engine::OperatorNode node, config::OnError on_error);
   void connect(const Stream& from, engine::Target target);
   std::shared_ptr<const Schema> keep(Schema schema);
+  void warn_about_budget(const std::optional<config::MaxStateSpec>& budget, const config::Origin& at);
   int sink_index(const std::string& id) const;
   const Stream* find(const config::Id& id) const;
 

@@ -36,6 +36,7 @@ void Planner::plan_join(const std::string& id, const config::StepSpec& step) {
       diagnostics_.error(at->origin, "T0420", fmt::format("'{}' changes its results later; an interval join needs rows that stay", at->value),
                          "join before the window");
 
+  warn_about_budget(join.max_state, join.left.origin);
   IntervalJoinSpec spec;
   spec.lower = join.between.lower.count();
   spec.upper = join.between.upper.count();

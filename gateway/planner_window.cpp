@@ -53,6 +53,7 @@ void Planner::plan_window(const std::string& id, const config::StepSpec& step) {
     diagnostics_.error(step.from->ids[0].origin, "T0190", "a window on the result of a window is not available in this version");
     return;
   }
+  warn_about_budget(step.max_state, step.from->ids[0].origin);
   const LetScope let(step.let, diagnostics_);
   const engine::Scope scope(*input->schema);
   InputColumns columns;

@@ -14,11 +14,19 @@ namespace {
 connectors::WatchdogSettings watchdog_settings(const config::ServiceSpec& service) {
   connectors::WatchdogSettings out;
   // One set for all clusters of the process: the most patient one asked for.
+  bool first = true;
   for (const auto& c : service.clusters) {
     const config::WatchdogSpec& w = c.value.watchdog;
-    out.probe_every_ms = static_cast<int>(w.every.count());
-    out.deadline_ms = static_cast<int>(w.deadline.count());
-    out.hard_every_ms = static_cast<int>(w.retry_refused.count());
+    const auto patient = [first](auto& current, auto wanted) {
+      using T = std::remove_reference_t<decltype(current)>;
+      current = first ? static_cast<T>(wanted) : std::max(current, static_cast<T>(wanted));
+    };
+    patient(out.probe_every_ms, w.every.count());
+    patient(out.deadline_ms, w.deadline.count());
+    patient(out.hard_every_ms, w.retry_refused.count());
+    patient(out.rules.suspect_after, w.suspect_after);
+    patient(out.rules.down_after, w.down_after);
+    first = false;
   }
   return out;
 }

@@ -78,13 +78,13 @@ void ShardFeed::take_events(std::int64_t now_ms) {
         if (e.state == connectors::ClusterState::rejoining || e.state == connectors::ClusterState::up)
           tracker_.cluster_rejoining(e.cluster, now_ms);
         break;
-      case Kind::gap: skipped_.push_back({plan_.id, e.key, e.position, e.to, "gap: " + e.detail}); break;
+      case Kind::gap: skipped_.push_back({plan_.id, e.key, e.position, e.to, "gap: " + e.detail, false}); break;
       case Kind::stopped:
         tracker_.remove_lane(e.lane);
         if (stopped_lane_.empty())
           stopped_lane_ = fmt::format("lane {}/{}/{} stopped: {}", e.key.cluster, e.key.topic, e.key.partition, e.detail);
         break;
-      case Kind::cut: skipped_.push_back({plan_.id, e.key, e.position, e.to, "discard, taken at the cluster's return"}); break;
+      case Kind::cut: if (e.to > e.position) skipped_.push_back({plan_.id, e.key, e.position, e.to, "discard at the cluster's return", true}); break;
     }
   }
 }
@@ -179,7 +179,7 @@ std::string ShardFeed::barrier_state() {
 SkippedRange ShardFeed::jump(LaneIndex lane, std::int64_t to, const std::string& why) {
   const std::int64_t from = reader_.jump(lane, to);
   const connectors::LaneKey key = lane.value < lanes_.size() ? lanes_[lane.value] : connectors::LaneKey{};
-  SkippedRange range{plan_.id, key, from, std::max(from, to), why};
+  SkippedRange range{plan_.id, key, from, std::max(from, to), why, false};
   // Taken by the barrier that records the new position, so ledger and checkpoint agree whatever happens in between.
   if (range.to > range.from) skipped_.push_back(range);
   return range;

@@ -40,7 +40,8 @@ struct SkippedRange {
   std::string source;
   connectors::LaneKey lane;
   std::int64_t from = 0, to = 0;
-  std::string why;  // "discard <id>", "gap"
+  std::string why;         // "discard <id>: <reason>", "gap: ..."
+  bool at_return = false;  // a pending cut, taken when its cluster came back
 };
 
 class ShardFeed final : public engine::Feed {

@@ -36,7 +36,7 @@ struct KafkaSinkSettings {
   std::uint64_t incarnation = 0;
   std::vector<Member> clusters;  // one or two; the first is the primary
   unsigned shards = 1;
-  std::size_t max_unacknowledged_bytes = 64u << 20;  // of one shard
+  std::size_t max_unacknowledged_bytes = 16u << 20;  // of one shard; deeper queues fall out of the cache and cost more
   RouteRules route;
   ProducerTuning producer;
 
