@@ -33,6 +33,13 @@ class Output {
   virtual void failed(const Batch& batch, std::uint32_t row, std::string_view reason) = 0;
 };
 
+// An input nothing is expected from for now (all its lanes are idle, or it ended): who takes the minimum of several leaves
+// it out. Per watermark, because a lost cluster holds R while F has left it behind. retention implies firing.
+struct Idleness {
+  bool firing = false, retention = false;
+  friend constexpr bool operator==(const Idleness&, const Idleness&) = default;
+};
+
 struct OperatorStats {
   std::uint64_t rows_in = 0, rows_out = 0, rows_late = 0, rows_failed = 0;
   std::uint64_t state_rows = 0;   // rows, panes x keys, ids: what the step keeps
@@ -44,6 +51,8 @@ class Operator {
   virtual ~Operator() = default;
   virtual void process(unsigned input, Batch&& batch, Output& out) = 0;
   virtual void watermark(unsigned input, Watermark watermark, Output& out) = 0;
+  // Of interest where inputs become one stream; a join waits for both sides all the same.
+  virtual void input_idle(unsigned input, Idleness idle, Output& out) { (void)input, (void)idle, (void)out; }
   // End of a bounded input: everything open fires as if the watermark were kMaxTime. Called once all inputs ended.
   virtual void finish(Output& out) { (void)out; }
   virtual void snapshot(DeltaWriter& out) { (void)out; }

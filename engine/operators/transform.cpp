@@ -54,11 +54,12 @@ void Transform::process(unsigned, Batch&& batch, Output& out) {
   out.emit(std::move(batch));
 }
 
-Watermark Union::minimum() const {
+Watermark Union::minimum(unsigned except) const {
   Watermark w{kMaxTime, kMaxTime};
-  for (const Watermark& i : inputs_) {
-    w.firing = std::min(w.firing, i.firing);
-    w.retention = std::min(w.retention, i.retention);
+  for (unsigned i = 0; i < inputs_.size(); ++i) {
+    if (i == except) continue;
+    if (!idle_[i].firing) w.firing = std::min(w.firing, inputs_[i].firing);
+    if (!idle_[i].retention) w.retention = std::min(w.retention, inputs_[i].retention);
   }
   return w;
 }
@@ -66,19 +67,15 @@ Watermark Union::minimum() const {
 void Union::process(unsigned input, Batch&& batch, Output& out) {
   stats_.rows_in += batch.rows;
   stats_.rows_out += batch.rows;
+  if (idle_[input].retention) idle_[input] = {};  // it was idle, and here are rows
   if (batch.firing != nullptr) {
-    Watermark others{kMaxTime, kMaxTime};
-    for (unsigned i = 0; i < inputs_.size(); ++i) {
-      if (i == input) continue;
-      others.firing = std::min(others.firing, inputs_[i].firing);
-      others.retention = std::min(others.retention, inputs_[i].retention);
-    }
+    const Watermark others = minimum(input);
     Arena& arena = batch.add_arena();
     auto* firing = arena.make<EventTime>(batch.rows);
     auto* retention = arena.make<EventTime>(batch.rows);
     for (std::uint32_t i = 0; i < batch.rows; ++i) {
-      firing[i] = std::min(batch.firing[i], others.firing);
-      retention[i] = std::min(batch.retention[i], others.retention);
+      out_.firing = firing[i] = std::max(out_.firing, std::min(batch.firing[i], others.firing));
+      out_.retention = retention[i] = std::max(out_.retention, std::min(batch.retention[i], others.retention));
     }
     inputs_[input].firing = std::max(inputs_[input].firing, batch.firing[batch.rows - 1]);
     inputs_[input].retention = std::max(inputs_[input].retention, batch.retention[batch.rows - 1]);
@@ -92,7 +89,19 @@ void Union::process(unsigned input, Batch&& batch, Output& out) {
 void Union::watermark(unsigned input, Watermark watermark, Output& out) {
   inputs_[input].firing = std::max(inputs_[input].firing, watermark.firing);
   inputs_[input].retention = std::max(inputs_[input].retention, watermark.retention);
-  out.watermark(minimum());
+  advance(out);
+}
+
+void Union::input_idle(unsigned input, Idleness idle, Output& out) {
+  idle_[input] = idle;
+  advance(out);
+}
+
+void Union::advance(Output& out) {
+  const Watermark w = minimum(static_cast<unsigned>(inputs_.size()));
+  if (w.firing != kMaxTime) out_.firing = std::max(out_.firing, w.firing);
+  if (w.retention != kMaxTime) out_.retention = std::max(out_.retention, std::min(w.retention, out_.firing));
+  out.watermark(out_);
 }
 
 }  // namespace twinspan::engine

@@ -35,20 +35,25 @@ class Transform final : public Operator {
   std::vector<std::uint32_t> selection_;
 };
 
-// Rows of several inputs of one schema as one stream; its watermark is the smallest of theirs. Thread: shard.
+// Rows of several inputs of one schema as one stream; its watermark is the smallest of theirs, idle ones left out, and
+// never goes back. Thread: shard.
 class Union final : public Operator {
  public:
-  Union(unsigned inputs, Schema schema) : inputs_(inputs), schema_(std::move(schema)) {}
+  Union(unsigned inputs, Schema schema) : inputs_(inputs), idle_(inputs), schema_(std::move(schema)) {}
 
   void process(unsigned input, Batch&& batch, Output& out) override;
   void watermark(unsigned input, Watermark watermark, Output& out) override;
+  void input_idle(unsigned input, Idleness idle, Output& out) override;
   void restore_watermark(unsigned input, Watermark watermark) override { inputs_[input] = watermark; }
   OperatorStats stats() const override { return stats_; }
   const Schema& schema() const override { return schema_; }
 
  private:
-  Watermark minimum() const;
+  Watermark minimum(unsigned except) const;  // kMaxTime where no input counts
+  void advance(Output& out);
   std::vector<Watermark> inputs_;
+  std::vector<Idleness> idle_;
+  Watermark out_;
   Schema schema_;
   OperatorStats stats_;
 };

@@ -11,12 +11,13 @@
 
 #include "engine/base/batch.h"
 #include "engine/base/spsc_ring.h"
+#include "engine/operators/operator.h"
 
 namespace twinspan::engine {
 
 struct Packet {
   enum class Kind : std::uint8_t { rows, watermark, barrier, end } kind = Kind::rows;
-  bool idle = false;
+  Idleness idle;
   Watermark watermark;
   Epoch epoch;
   Batch batch;

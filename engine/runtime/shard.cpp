@@ -1,6 +1,7 @@
 #include "engine/runtime/shard.h"
 
 #include <algorithm>
+#include <optional>
 
 namespace twinspan::engine {
 
@@ -10,6 +11,8 @@ constexpr unsigned kPacketsPerStep = 16;  // of one ring: keeps a step short
 
 struct Shard::Input {
   Watermark watermark;
+  std::optional<Watermark> told;  // by the last watermark message; rows may have carried it further
+  Idleness idle;
   bool barrier = false, ended = false;
 };
 
@@ -35,6 +38,7 @@ struct Shard::Node {
   std::vector<Input> inputs;
   std::vector<int> exchange;  // of each out edge, -1 = stays here
   Watermark out;
+  Idleness out_idle;
   std::uint64_t late_dropped = 0;
 };
 
@@ -44,7 +48,8 @@ struct Shard::ExchangeIn {
   bool hash_is_operator_key = true;
   struct Sender {
     Watermark watermark;
-    bool idle = false, barrier = false, ended = false;
+    Idleness idle;
+    bool barrier = false, ended = false;
   };
   std::vector<Sender> senders;
 };
@@ -55,7 +60,7 @@ Shard::Shard(const Graph& graph, unsigned index, ExchangeRings& rings, std::vect
       terminals_(std::move(terminals)), failures_(failures) {
   TS_CHECK(feeds_.size() == graph_.sources.size() && terminals_.size() == graph_.terminals.size());
   const auto number_edge = [this](const Target& t) {
-    if (shards_ == 1 || t.partition_by == nullptr) return -1;
+    if (shards_ == 1 || t.partition_by == nullptr || t.kind == Target::Kind::terminal) return -1;
     auto in = std::make_unique<ExchangeIn>();
     in->number = static_cast<unsigned>(exchanges_.size());
     in->node = t.index;
@@ -78,6 +83,7 @@ Shard::Shard(const Graph& graph, unsigned index, ExchangeRings& rings, std::vect
     nodes_.push_back(std::move(node));
   }
   waiting_.resize(exchanges_.size() * shards_);
+  waiting_of_.resize(exchanges_.size());
 }
 
 Shard::~Shard() = default;
@@ -128,7 +134,7 @@ void Shard::NodeOutput::watermark(Watermark watermark) {
   if (watermark == node.out) return;
   node.out = watermark;
   const auto& out = shard_.graph_.nodes[node_].out;
-  for (std::size_t i = 0; i < out.size(); ++i) shard_.deliver_watermark(out[i], node.exchange[i], watermark, false);
+  for (std::size_t i = 0; i < out.size(); ++i) shard_.deliver_watermark(out[i], node.exchange[i], watermark, node.out_idle);
 }
 
 void Shard::NodeOutput::late(Batch&& rows) {
@@ -147,6 +153,18 @@ void Shard::deliver(const Target& target, int exchange, Batch&& batch) {
     // Rows carry the watermark before each of them; the last one is what the input has been told.
     if (batch.firing != nullptr && batch.rows > 0) {
       Watermark& w = node.inputs[target.input].watermark;
+      // After a restore a source may begin below what the input had reached: with lanes that were idle then, for one.
+      if (batch.firing[0] < w.firing || batch.retention[0] < w.retention) {
+        Arena& arena = batch.add_arena();
+        auto* f = arena.make<EventTime>(batch.rows);
+        auto* r = arena.make<EventTime>(batch.rows);
+        for (std::uint32_t i = 0; i < batch.rows; ++i) {
+          f[i] = std::max(w.firing, batch.firing[i]);
+          r[i] = std::max(w.retention, batch.retention[i]);
+        }
+        batch.firing = f;
+        batch.retention = r;
+      }
       w.firing = std::max(w.firing, batch.firing[batch.rows - 1]);
       w.retention = std::max(w.retention, batch.retention[batch.rows - 1]);
     }
@@ -171,10 +189,10 @@ void Shard::deliver(const Target& target, int exchange, Batch&& batch) {
   }
 }
 
-void Shard::deliver_watermark(const Target& target, int exchange, Watermark watermark, bool idle) {
+void Shard::deliver_watermark(const Target& target, int exchange, Watermark watermark, Idleness idle) {
   if (target.kind == Target::Kind::terminal) return;
   if (exchange < 0) {
-    input_watermark_moved(target.index, target.input, watermark);
+    input_time(target.index, target.input, watermark, idle);
     return;
   }
   for (unsigned to = 0; to < shards_; ++to) {
@@ -224,6 +242,7 @@ void Shard::send(unsigned exchange, unsigned to, Packet&& packet) {
   auto& queue = waiting_[exchange * shards_ + to];
   if (queue.empty() && rings_.ring(exchange, index_, to).try_push(packet)) return;
   queue.push_back(std::move(packet));
+  ++waiting_of_[exchange];
   ++waiting_packets_;
 }
 
@@ -235,6 +254,7 @@ bool Shard::flush_waiting() {
       auto& queue = waiting_[e * shards_ + to];
       while (!queue.empty() && rings_.ring(e, index_, to).try_push(queue.front())) {
         queue.pop_front();
+        --waiting_of_[e];
         --waiting_packets_;
         progress = true;
       }
@@ -245,12 +265,37 @@ bool Shard::flush_waiting() {
 
 // --- into an operator ---
 
-void Shard::input_watermark_moved(unsigned node, unsigned input, Watermark watermark) {
+// An input that becomes active does so before its watermark moves, one that becomes idle after: it counts with it once.
+void Shard::input_time(unsigned node, unsigned input, Watermark watermark, Idleness idle) {
   Node& n = *nodes_[node];
-  Watermark& w = n.inputs[input].watermark;
-  const Watermark next{std::max(w.firing, watermark.firing), std::max(w.retention, watermark.retention)};
-  w = next;
-  n.op->watermark(input, next, n.output);
+  Input& in = n.inputs[input];
+  input_idle(node, input, {in.idle.firing && idle.firing, in.idle.retention && idle.retention});
+  const Watermark next{std::max(in.watermark.firing, watermark.firing), std::max(in.watermark.retention, watermark.retention)};
+  in.watermark = next;
+  if (in.told != next) {
+    in.told = next;
+    n.op->watermark(input, next, n.output);
+  }
+  input_idle(node, input, idle);
+}
+
+// What a node emits is idle when all its inputs are: its receivers in other shards must not wait for it.
+void Shard::input_idle(unsigned node, unsigned input, Idleness idle) {
+  Node& n = *nodes_[node];
+  if (n.inputs[input].idle == idle) return;
+  n.inputs[input].idle = idle;
+  Idleness all{true, true};
+  for (const Input& i : n.inputs) {
+    all.firing &= i.idle.firing;
+    all.retention &= i.idle.retention;
+  }
+  const Idleness before = n.out_idle;
+  // What the operator says now is said as active, then idle: see input_time.
+  n.out_idle = {before.firing && all.firing, before.retention && all.retention};
+  n.op->input_idle(input, idle, n.output);
+  n.out_idle = all;
+  if (all == before) return;
+  for (std::size_t i = 0; i < n.exchange.size(); ++i) deliver_watermark(graph_.nodes[node].out[i], n.exchange[i], n.out, all);
 }
 
 void Shard::input_barrier(unsigned node, unsigned input) {
@@ -269,7 +314,10 @@ void Shard::input_barrier(unsigned node, unsigned input) {
 void Shard::input_end(unsigned node, unsigned input) {
   Node& n = *nodes_[node];
   n.inputs[input].ended = true;
-  if (!std::all_of(n.inputs.begin(), n.inputs.end(), [](const Input& i) { return i.ended; })) return;
+  if (!std::all_of(n.inputs.begin(), n.inputs.end(), [](const Input& i) { return i.ended; })) {
+    input_idle(node, input, {true, true});
+    return;
+  }
   n.op->finish(n.output);
   ++ended_nodes_;
   for (std::size_t i = 0; i < n.exchange.size(); ++i) deliver_end(graph_.nodes[node].out[i], n.exchange[i]);
@@ -279,31 +327,31 @@ void Shard::input_end(unsigned node, unsigned input) {
 
 void Shard::update_exchange_watermark(ExchangeIn& in) {
   Watermark w{kMaxTime, kMaxTime};
-  bool any = false;
+  Idleness all{true, true};
   for (const auto& s : in.senders) {
-    if (s.idle || s.ended) continue;
-    any = true;
-    w.firing = std::min(w.firing, s.watermark.firing);
-    w.retention = std::min(w.retention, s.watermark.retention);
+    if (s.ended) continue;
+    if (!s.idle.firing) w.firing = std::min(w.firing, s.watermark.firing), all.firing = false;
+    if (!s.idle.retention) w.retention = std::min(w.retention, s.watermark.retention), all.retention = false;
   }
-  if (!any) return;
   const Watermark& now = nodes_[in.node]->inputs[in.input].watermark;
-  if (w.firing > now.firing || w.retention > now.retention) input_watermark_moved(in.node, in.input, w);
+  if (all.firing) w.firing = now.firing;
+  w.retention = all.retention ? now.retention : std::min(w.retention, std::max(w.firing, now.firing));
+  input_time(in.node, in.input, w, all);
 }
 
 void Shard::receive(ExchangeIn& in, unsigned from, Packet&& packet) {
   auto& sender = in.senders[from];
   switch (packet.kind) {
     case Packet::Kind::rows: {
-      sender.idle = false;
+      if (sender.idle.retention) sender.idle = {};  // it was idle, and here are rows
       Batch& batch = packet.batch;
       // The sender's watermark before each row, held down by the slowest of the others.
       Watermark others{kMaxTime, kMaxTime};
       for (unsigned i = 0; i < shards_; ++i) {
         const auto& s = in.senders[i];
-        if (i == from || s.idle || s.ended) continue;
-        others.firing = std::min(others.firing, s.watermark.firing);
-        others.retention = std::min(others.retention, s.watermark.retention);
+        if (i == from || s.ended) continue;
+        if (!s.idle.firing) others.firing = std::min(others.firing, s.watermark.firing);
+        if (!s.idle.retention) others.retention = std::min(others.retention, s.watermark.retention);
       }
       Node& node = *nodes_[in.node];
       Watermark& seen = node.inputs[in.input].watermark;
@@ -328,10 +376,15 @@ void Shard::receive(ExchangeIn& in, unsigned from, Packet&& packet) {
       break;
     }
     case Packet::Kind::watermark:
-      sender.idle = packet.idle;
+      // What an idle sender reached before it became idle counts, also when both came as one packet.
+      sender.idle = {sender.idle.firing && packet.idle.firing, sender.idle.retention && packet.idle.retention};
       sender.watermark.firing = std::max(sender.watermark.firing, packet.watermark.firing);
       sender.watermark.retention = std::max(sender.watermark.retention, packet.watermark.retention);
       update_exchange_watermark(in);
+      if (sender.idle != packet.idle) {
+        sender.idle = packet.idle;
+        update_exchange_watermark(in);
+      }
       break;
     case Packet::Kind::barrier:
       sender.barrier = true;
@@ -350,7 +403,7 @@ bool Shard::serve_exchanges() {
     ExchangeIn& in = **it;
     for (unsigned from = 0; from < shards_; ++from) {
       auto& ring = rings_.ring(in.number, from, index_);
-      for (unsigned n = 0; n < kPacketsPerStep && room_downstream(); ++n) {
+      for (unsigned n = 0; n < kPacketsPerStep && room_above(static_cast<int>(in.number)); ++n) {
         // A barrier that has come from here waits for the other senders, and for the shard's own begin_barrier.
         if (in.senders[from].barrier) break;
         auto packet = ring.try_pop();
@@ -370,8 +423,10 @@ bool Shard::serve_exchanges() {
   return progress;
 }
 
-bool Shard::room_downstream() const {
-  if (waiting_packets_ > 0) return false;
+// Whether what comes from this exchange (-1: from a feed) may be taken: nothing of a higher one waits, and no terminal is full.
+bool Shard::room_above(int exchange) const {
+  for (std::size_t e = static_cast<std::size_t>(exchange + 1); e < waiting_of_.size(); ++e)
+    if (waiting_of_[e] > 0) return false;
   return std::all_of(terminals_.begin(), terminals_.end(), [](const Terminal* t) { return t->has_room(); });
 }
 
@@ -382,7 +437,10 @@ bool Shard::poll_feeds(std::int64_t now_ms) {
   for (unsigned s = 0; s < feeds_.size(); ++s) {
     SourceState& state = sources_[s];
     if (state.ended) continue;
-    if (!paused_ && room_downstream() && !(barrier_ && shards_ > 1)) {
+    // Until the barrier has passed nothing of the next epoch enters, not even time: an operator in front of one that still
+    // waits for the barrier on its other input might answer with rows.
+    if (barrier_ && shards_ > 1) continue;
+    if (!paused_ && room_above(-1)) {
       Batch batch;
       if (feeds_[s]->poll(now_ms, batch) && batch.rows > 0) {
         progress = true;
@@ -398,7 +456,7 @@ bool Shard::poll_feeds(std::int64_t now_ms) {
       }
     }
     const Watermark w = feeds_[s]->watermark(now_ms);
-    const bool idle = feeds_[s]->idle();
+    const Idleness idle{feeds_[s]->idle() || feeds_[s]->idle_firing(), feeds_[s]->idle()};
     if (!state.told || !(w == state.watermark) || idle != state.told_idle) {
       state.told = true;
       state.watermark = w;

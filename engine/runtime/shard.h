@@ -3,8 +3,10 @@
 // work and returns, so a test steps shards by hand with a manual clock and no thread (Timely's worker, Seastar's reactor
 // are the models). Nothing in here is locked or shared but the exchange rings.
 //
-// A step serves the exchanges from the highest number down, then polls each feed for one batch unless something waits:
-// a packet that found no room, a terminal without room, a barrier that has not passed, a pause.
+// A step serves the exchanges from the highest number down, each as long as no packet of a higher one waits for room (what
+// comes from an exchange goes only to higher ones, so the highest can always be drained and nothing waits in a circle).
+// Then it polls each feed for one batch unless something waits: a packet that found no room, a terminal without room, a
+// barrier that has not passed, a pause.
 // Barriers: begin_barrier() takes every feed's state at once and sends the barrier down all edges; an operator takes its
 // snapshot when the barrier came on all its inputs. An exchange that has delivered the barrier is not read further until
 // the shard has passed it, so no row of the next epoch overtakes.
@@ -29,6 +31,7 @@ class Feed {
   virtual bool poll(std::int64_t now_ms, Batch& out) = 0;  // false: nothing now. batch.firing and .retention are set
   virtual Watermark watermark(std::int64_t now_ms) = 0;    // after the last batch; idleness and holds move it with time
   virtual bool idle() const = 0;                           // no lane, or all idle: others need not wait for this feed
+  virtual bool idle_firing() const { return idle(); }      // the same for F alone (WatermarkTracker::idle_firing)
   virtual bool ended() const = 0;                          // bounded, and everything was returned
   virtual std::string barrier_state() = 0;                 // positions and lane clocks, opaque here
 };
@@ -92,11 +95,12 @@ class Shard {
   struct ExchangeIn;
   struct SourceState {
     Watermark watermark;
-    bool told = false, told_idle = false, ended = false;
+    Idleness told_idle;
+    bool told = false, ended = false;
   };
 
   void deliver(const Target& target, int exchange, Batch&& batch);
-  void deliver_watermark(const Target& target, int exchange, Watermark watermark, bool idle);
+  void deliver_watermark(const Target& target, int exchange, Watermark watermark, Idleness idle);
   void deliver_barrier(const Target& target, int exchange);
   void deliver_end(const Target& target, int exchange);
   void send(unsigned exchange, unsigned to, Packet&& packet);
@@ -105,10 +109,11 @@ class Shard {
   bool poll_feeds(std::int64_t now_ms);
   void receive(ExchangeIn& in, unsigned from, Packet&& packet);
   void update_exchange_watermark(ExchangeIn& in);
-  void input_watermark_moved(unsigned node, unsigned input, Watermark watermark);
+  void input_time(unsigned node, unsigned input, Watermark watermark, Idleness idle);
+  void input_idle(unsigned node, unsigned input, Idleness idle);
   void input_barrier(unsigned node, unsigned input);
   void input_end(unsigned node, unsigned input);
-  bool room_downstream() const;
+  bool room_above(int exchange) const;
 
   const Graph& graph_;
   const unsigned index_, shards_;
@@ -122,6 +127,7 @@ class Shard {
   std::vector<std::vector<int>> source_exchange_;  // [source][edge] -> exchange number or -1
   std::vector<std::unique_ptr<ExchangeIn>> exchanges_;
   std::vector<std::deque<Packet>> waiting_;  // [exchange * shards + to]
+  std::vector<std::size_t> waiting_of_;      // [exchange]
   std::size_t waiting_packets_ = 0;
 
   std::unique_ptr<ShardBarrier> barrier_;

@@ -34,7 +34,7 @@ void WatermarkTracker::add_lane(LaneIndex lane, std::string cluster, EventTime r
   l.max = restored_max;
   l.floor = restored_max == kMinTime ? watermark_.firing : kMinTime;
   l.last_row = now;
-  idle_ = false;
+  idle_ = idle_firing_ = false;
 }
 
 void WatermarkTracker::remove_lane(LaneIndex lane) {
@@ -63,11 +63,11 @@ void WatermarkTracker::cluster_lost(const std::string& cluster, std::int64_t now
   }
 }
 
-void WatermarkTracker::cluster_rejoining(const std::string& cluster, std::int64_t now) {
+void WatermarkTracker::cluster_rejoining(const std::string& cluster, std::int64_t) {
   for (Lane& l : lanes_) {
     if (!l.used || l.cluster != cluster || l.presence != Presence::lost) continue;
+    // last_row stays: a lane that was quiet all along and is found at its end is idle at once, not idle_after later.
     l.presence = Presence::catching_up;
-    l.last_row = now;
     l.at_end = -1;
   }
 }
@@ -83,6 +83,7 @@ void WatermarkTracker::recompute(std::int64_t now) {
     idle_firing = std::max(idle_firing, w);
   }
   idle_ = !any_firing && !any_retention;
+  idle_firing_ = !any_firing;
   if (any_firing) {
     watermark_.firing = std::max(watermark_.firing, firing);
   } else if (policy_.advance_when_all_idle) {
@@ -122,6 +123,7 @@ void WatermarkTracker::assign(Batch& batch, std::int64_t now) {
       if (counts_in_retention(l, now)) others_r = std::min(others_r, w);
     }
     bool in_f = counts_in_firing(lane, now), in_r = counts_in_retention(lane, now);
+    idle_firing_ &= !in_f;
     for (; row < batch.rows; ++row) {
       const std::uint32_t origin = batch.origin_row ? batch.origin_row[row] : row;
       if (origins.lane[origin] != index) break;
@@ -138,6 +140,7 @@ void WatermarkTracker::assign(Batch& batch, std::int64_t now) {
         lane.presence = Presence::live;
         in_f = in_r = true;
       }
+      idle_firing_ &= !in_f;
       const EventTime f = in_f ? std::min(w, others_f) : others_f;
       if (f != kMaxTime) watermark_.firing = std::max(watermark_.firing, f);
       const EventTime r = std::min(in_r ? std::min(w, others_r) : others_r, watermark_.firing);

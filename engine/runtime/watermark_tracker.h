@@ -46,6 +46,7 @@ class WatermarkTracker {
 
   Watermark watermark() const { return watermark_; }
   bool idle() const { return idle_; }                  // every lane is idle, or there is none: do not wait for this shard
+  bool idle_firing() const { return idle_firing_; }    // the same for F: a lost cluster still holds R, no longer F
   EventTime lane_max(LaneIndex lane) const;            // kMinTime: no row yet. For checkpoints and status
   std::int64_t lane_watermark(LaneIndex lane) const;
   bool lane_idle(LaneIndex lane) const;
@@ -71,7 +72,7 @@ class WatermarkTracker {
   const WatermarkPolicy policy_;
   std::vector<Lane> lanes_;  // by LaneIndex
   Watermark watermark_;
-  bool idle_ = true;
+  bool idle_ = true, idle_firing_ = true;
 };
 
 }  // namespace twinspan::engine
