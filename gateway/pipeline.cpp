@@ -86,7 +86,7 @@ Status Pipeline::start() {
 }
 
 Status Pipeline::open_state() {
-  TS_TRYV(env_.files.make_directories(env_.directory));
+  TS_TRYV(engine::make_durable_directories(env_.files, env_.directory));
   TS_TRYV(store_.open());
   TS_TRYV(ledger_.open());
   TS_TRYV(operations_.open());

@@ -45,7 +45,7 @@ void Service::add(LoadedPipeline loaded) {
 Status Service::start() {
   const bool needs_directory = std::any_of(pipelines_.begin(), pipelines_.end(), [](const auto& e) { return !e->pipeline->bounded(); });
   if (needs_directory) {
-    TS_TRYV(files_.make_directories(spec_.data_directory));
+    TS_TRYV(engine::make_durable_directories(files_, spec_.data_directory));
     TS_TRY(lock, files_.lock_directory(spec_.data_directory));
     lock_ = std::move(lock);
   }

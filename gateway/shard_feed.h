@@ -54,6 +54,7 @@ class ShardFeed final : public engine::Feed {
   bool poll(std::int64_t now_ms, Batch& out) override;
   Watermark watermark(std::int64_t now_ms) override;
   bool idle() const override { return tracker_.idle(); }
+  bool idle_firing() const override { return tracker_.idle_firing(); }
   bool ended() const override { return reader_.ended(); }
   std::string barrier_state() override;
 
