@@ -80,8 +80,7 @@ void check_name(const Text& name, Diagnostics& diagnostics) {
 
 }  // namespace
 
-std::optional<PipelineSpec> parse_pipeline(std::string text, std::string filename, const ParseContext& context, Diagnostics& diagnostics) {
-  const std::size_t before = diagnostics.error_count();
+std::optional<PipelineSpec> read_pipeline(std::string text, std::string filename, const ParseContext& context, Diagnostics& diagnostics) {
   std::optional<Document> document = read_document(std::move(text), std::move(filename), diagnostics);
   if (!document) return std::nullopt;
 
@@ -118,6 +117,12 @@ std::optional<PipelineSpec> parse_pipeline(std::string text, std::string filenam
   check_connections(pipeline, context.service, diagnostics);
   check_steps(pipeline, diagnostics);
   check_graph(pipeline, diagnostics);
+  return pipeline;
+}
+
+std::optional<PipelineSpec> parse_pipeline(std::string text, std::string filename, const ParseContext& context, Diagnostics& diagnostics) {
+  const std::size_t before = diagnostics.error_count();
+  auto pipeline = read_pipeline(std::move(text), std::move(filename), context, diagnostics);
   if (diagnostics.error_count() != before) return std::nullopt;
   return pipeline;
 }

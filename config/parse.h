@@ -19,6 +19,11 @@ struct ParseContext {
   std::map<std::string, std::string> params;  // override the defaults in the file
 };
 
+// What can be read of a pipeline that may have errors (nullopt: not YAML at all), so that its expressions can be checked in
+// the same go. Only for finding more errors; to run it, parse_pipeline().
+std::optional<PipelineSpec> read_pipeline(std::string text, std::string filename, const ParseContext& context,
+                                          Diagnostics& diagnostics);
+
 std::optional<PipelineSpec> parse_pipeline(std::string text, std::string filename, const ParseContext& context,
                                            Diagnostics& diagnostics);
 

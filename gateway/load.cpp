@@ -30,10 +30,19 @@ std::optional<config::ServiceSpec> load_service(const std::string& path, config:
 
 std::optional<LoadedPipeline> load_pipeline(std::string text, const std::string& path, const config::ServiceSpec* service,
                                             const std::map<std::string, std::string>& params, config::Diagnostics& diagnostics) {
-  auto spec = config::parse_pipeline(std::move(text), path, {service, config::process_environment(), params}, diagnostics);
+  const std::size_t before = diagnostics.error_count();
+  auto spec = config::read_pipeline(std::move(text), path, {service, config::process_environment(), params}, diagnostics);
   if (!spec) return std::nullopt;
   LoadedPipeline out;
   out.spec = std::make_unique<config::PipelineSpec>(std::move(*spec));
+  if (diagnostics.error_count() != before) {
+    // The user gets the errors inside expressions in the same go; what else planning says of a broken file is an echo.
+    config::Diagnostics more;
+    (void)make_plan(*out.spec, more);
+    for (const config::Diagnostic& d : more.all())
+      if (d.code == "T0401" && d.source != nullptr) diagnostics.add(d);
+    return std::nullopt;
+  }
   out.plan = make_plan(*out.spec, diagnostics);
   if (out.plan == nullptr) return std::nullopt;
   return out;

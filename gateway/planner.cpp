@@ -44,7 +44,9 @@ bool Planner::order_steps() {
     for (const auto& step : spec_.steps) {
       if (done.count(step.name.value) > 0) continue;
       const auto inputs = step.value.inputs();
-      if (!std::all_of(inputs.begin(), inputs.end(), [&](const config::Id* i) { return done.count(i->value) > 0; })) continue;
+      // An input that does not exist has been reported; it keeps nobody waiting.
+      const auto ready = [&](const config::Id* i) { return done.count(i->value) > 0 || spec_.steps.find(i->value) == nullptr; };
+      if (!std::all_of(inputs.begin(), inputs.end(), ready)) continue;
       order_.push_back(&step);
       done.insert(step.name.value);
       progress = true;
@@ -271,6 +273,7 @@ void Planner::plan_step(const std::string& id, const config::StepSpec& step) {
 }
 
 void Planner::plan_transform(const std::string& id, const config::StepSpec& step) {
+  if (!step.from || step.from->ids.empty()) return;
   const auto input = input_stream(id, step.from->ids);
   if (!input) return;
   const LetScope let(step.let, diagnostics_);

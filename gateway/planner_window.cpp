@@ -47,6 +47,7 @@ class InputColumns {
 // itself (whose id is the step's: it has the state), and a projection of the results.
 void Planner::plan_window(const std::string& id, const config::StepSpec& step) {
   const std::size_t before = diagnostics_.error_count();
+  if (!step.from || step.from->ids.empty()) return;
   const auto input = input_stream(id, step.from->ids);
   if (!input) return;
   if (!input->append_only) {

@@ -1,4 +1,5 @@
-// twinspan_bench [job...] [--events N] [--runs N] [--two-clusters] [--shards N] [--json FILE]
+// twinspan_bench [job...] [--events N] [--runs N] [--two-clusters] [--shards N] [--json FILE] [--profile PREFIX]
+// --profile: `perf record` of the last run of each job into PREFIX-<job>.data (figures of that run include perf's cost).
 // Starts real brokers, loads the topics once, runs the binary on them, prints CPU nanoseconds per event over all threads of
 // the process (less the same job on 40 events: start-up), wall rate and peak memory, and checks what came out.
 #include <algorithm>
@@ -33,7 +34,7 @@ struct Options {
   std::int64_t events = 10'000'000;
   int runs = 3, shards = 1;
   bool two_clusters = false;
-  std::string json_file;
+  std::string json_file, profile;
 };
 
 struct Measured {
@@ -61,7 +62,7 @@ std::string pipeline_text(const Job& job, const Options& o, std::int64_t count, 
 
 // Runs until the output is complete, then asks it to stop; CPU and memory as the kernel counted them.
 Measured run_once(const Job& job, const Options& o, std::int64_t count, const std::vector<std::string>& bootstraps,
-                  const std::map<std::string, int>& expected) {
+                  const std::map<std::string, int>& expected, const std::string& profile = {}) {
   testing::TempDir dir("twinspan-bench-");
   const std::string out = dir.path() + "/out.jsonl";
   std::ofstream(dir.path() + "/service.yaml") << "clusters:\n  east: { bootstrap: [\"" << bootstraps[0] << "\"] }\n"
@@ -74,6 +75,9 @@ Measured run_once(const Job& job, const Options& o, std::int64_t count, const st
   const auto begin = Clock::now();
   const pid_t pid = testing::spawn({TWINSPAN_BINARY, "run", "-c", dir.path() + "/service.yaml", dir.path() + "/pipeline.yaml"},
                                    {dir.path() + "/log", {}});
+  pid_t perf = -1;
+  if (!profile.empty())
+    perf = testing::spawn({"perf", "record", "-q", "-e", "cpu-clock", "-F", "1999", "-g", "-o", profile, "-p", std::to_string(pid)}, {dir.path() + "/perf", {}});
   std::int64_t lines = 0, last_size = -1;
   auto last_change = begin, done = begin;
   std::ifstream in;
@@ -103,6 +107,10 @@ Measured run_once(const Job& job, const Options& o, std::int64_t count, const st
     if (wanted > 0 ? lines >= wanted : now - begin > std::chrono::seconds(3)) break;
     if (now - last_change > std::chrono::seconds(30) || now - begin > std::chrono::minutes(10)) break;
     if (waitpid(pid, nullptr, WNOHANG | WNOWAIT) == pid) break;
+  }
+  if (perf > 0) {
+    ::kill(perf, SIGINT);
+    waitpid(perf, nullptr, 0);
   }
   ::kill(pid, SIGINT);
   rusage usage{};
@@ -139,6 +147,7 @@ int main(int argc, char** argv) {
     else if (a == "--shards" && i + 1 < argc) o.shards = std::atoi(argv[++i]);
     else if (a == "--two-clusters") o.two_clusters = true;
     else if (a == "--json" && i + 1 < argc) o.json_file = argv[++i];
+    else if (a == "--profile" && i + 1 < argc) o.profile = argv[++i];
     else o.jobs.push_back(a);
   }
   if (o.jobs.empty())
@@ -177,7 +186,8 @@ int main(int argc, char** argv) {
     std::string verdict = "correct";
     for (int r = 0; r < o.runs; ++r) {
       const double before = calibrate();
-      const Measured m = run_once(*job, o, count, bootstraps, expected);
+      const Measured m = run_once(*job, o, count, bootstraps, expected,
+                                  !o.profile.empty() && r + 1 == o.runs ? o.profile + "-" + name + ".data" : "");
       const double after = calibrate();
       drift = std::max(drift, std::abs(after - before) / before);
       if (!m.correct) {

@@ -1,0 +1,133 @@
+#include "gateway/load.h"
+
+#include <gtest/gtest.h>
+
+namespace twinspan::gateway {
+namespace {
+
+constexpr const char* kSource = R"y(version: 1
+name: p
+sources:
+  ev:
+    topic: t
+    clusters: { pair: [east, west] }
+    fields: { id: int64, dev: string, region: string, price: "decimal(18,4)", unused: string, ts: timestamp_ms }
+    event_time: { field: ts }
+)y";
+
+std::string errors_of(const std::string& rest) {
+  config::Diagnostics diagnostics;
+  (void)load_pipeline(kSource + rest, "p.yaml", nullptr, {}, diagnostics);
+  return diagnostics.render();
+}
+
+LoadedPipeline loaded(const std::string& rest) {
+  config::Diagnostics diagnostics;
+  auto p = load_pipeline(kSource + rest, "p.yaml", nullptr, {}, diagnostics);
+  EXPECT_TRUE(p.has_value()) << diagnostics.render();
+  return p ? std::move(*p) : LoadedPipeline{};
+}
+
+TEST(Plan, DecodesOnlyTheFieldsThatAreRead) {
+  const auto p = loaded(R"y(steps:
+  s: { from: ev, where: price > 0, select: { d: dev } }
+sinks:
+  out: { from: s, topic: o, clusters: east }
+)y");
+  ASSERT_NE(p.plan, nullptr);
+  std::vector<std::string> names;
+  for (const auto& f : p.plan->sources[0].schema.fields) names.push_back(f.name);
+  EXPECT_EQ(names, (std::vector<std::string>{"dev", "price", "ts"}));
+  EXPECT_EQ(p.plan->sources[0].decoder.event_time_field, 2);
+}
+
+TEST(Plan, FilterWithoutSelectKeepsWhatLaterStepsRead) {
+  const auto p = loaded(R"y(steps:
+  f: { from: ev, where: price > 0 }
+  w: { from: f, window: { tumbling: 10s }, key: [region], aggregate: { n: count(*) } }
+sinks:
+  out: { from: w, topic: o, clusters: east }
+)y");
+  ASSERT_NE(p.plan, nullptr);
+  EXPECT_GE(p.plan->sources[0].schema.index_of("region"), 0);
+  EXPECT_EQ(p.plan->sources[0].schema.index_of("dev"), -1);
+}
+
+TEST(Plan, EveryExpressionErrorAtOnceWithItsColumn) {
+  const std::string text = errors_of(R"y(steps:
+  s:
+    from: ev
+    where: prise > 0
+    select: { d: uper(dev), e: price + dev }
+sinks:
+  out: { from: s, topic: o, clusters: east, key: nothing }
+)y");
+  EXPECT_NE(text.find("p.yaml:12:12: error[T0401]"), std::string::npos) << text;
+  EXPECT_NE(text.find("did you mean `price`?"), std::string::npos) << text;
+  EXPECT_NE(text.find("p.yaml:13:18: error[T0401]"), std::string::npos) << text;
+  EXPECT_NE(text.find("p.yaml:13:32: error[T0401]"), std::string::npos) << text;
+}
+
+TEST(Plan, ExpressionErrorsComeTogetherWithThoseOfTheFile) {
+  const std::string text = errors_of(R"y(steps:
+  s: { from: ev, wher: price > 0, select: { d: uper(dev) } }
+sinks:
+  out: { from: s, topic: o, clusters: east }
+)y");
+  EXPECT_NE(text.find("did you mean 'where'"), std::string::npos) << text;
+  EXPECT_NE(text.find("unknown function `uper`"), std::string::npos) << text;
+}
+
+TEST(Plan, JoinOfAWindowIsRefused) {
+  const std::string text = errors_of(R"y(steps:
+  w: { from: ev, window: { tumbling: 10s }, key: [dev], aggregate: { n: count(*) } }
+  j: { interval_join: { left: w, right: ev, on: [dev], between: [0s, 1s] }, select: { d: left.dev } }
+sinks:
+  out: { from: j, topic: o, clusters: east }
+)y");
+  EXPECT_NE(text.find("T0420"), std::string::npos) << text;
+}
+
+TEST(Plan, JoinKeysOfDifferentTypesAreRefusedWithAWayOut) {
+  const std::string text = errors_of(R"y(steps:
+  a: { from: ev, select: { k: id, v: dev } }
+  b: { from: ev, select: { k: price, v: dev } }
+  j: { interval_join: { left: a, right: b, on: [k], between: [0s, 1s] }, select: { d: left.v } }
+sinks:
+  out: { from: j, topic: o, clusters: east }
+)y");
+  EXPECT_NE(text.find("T0423"), std::string::npos) << text;
+  EXPECT_NE(text.find("CAST"), std::string::npos) << text;
+}
+
+TEST(Plan, LetNamesAreUsedByKeysWhereAndAggregates) {
+  const auto p = loaded(R"y(steps:
+  w:
+    from: ev
+    let: { r: upper(trim(region)), big: price > 100 }
+    where: r <> ''
+    window: { tumbling: 10s }
+    key: [r]
+    aggregate: { n: count(*) FILTER (WHERE big), mean: "sum(price) / count(*)" }
+sinks:
+  out: { from: w, topic: o, clusters: east }
+)y");
+  ASSERT_NE(p.plan, nullptr);
+  std::string columns;
+  for (const auto& f : p.plan->sinks[0].schema.fields) columns += f.name + " ";
+  EXPECT_EQ(columns, "r window_start window_end n mean ");
+}
+
+TEST(Plan, LateRowsGoToTheirSinkWithAllColumns) {
+  const auto p = loaded(R"y(steps:
+  w: { from: ev, window: { tumbling: 10s }, key: [dev], aggregate: { n: count(*) }, late: { allow: 5s, then: late } }
+sinks:
+  out: { from: w, topic: o, clusters: east }
+  late: { topic: l, clusters: east }
+)y");
+  ASSERT_NE(p.plan, nullptr);
+  EXPECT_GE(p.plan->sinks[1].schema.index_of("unused"), 0);
+}
+
+}  // namespace
+}  // namespace twinspan::gateway
