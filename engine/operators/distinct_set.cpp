@@ -29,25 +29,71 @@ DistinctSet::DistinctSet(DistinctSet&&) noexcept = default;
 
 std::int32_t DistinctSet::add(std::uint32_t kid, std::uint32_t id, std::uint16_t step,
                               const Dictionary::Identity& identity) {
+  const std::int32_t result = kid < kMasked ? add_masked(kid, id, step) : add_pair(kid, id, step);
+  if (result == kKnown) return kKnown;
+  size_ += result == kAdded ? 1 : 0;
+  added_.push_back({kid, id, step, identity});
+  return result;
+}
+
+std::int32_t DistinctSet::add_masked(std::uint32_t kid, std::uint32_t id, std::uint32_t step) {
+  const std::uint64_t bit = std::uint64_t{1} << kid;
+  Mask* mask = masks_.find(hash_of(0, id), [&](const Mask& m) { return m.id_plus_1 == id + 1; });
+  const bool known = mask != nullptr && (mask->keys & bit) != 0;
+  if (known && (!stepped_ || step >= latest_step_)) return kKnown;
+  if (mask == nullptr)
+    masks_.insert({id + 1, bit});
+  else
+    mask->keys |= bit;
+  if (!stepped_) return kAdded;
+
+  const std::uint64_t hash = hash_of(kid, id);
+  std::int32_t result = kAdded;
+  if (known) {  // in a closed step, or in one of these
+    auto same = [&](const Pair& p) { return p.id == id && p.kid_plus_1 == kid + 1; };
+    Pair* pair = nullptr;
+    auto first = first_in_.begin();
+    for (; first != first_in_.end(); ++first)
+      if ((pair = first->second.find(hash, same)) != nullptr) break;
+    if (pair == nullptr || first->first <= step) return kKnown;
+    pair->kid_plus_1 = kGone;
+    result = static_cast<std::int32_t>(first->first);
+  }
+  latest_step_ = std::max(latest_step_, step);
+  first_in_[step].insert({kid + 1, id});
+  return result;
+}
+
+std::int32_t DistinctSet::add_pair(std::uint32_t kid, std::uint32_t id, std::uint32_t step) {
   const std::uint64_t hash = hash_of(kid, id);
   auto same = [&](const Pair& p) { return p.id == id && p.kid_plus_1 == kid + 1; };
-  std::int32_t result = kAdded;
   if (!stepped_) {
     if (pairs_.find(hash, same) != nullptr) return kKnown;
     pairs_.insert({kid + 1, id});
-  } else if (SteppedPair* p = stepped_pairs_.find(hash, same)) {
-    if (p->step <= step) return kKnown;
-    result = static_cast<std::int32_t>(p->step);
-    p->step = step;
-  } else {
-    SteppedPair added;
-    added.kid_plus_1 = kid + 1;
-    added.id = id;
-    added.step = step;
-    stepped_pairs_.insert(added);
+    return kAdded;
   }
-  added_.push_back({kid, id, step, identity});
-  return result;
+  if (SteppedPair* p = stepped_pairs_.find(hash, same)) {
+    if (p->step <= step) return kKnown;
+    const auto was = static_cast<std::int32_t>(p->step);
+    p->step = step;
+    return was;
+  }
+  SteppedPair added;
+  added.kid_plus_1 = kid + 1;
+  added.id = id;
+  added.step = step;
+  stepped_pairs_.insert(added);
+  return kAdded;
+}
+
+void DistinctSet::close_steps(std::uint32_t open) {
+  first_in_.erase(first_in_.begin(), first_in_.lower_bound(open));
+}
+
+std::size_t DistinctSet::bytes() const {
+  std::size_t n = masks_.bytes() + stepped_pairs_.bytes() + pairs_.bytes() + block_bytes_;
+  for (const auto& [step, pairs] : first_in_) n += pairs.bytes();
+  return n;
 }
 
 std::vector<DistinctSet::Block> DistinctSet::changed_blocks() {

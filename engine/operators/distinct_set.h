@@ -1,10 +1,12 @@
 #pragma once
-// Which ids were counted for which key of one window, for one count(DISTINCT): a flat set of (key number,
-// id), in a cumulate window with the first step each pair counts in. Grows only. For checkpoints the pairs
-// lie in roaring bitmaps by (key, step, block of 65 536 ids), built at the barrier from what was added since
-// the one before, so that a change rewrites one small block. Owned by a window. Thread: shard.
+// Which ids were counted for which key of one window, for one count(DISTINCT); in a cumulate window also the
+// first step each pair counts in. Grows only. The first 64 keys of the window share one bit mask an id, the
+// others have flat pairs (key number, id). For checkpoints the pairs lie in roaring bitmaps by (key, step,
+// block of 65 536 ids), built at the barrier from what was added since the one before, so that a change
+// rewrites one small block. Owned by a window. Thread: shard.
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -25,17 +27,21 @@ class DistinctSet {
   ~DistinctSet();
   DistinctSet(DistinctSet&&) noexcept;
 
-  void prefetch(std::uint32_t kid, std::uint32_t id) const {
-    const std::uint64_t h = hash_of(kid, id);
-    if (stepped_)
-      stepped_pairs_.prefetch(h);
+  [[gnu::always_inline]] void prefetch(std::uint32_t kid, std::uint32_t id) const {
+    if (kid < kMasked)
+      masks_.prefetch(hash_of(0, id));
+    else if (stepped_)
+      stepped_pairs_.prefetch(hash_of(kid, id));
     else
-      pairs_.prefetch(h);
+      pairs_.prefetch(hash_of(kid, id));
   }
   // kKnown: counted already, in this step or an earlier one. kAdded: new. Else the later step it was counted
   // in until now, which counts one less.
   std::int32_t add(std::uint32_t kid, std::uint32_t id, std::uint16_t step,
                    const Dictionary::Identity& identity);
+
+  // No row will come for steps below this one any more: which of them a pair was in is forgotten.
+  void close_steps(std::uint32_t open);
 
   struct Added {
     std::uint32_t kid;
@@ -60,12 +66,15 @@ class DistinctSet {
   bool restore_block(std::uint32_t kid, std::uint16_t step, std::uint16_t high, std::string_view bytes,
                      Map map);
 
-  std::size_t size() const { return stepped_ ? stepped_pairs_.size() : pairs_.size(); }
-  std::size_t bytes() const { return stepped_pairs_.bytes() + pairs_.bytes() + block_bytes_; }
+  std::size_t size() const { return size_; }
+  std::size_t bytes() const;
 
  private:
+  static constexpr std::uint32_t kMasked = 64;
+  static constexpr std::uint32_t kGone = 0xFFFF'FFFF;  // kid_plus_1 of a pair that moved to an earlier step
   static std::uint64_t hash_of(std::uint32_t kid, std::uint32_t id) {
-    return (((std::uint64_t{kid} << 32) | id) * 0x9E3779B97F4A7C15ull) >> 27;
+    const std::uint64_t h = ((std::uint64_t{kid} << 32) | id) * 0x9E3779B97F4A7C15ull;
+    return h ^ (h >> 32);
   }
   struct Pair {
     std::uint32_t kid_plus_1, id;
@@ -76,10 +85,24 @@ class DistinctSet {
     std::uint32_t step;
   };
 
+  struct Mask {
+    std::uint32_t id_plus_1;
+    std::uint64_t keys;  // bit k: counted for key k
+    bool empty() const { return id_plus_1 == 0; }
+    std::uint64_t hash() const { return hash_of(0, id_plus_1 - 1); }
+  };
+
+  std::int32_t add_masked(std::uint32_t kid, std::uint32_t id, std::uint32_t step);
+  std::int32_t add_pair(std::uint32_t kid, std::uint32_t id, std::uint32_t step);
   std::vector<Block> changed_blocks();
   static bool ids_of(std::string_view bytes, std::vector<std::uint32_t>& low);
 
   bool stepped_;
+  std::size_t size_ = 0;
+  ProbeTable<Mask> masks_;
+  // Cumulate, masked keys: the pairs that an open step saw first, each in one step only.
+  std::map<std::uint32_t, ProbeTable<Pair>> first_in_;
+  std::uint32_t latest_step_ = 0;
   ProbeTable<Pair> pairs_;
   ProbeTable<SteppedPair> stepped_pairs_;
   std::vector<Added> added_;

@@ -45,12 +45,15 @@ class PaneKeys {
     return {p, size};
   }
 
-  void prefetch(std::uint64_t hash) const { table_.prefetch(hash); }
+  [[gnu::always_inline]] void prefetch(std::uint64_t hash) const { table_.prefetch(hash); }
   // After the slot was prefetched: starts loading the entry that is probably meant.
-  void prefetch_entry(std::uint64_t hash) const {
+  [[gnu::always_inline]] void prefetch_entry(std::uint64_t hash) const {
     const auto tag = static_cast<std::uint32_t>(hash);
     const Slot* s = table_.find(hash, [&](const Slot& slot) { return slot.tag == tag; });
-    if (s != nullptr) __builtin_prefetch(chunks_.at(s->kid_plus_1 - 1));
+    if (s == nullptr) return;
+    const char* entry = chunks_.at(s->kid_plus_1 - 1);
+    __builtin_prefetch(entry, 1);
+    __builtin_prefetch(entry + payload_at_ + 7, 1);  // the first accumulator may lie in the next line
   }
   std::uint32_t find_or_add(std::uint64_t hash, std::string_view key_bytes, Arena& strings) {
     const auto tag = static_cast<std::uint32_t>(hash);

@@ -5,6 +5,8 @@
 // (performance.md D.7). `PaneChunks`: entries of one fixed size with dense numbers, in chunks that double, so
 // growing copies nothing and addresses stay. Owned by one table of one shard. Thread: shard.
 
+#include <sys/mman.h>
+
 #include <bit>
 #include <cstddef>
 #include <cstdint>
@@ -16,8 +18,16 @@
 
 namespace twinspan::engine {
 
+// Zeroed memory. Tables of megabytes are hit at random, and most of what that costs is address translation:
+// they lie in huge pages where the system gives them.
 struct FreeMemory {
-  void operator()(void* p) const { std::free(p); }
+  std::size_t mapped = 0;  // bytes; 0: from malloc
+  void operator()(void* p) const {
+    if (mapped != 0)
+      munmap(p, mapped);
+    else
+      std::free(p);
+  }
 };
 template <class T>
 using ZeroedArray = std::unique_ptr<T[], FreeMemory>;
@@ -25,9 +35,23 @@ using ZeroedArray = std::unique_ptr<T[], FreeMemory>;
 template <class T>
 ZeroedArray<T> zeroed_array(std::size_t n) {
   static_assert(std::is_trivially_copyable_v<T>);
-  void* p = std::calloc(n, sizeof(T));
-  if (p == nullptr) throw std::bad_alloc();
-  return ZeroedArray<T>(static_cast<T*>(p));
+  constexpr std::size_t kHuge = std::size_t{2} << 20;
+  const std::size_t bytes = n * sizeof(T);
+  if (bytes < kHuge) {
+    void* p = std::calloc(n, sizeof(T));
+    if (p == nullptr) throw std::bad_alloc();
+    return ZeroedArray<T>(static_cast<T*>(p));
+  }
+  // Map more, and give back what lies before the first and behind the last huge page.
+  const std::size_t size = (bytes + kHuge - 1) & ~(kHuge - 1);
+  void* all = mmap(nullptr, size + kHuge, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (all == MAP_FAILED) throw std::bad_alloc();
+  char* first = static_cast<char*>(all);
+  char* p = reinterpret_cast<char*>((reinterpret_cast<std::uintptr_t>(first) + kHuge - 1) & ~(kHuge - 1));
+  if (p != first) munmap(first, static_cast<std::size_t>(p - first));
+  if (const std::size_t rest = static_cast<std::size_t>(first + kHuge - p); rest != 0) munmap(p + size, rest);
+  madvise(p, size, MADV_HUGEPAGE);
+  return ZeroedArray<T>(reinterpret_cast<T*>(p), FreeMemory{size});
 }
 
 // Slot: trivially copyable; `bool empty() const`; `std::uint64_t hash() const`, the low bits of which choose
@@ -38,7 +62,8 @@ class ProbeTable {
   std::size_t size() const { return size_; }
   std::size_t bytes() const { return ((slots_ ? mask_ + 1 : 0) + (old_ ? old_mask_ + 1 : 0)) * sizeof(Slot); }
 
-  void prefetch(std::uint64_t hash) const {
+  // Always inline: GCC 12 takes a function that only prefetches for one without effect, and drops the calls.
+  [[gnu::always_inline]] void prefetch(std::uint64_t hash) const {
     if (slots_) __builtin_prefetch(&slots_[hash & mask_]);
     if (old_) __builtin_prefetch(&old_[hash & old_mask_]);
   }

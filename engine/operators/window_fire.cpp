@@ -176,6 +176,7 @@ void WindowAggregate::Impl::fire(Pane& pane, bool provisional, bool closing, Out
 
 void WindowAggregate::Impl::close_step(Pane& pane) {
   Window& window = *pane.window;
+  for (DistinctSet& set : window.sets) set.close_steps(pane.step + 1);
   for (std::uint32_t i = 0; i < pane.entries->size(); ++i) {
     char* entry = pane.entries->at(i);
     std::uint32_t kid = 0;

@@ -41,7 +41,8 @@ class WindowAggregate::Impl {
       std::uint32_t group_plus_1, id;
       bool empty() const { return group_plus_1 == 0; }
       std::uint64_t hash() const {
-        return ((std::uint64_t{group_plus_1} << 32 | id) * 0x9E3779B97F4A7C15ull) >> 29;
+        const std::uint64_t h = (std::uint64_t{group_plus_1} << 32 | id) * 0x9E3779B97F4A7C15ull;
+        return h ^ (h >> 32);
       }
     };
     std::unique_ptr<ProbeTable<Saved>> saved =

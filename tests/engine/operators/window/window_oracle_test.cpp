@@ -69,6 +69,8 @@ WindowSpec random_spec(Dice& dice) {
 std::vector<Event> random_stream(Dice& dice, std::size_t n) {
   std::vector<Event> out;
   EventTime clock = 1'000 + dice.to(1000);
+  const std::int64_t shards = dice.one_in(3) ? 200 : 3;  // more keys than a mask of a DISTINCT count has bits
+  const std::int64_t devices = shards == 200 ? 4 : 40;
   Watermark now;
   std::size_t outage = 0;
   for (std::size_t i = 0; i < n; ++i) {
@@ -93,10 +95,10 @@ std::vector<Event> random_stream(Dice& dice, std::size_t n) {
     if (!dice.one_in(6))
       e.row.name = dice.one_in(5) ? "a rather long name for a key " + std::to_string(dice.to(3))
                                   : std::to_string(dice.to(4));
-    e.row.shard = dice.to(3);
+    e.row.shard = dice.to(shards);
     if (!dice.one_in(5)) e.row.v = dice.to(30) - 10;
     if (!dice.one_in(5)) e.row.price = dice.to(100'000) - 30'000;
-    if (!dice.one_in(5)) e.row.device = "device-" + std::to_string(dice.to(40));
+    if (!dice.one_in(5)) e.row.device = "device-" + std::to_string(dice.to(devices));
     if (!dice.one_in(5)) e.row.ok = dice.one_in(2);
     if (!dice.one_in(5)) e.row.ratio = static_cast<double>(dice.to(1000)) / 8;
     out.push_back(e);
