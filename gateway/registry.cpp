@@ -1,5 +1,7 @@
 #include "gateway/registry.h"
 
+#include <spdlog/spdlog.h>
+
 #include <fmt/format.h>
 
 #include "connectors/file/file_sink.h"
@@ -112,6 +114,7 @@ Result<std::unique_ptr<connectors::Source>> ConnectorRegistry::make_source(const
   settings.readmit_after_ms = spec.readmit_after.count();
   settings.bounded = request.bounded;
   settings.shards = request.shards;
+  settings.log = spdlog::default_logger()->clone(request.pipeline);
   std::map<std::string, std::string> client;
   for (const auto& c : spec.client) client[c.name.value] = c.value.value;
   TS_TRY(source, connectors::KafkaSource::make(std::move(settings), consumers(request.pipeline, client), health_, clock_));
@@ -142,6 +145,7 @@ Result<std::unique_ptr<connectors::Sink>> ConnectorRegistry::make_sink(const Sin
   settings.restored_generation = request.route_generation;
   settings.persist_route = request.persist_route;
   settings.rejected = request.rejected;
+  settings.log = spdlog::default_logger()->clone(request.pipeline);
   TS_TRY(sink, connectors::KafkaSink::make(std::move(settings), clock_));
   return std::unique_ptr<connectors::Sink>(std::move(sink));
 }

@@ -76,7 +76,7 @@ void ClusterConsumer::serve(std::stop_token stop) {
       const RdMessage message(rd_kafka_consumer_poll(handle(), wait));
       if (!message) break;
       if (message->err == RD_KAFKA_RESP_ERR_NO_ERROR) {
-        spdlog::error("cluster '{}': a record of {} [{}] came outside its queue", cluster_, rd_kafka_topic_name(message->rkt), message->partition);
+        spdlog::error("cluster={} a record of {} [{}] came outside its queue", cluster_, rd_kafka_topic_name(message->rkt), message->partition);
       } else {
         on_error(message->err, rd_kafka_message_errstr(message.get()));
       }
@@ -255,7 +255,7 @@ void ClusterConsumer::assign(const TopicPartition& at, std::int64_t offset, std:
   partition->offset = offset;
   if (leader_epoch >= 0) rd_kafka_topic_partition_set_leader_epoch(partition, leader_epoch);
   const RdError error(rd_kafka_incremental_assign(handle(), list.get()));
-  if (error) spdlog::error("cluster '{}': cannot read {} [{}]: {}", cluster_, at.topic, at.partition, rd_kafka_error_string(error.get()));
+  if (error) spdlog::error("cluster={} cannot read {} [{}]: {}", cluster_, at.topic, at.partition, rd_kafka_error_string(error.get()));
   keep_forwarded(at, queue);
 }
 

@@ -75,7 +75,7 @@ void KafkaSink::Impl::distribute() {
   if (first_bad_ms >= 0) {
     published.last_switch_took_ms = now - first_bad_ms;
     first_bad_ms = -1;
-    spdlog::info("sink {}: first acknowledgement from {} {} ms after the first bad sign", settings.name, active().cluster.name,
+    settings.log->info("cluster={} sink={} first acknowledgement {} ms after the first bad sign", active().cluster.name, settings.name,
                  published.last_switch_took_ms);
   }
   progress.notify_all();
@@ -96,7 +96,7 @@ void KafkaSink::Impl::open_producer() {
   tuning.queue_bytes = std::max(tuning.queue_bytes, 2 * settings.max_unacknowledged_bytes * settings.shards);
   auto opened = ClusterProducer::open(active().cluster, active().topic, tuning);
   if (!opened) {
-    spdlog::error("sink {}: {}", settings.name, opened.error().message);
+    settings.log->error("cluster={} sink={} {}", active().cluster.name, settings.name, opened.error().message);
     return;
   }
   producer = std::move(opened).value();
@@ -126,7 +126,7 @@ void KafkaSink::Impl::move(const RouteVerdict& verdict, std::int64_t now) {
     const Status kept = settings.persist_route(route.generation() + 1, to);
     if (!kept) {
       if (persist_error != kept.error().message)
-        spdlog::error("sink {}: the route cannot move to {}: {}", settings.name, to, kept.error().message);
+        settings.log->error("cluster={} sink={} the route cannot move here: {}", to, settings.name, kept.error().message);
       persist_error = kept.error().message;
       return;  // the loop opens the old cluster's producer again, and the next decision tries once more
     }
@@ -142,7 +142,7 @@ void KafkaSink::Impl::move(const RouteVerdict& verdict, std::int64_t now) {
     published.route_since_ms = clock.wall_ms();
     ++published.switches;
   }
-  spdlog::warn("sink {}: route generation {}: {} -> {} ({})", settings.name, route.generation(), from, to, verdict.reason);
+  settings.log->warn("cluster={} sink={} route generation {}: moved from {} ({})", to, settings.name, route.generation(), from, verdict.reason);
   reopen_at_ms = 0;
   open_producer();
 }
@@ -183,7 +183,7 @@ void KafkaSink::Impl::decide() {
   }
   const std::string fatal = producer ? producer->fatal() : std::string();
   if (client_failed || !fatal.empty()) {
-    spdlog::warn("sink {}: new client for {}: {}", settings.name, active().cluster.name, fatal.empty() ? note : fatal);
+    settings.log->warn("cluster={} sink={} new client: {}", active().cluster.name, settings.name, fatal.empty() ? note : fatal);
     close_producer();
     open_producer();
   }
@@ -206,7 +206,7 @@ void KafkaSink::Impl::publish(bool holding, const std::string& why) {
   }
   for (const auto& m : settings.clusters) s.clusters.emplace_back(m.cluster.name, m.health->snapshot().state);
   std::lock_guard lock(mutex);
-  if (holding && !published.holding) spdlog::warn("sink {}: output waits: {}", settings.name, why);
+  if (holding && !published.holding) settings.log->warn("cluster={} sink={} output waits: {}", active().cluster.name, settings.name, why);
   s.sink = settings.name;
   s.active_cluster = active().cluster.name;
   s.route_generation = route.generation();
@@ -245,6 +245,7 @@ KafkaSink::~KafkaSink() { stop(); }
 Result<std::unique_ptr<KafkaSink>> KafkaSink::make(KafkaSinkSettings settings, const Clock& clock) {
   if (settings.clusters.empty() || settings.clusters.size() > 2)
     return config_error(fmt::format("sink \"{}\" names {} clusters: one or two are possible", settings.name, settings.clusters.size()));
+  if (settings.log == nullptr) settings.log = spdlog::default_logger();
   std::size_t active = 0;
   for (std::size_t i = 0; i < settings.clusters.size(); ++i) {
     const auto& m = settings.clusters[i];

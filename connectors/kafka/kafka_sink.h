@@ -24,6 +24,10 @@
 #include "connectors/sink.h"
 #include "engine/base/clock.h"
 
+namespace spdlog {
+class logger;
+}
+
 namespace twinspan::connectors {
 
 struct KafkaSinkSettings {
@@ -47,6 +51,7 @@ struct KafkaSinkSettings {
   // again. On the sink's thread; must not wait for this sink. Empty = nothing to keep.
   std::function<Status(std::uint64_t generation, const std::string& cluster)> persist_route;
   RejectedRecord rejected;
+  std::shared_ptr<spdlog::logger> log;  // of the pipeline; nullptr = the process's
 };
 
 class KafkaSink final : public Sink {

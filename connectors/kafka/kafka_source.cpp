@@ -1,5 +1,7 @@
 #include "connectors/kafka/kafka_source.h"
 
+#include <spdlog/spdlog.h>
+
 #include <algorithm>
 #include <future>
 
@@ -35,6 +37,7 @@ Result<std::unique_ptr<KafkaSource>> KafkaSource::make(KafkaSourceSettings setti
                                                        const Clock& clock) {
   TS_CHECK(settings.shards > 0);
   if (settings.clusters.empty()) return config_error("source '" + settings.name + "' names no cluster");
+  if (settings.log == nullptr) settings.log = spdlog::default_logger();
   auto impl = std::make_unique<Impl>(std::move(settings), clock);
   const KafkaSourceSettings& s = impl->settings;
   std::vector<KafkaSourceReader*> readers;

@@ -17,6 +17,10 @@
 #include "connectors/source.h"
 #include "engine/base/clock.h"
 
+namespace spdlog {
+class logger;
+}
+
 namespace twinspan::connectors {
 
 struct KafkaSourceSettings {
@@ -41,6 +45,7 @@ struct KafkaSourceSettings {
   std::int64_t discover_every_ms = 3'000;
   bool bounded = false;       // up to the end offsets of the moment a lane is first reached (read_committed: last stable)
   unsigned shards = 1;
+  std::shared_ptr<spdlog::logger> log;  // of the pipeline; nullptr = the process's
 };
 
 class KafkaSource final : public Source {

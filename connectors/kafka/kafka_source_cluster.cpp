@@ -45,7 +45,7 @@ void SourceCluster::post(SourceLane& lane, LaneNews::Kind kind, std::int64_t to,
 
 void SourceCluster::set_problem(std::string text) {
   std::lock_guard lock(problem_mutex_);
-  if (text != problem_ && !text.empty()) spdlog::warn("source '{}': {}; waiting for it", settings_.name, text);
+  if (text != problem_ && !text.empty()) settings_.log->warn("cluster={} source={} {}; waiting for it", consumer_.cluster(), settings_.name, text);
   problem_ = std::move(text);
 }
 
@@ -90,7 +90,7 @@ void SourceCluster::discover(std::int64_t now) {
       SourceLane& lane = make_lane(topic, partition.partition);
       lane.from_first = !first;
       next_try_ = 0;
-      if (!first) spdlog::info("source '{}': new partition {} [{}] on cluster '{}'", settings_.name, topic, partition.partition, consumer_.cluster());
+      if (!first) settings_.log->info("cluster={} source={} new partition {} [{}]", consumer_.cluster(), settings_.name, topic, partition.partition);
     }
     consumer_.timestamp_type(topic, kMetadataMs);  // asked while the cluster answers; kept for the cut of an outage
   }
@@ -236,7 +236,7 @@ void SourceCluster::recover() {
     const std::string why = lane.key.topic + " [" + std::to_string(lane.key.partition) + "] on cluster '" + lane.key.cluster + "': position " +
                             std::to_string(position) + (lost ? " is older than what the broker keeps (first offset " + std::to_string(first)
                                                              : " is beyond the log, which was truncated or begun anew (end " + std::to_string(end[i].offset)) + ")";
-    spdlog::warn("source '{}': {}", settings_.name, why);
+    settings_.log->warn("cluster={} source={} {}", consumer_.cluster(), settings_.name, why);
     lane.set_note(why);
     if (settings_.on_gap == KafkaSourceSettings::OnGap::fail) {
       lane.phase = LanePhase::stopped;

@@ -45,7 +45,8 @@ constexpr std::array kCommon = {
 
 void log_line(const rd_kafka_t* rk, int level, const char* facility, const char* text) {
   // A connection that fails is the watchdog's news, once; every client of an outage would repeat it.
-  if (std::string_view(facility) == "FAIL" || std::string_view(text).find("brokers are down") != std::string_view::npos) level = 7;
+  const std::string_view about = facility;
+  if (about == "FAIL" || about == "REQTMOUT" || about == "GETPID" || std::string_view(text).find("brokers are down") != std::string_view::npos) level = 7;
   const auto to = level <= 3 ? spdlog::level::warn : level <= 4 ? spdlog::level::info : spdlog::level::debug;
   spdlog::log(to, "kafka client {}: {}: {}", rk != nullptr ? rd_kafka_name(rk) : "-", facility, text);
 }

@@ -157,7 +157,7 @@ class Watchdog::Impl {
   void changed(bool state_changed, std::int64_t now) {  // locked
     if (!state_changed) return;
     const auto level = machine_.state() == ClusterState::up || machine_.state() == ClusterState::rejoining ? spdlog::level::info : spdlog::level::warn;
-    spdlog::log(level, "cluster '{}' is {}{}{}", name_, to_string(machine_.state()), last_error_.empty() ? "" : ": ", last_error_);
+    spdlog::log(level, "cluster={} is {}{}{}", name_, to_string(machine_.state()), last_error_.empty() ? "" : ": ", last_error_);
     if (machine_.state() == ClusterState::down) hard_ = false;
     (void)now;
   }
