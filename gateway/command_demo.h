@@ -1,5 +1,6 @@
 #pragma once
-// `twinspan demo`: two embedded mock clusters, a generator, the main job, and keys that break and mend. Thread: main.
+// `twinspan demo`: two embedded mock clusters, a generator, the main job, and keys (or a script) that break
+// and mend. Exit codes: 0 everything worked, 1 it did not, 2 usage. Thread: main.
 
 #include <string>
 #include <vector>

@@ -35,6 +35,7 @@ const std::vector<Row>& rows() {
       {"config", {"engine/base"}},
       {"admin", {"engine/base"}},
       {"gateway", {"*"}},
+      {"gateway/demo", {"*"}},
       {"tests", {"*", "tests"}},
   };
   return table;
