@@ -242,6 +242,7 @@ Status Pipeline::build() {
     sinks_.push_back(std::move(sink));
   }
   rates_.resize(sources_.size());
+  for (std::size_t i = 0; i < sources_.size(); ++i) source_firing_.push_back(std::make_unique<std::atomic<EventTime>>(kMinTime));
   sink_records_.resize(sinks_.size());
   sink_rates_.resize(sinks_.size());
 
@@ -256,7 +257,7 @@ Status Pipeline::build() {
     std::vector<engine::Feed*> feeds;
     for (std::size_t i = 0; i < sources_.size(); ++i) {
       TS_TRY(decoder, connectors::JsonDecoder::make(plan_->sources[i].decoder));
-      parts.feeds.push_back(std::make_unique<ShardFeed>(plan_->sources[i], sources_[i]->reader(s), std::move(decoder), *buckets_[i],
+      parts.feeds.push_back(std::make_unique<ShardFeed>(plan_->sources[i], sources_[i]->reader(s), std::move(decoder), *buckets_[i], *source_firing_[i],
                                                         *parts.dead_letters, errors_, env_.clock));
       if (i < restored_feeds_.size()) parts.feeds.back()->restore(restored_feeds_[i]);
       parts.wake_fds.push_back(sources_[i]->wake_fd(s));

@@ -109,6 +109,7 @@ class Pipeline {
 
   ErrorCounts errors_;
   std::vector<std::unique_ptr<throttle::TokenBucket>> buckets_;  // by source
+  std::vector<std::unique_ptr<std::atomic<EventTime>>> source_firing_;  // by source: the furthest of all shards
   std::vector<std::unique_ptr<connectors::Source>> sources_;
   std::vector<std::unique_ptr<connectors::Sink>> sinks_;         // by Graph::terminals; the dead letters are the last, if any
   std::vector<std::pair<std::uint64_t, std::string>> routes_;    // by sink: generation, cluster

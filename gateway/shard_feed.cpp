@@ -45,8 +45,9 @@ Result<RestoredFeed> parse_feed_states(const std::vector<std::string>& states) {
 }
 
 ShardFeed::ShardFeed(const SourcePlan& plan, connectors::SourceReader& reader, std::unique_ptr<connectors::JsonDecoder> decoder,
-                     throttle::TokenBucket& bucket, DeadLetterDesk& dead_letters, ErrorCounts& counts, const Clock& clock)
-    : plan_(plan), reader_(reader), decoder_(std::move(decoder)), bucket_(bucket), dead_letters_(dead_letters), counts_(counts),
+                     throttle::TokenBucket& bucket, std::atomic<EventTime>& source_firing, DeadLetterDesk& dead_letters,
+                     ErrorCounts& counts, const Clock& clock)
+    : plan_(plan), reader_(reader), decoder_(std::move(decoder)), bucket_(bucket), source_firing_(source_firing), dead_letters_(dead_letters), counts_(counts),
       clock_(clock), tracker_(plan.watermarks), records_(kRecordsPerPoll) {}
 
 void ShardFeed::restore(const RestoredFeed& restored) {
@@ -148,6 +149,11 @@ Watermark ShardFeed::watermark(std::int64_t now_ms) {
     advanced_at_ = now_ms;
     take_events(now_ms);
     tracker_.advance(now_ms);
+    const EventTime mine = tracker_.watermark().firing;
+    EventTime furthest = source_firing_.load(std::memory_order_relaxed);
+    while (mine > furthest && !source_firing_.compare_exchange_weak(furthest, mine, std::memory_order_relaxed)) {
+    }
+    tracker_.source_is_at(furthest);
   }
   return tracker_.watermark();
 }

@@ -47,7 +47,8 @@ struct SkippedRange {
 class ShardFeed final : public engine::Feed {
  public:
   ShardFeed(const SourcePlan& plan, connectors::SourceReader& reader, std::unique_ptr<connectors::JsonDecoder> decoder,
-            throttle::TokenBucket& bucket, DeadLetterDesk& dead_letters, ErrorCounts& counts, const Clock& clock);
+            throttle::TokenBucket& bucket, std::atomic<EventTime>& source_firing, DeadLetterDesk& dead_letters, ErrorCounts& counts,
+            const Clock& clock);
 
   void restore(const RestoredFeed& restored);
 
@@ -82,6 +83,7 @@ class ShardFeed final : public engine::Feed {
   connectors::SourceReader& reader_;
   std::unique_ptr<connectors::JsonDecoder> decoder_;
   throttle::TokenBucket& bucket_;
+  std::atomic<EventTime>& source_firing_;  // the furthest of all shards
   DeadLetterDesk& dead_letters_;
   ErrorCounts& counts_;
   const Clock& clock_;

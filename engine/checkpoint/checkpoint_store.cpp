@@ -117,10 +117,13 @@ Result<Manifest> CheckpointStore::verify(const char* parent, Epoch epoch, Conten
   return manifest;
 }
 
-CheckpointStore::Chain CheckpointStore::read_chain() {
+Result<CheckpointStore::Chain> CheckpointStore::read_chain() {
   Chain chain;
-  for (Epoch e : epochs_)
-    if (auto manifest = read_manifest(kEpochs, e)) chain[e] = manifest.value().previous;
+  for (Epoch e : epochs_) {
+    auto manifest = read_manifest(kEpochs, e);
+    if (manifest) chain[e] = manifest.value().previous;
+    else if (manifest.error().kind == ErrorKind::transient) return manifest.error();
+  }
   return chain;
 }
 
@@ -182,7 +185,8 @@ Result<std::optional<RestoredState>> CheckpointStore::restore() {
     return permanent_error(fmt::format("no checkpoint in '{}' can be used: all are in quarantine", root_));
   }
   std::vector<std::string> warnings;
-  const Chain chain = read_chain();
+  // No descriptors, no permission: that says nothing of the files, so nothing is set aside.
+  TS_TRY(chain, read_chain());
   // Newest base first; without any, the chain must begin with the first epoch ever written.
   std::vector<Epoch> starts(bases_.rbegin(), bases_.rend());
   starts.push_back(Epoch());
@@ -190,6 +194,7 @@ Result<std::optional<RestoredState>> CheckpointStore::restore() {
     RestoredState out;
     if (start != Epoch()) {
       if (auto loaded = load_base(start, out); !loaded) {
+        if (loaded.error().kind == ErrorKind::transient) return loaded.error();
         quarantine(kBases, start, loaded.error().message, warnings);
         std::erase(bases_, start);
         continue;
@@ -204,6 +209,7 @@ Result<std::optional<RestoredState>> CheckpointStore::restore() {
     std::size_t applied = 0;
     for (const Epoch e : newest_path(epochs_, chain, start)) {
       if (auto done = apply_epoch(e, out); !done) {
+        if (done.error().kind == ErrorKind::transient) return done.error();
         damaged[e] = done.error().message;
         break;
       }
@@ -299,7 +305,8 @@ Status CheckpointStore::merge() {
     start = Epoch();
     image = RestoredState();
   }
-  const std::vector<Epoch> path = newest_path(epochs_, read_chain(), start);
+  TS_TRY(chain, read_chain());
+  const std::vector<Epoch> path = newest_path(epochs_, chain, start);
   if (path.empty() || path.back() != epoch)
     return permanent_error(fmt::format("epochs {} to {} in '{}' cannot be merged: one is damaged", start.value + 1, epoch.value, root_));
   for (const Epoch e : path) TS_TRYV(apply_epoch(e, image));

@@ -74,7 +74,7 @@ class CheckpointStore {
   std::string place(const char* parent, Epoch epoch) const;
   Result<Manifest> read_manifest(const char* parent, Epoch epoch);
   Result<Manifest> verify(const char* parent, Epoch epoch, Contents& contents);
-  Chain read_chain();
+  Result<Chain> read_chain();
   Status write_directory(const char* parent, Manifest manifest, const std::vector<std::pair<std::string, std::string_view>>& files,
                          std::uint64_t& bytes);
   Status load_base(Epoch base, RestoredState& into);

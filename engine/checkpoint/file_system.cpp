@@ -17,7 +17,18 @@ namespace {
 
 Error file_error(const char* what, const std::string& path, int code) {
   // A full disk or a lost mount may mend; the caller decides how long to wait.
-  const auto kind = code == ENOSPC || code == EDQUOT ? ErrorKind::transient : code == ENOENT ? ErrorKind::not_found : ErrorKind::permanent;
+  ErrorKind kind = ErrorKind::permanent;
+  switch (code) {
+    case ENOSPC:
+    case EDQUOT:
+    case EMFILE:
+    case ENFILE:
+    case ENOMEM:
+    case EACCES:
+    case EPERM: kind = ErrorKind::transient; break;
+    case ENOENT: kind = ErrorKind::not_found; break;
+    default: break;
+  }
   return {kind, fmt::format("cannot {} '{}': {}", what, path, std::strerror(code))};
 }
 

@@ -1,7 +1,7 @@
 #include "engine/operators/distinct_set.h"
 
 #include <algorithm>
-#include <tuple>
+#include <bit>
 
 #include <roaring/roaring.h>
 #include <tsl/robin_map.h>
@@ -16,6 +16,22 @@ struct FreeBitmap {
   void operator()(roaring_bitmap_t* r) const { roaring_bitmap_free(r); }
 };
 using Bitmap = std::unique_ptr<roaring_bitmap_t, FreeBitmap>;
+
+// Ascending, without repeats. `bits`: 65 536 bits, all 0 before and after.
+void sort_low(std::vector<std::uint32_t>& low, std::vector<std::uint64_t>& bits) {
+  if (low.size() < 512) {
+    std::sort(low.begin(), low.end());
+    low.erase(std::unique(low.begin(), low.end()), low.end());
+    return;
+  }
+  for (const std::uint32_t v : low) bits[v / 64] |= std::uint64_t{1} << (v % 64);
+  low.clear();
+  for (std::uint32_t w = 0; w < bits.size(); ++w) {
+    for (std::uint64_t rest = bits[w]; rest != 0; rest &= rest - 1)
+      low.push_back(w * 64 + static_cast<std::uint32_t>(std::countr_zero(rest)));
+    bits[w] = 0;
+  }
+}
 
 }  // namespace
 
@@ -97,31 +113,42 @@ std::size_t DistinctSet::bytes() const {
 }
 
 std::vector<DistinctSet::Block> DistinctSet::changed_blocks() {
-  std::sort(added_.begin(), added_.end(), [](const Added& x, const Added& y) {
-    return std::tie(x.kid, x.step, x.id) < std::tie(y.kid, y.step, y.id);
-  });
+  // By block, then by id: buckets and bit sets, as millions of pairs may have come since the last barrier.
+  struct Bucket {
+    std::uint64_t place;
+    std::vector<std::uint32_t> low;
+  };
+  std::vector<Bucket> buckets;
+  tsl::robin_map<std::uint64_t, std::size_t> index;
+  for (const Added& a : added_) {
+    const std::uint64_t place = (std::uint64_t{a.kid} << 32) | (std::uint64_t{a.step} << 16) | (a.id >> 16);
+    const auto [at, fresh] = index.emplace(place, buckets.size());
+    if (fresh) buckets.push_back({place, {}});
+    buckets[at->second].low.push_back(a.id & 0xFFFF);
+  }
+  added_ = {};
+  std::sort(buckets.begin(), buckets.end(),
+            [](const Bucket& x, const Bucket& y) { return x.place < y.place; });
+
   std::vector<Block> out;
-  std::vector<std::uint32_t> low;
-  for (std::size_t i = 0; i < added_.size();) {
-    const Added& first = added_[i];
-    const auto high = static_cast<std::uint16_t>(first.id >> 16);
-    low.clear();
-    for (; i < added_.size() && added_[i].kid == first.kid && added_[i].step == first.step &&
-           (added_[i].id >> 16) == high;
-         ++i)
-      low.push_back(added_[i].id & 0xFFFF);
-    const std::uint64_t place = (std::uint64_t{first.kid} << 32) | (std::uint64_t{first.step} << 16) | high;
-    Bitmap& bitmap = blocks_->by_place[place];
-    if (!bitmap) bitmap.reset(roaring_bitmap_create());
-    const std::size_t before = roaring_bitmap_portable_size_in_bytes(bitmap.get());
-    roaring_bitmap_add_many(bitmap.get(), low.size(), low.data());
-    Block block{first.kid, first.step, high, {}};
+  std::vector<std::uint64_t> bits(1024);
+  for (Bucket& bucket : buckets) {
+    sort_low(bucket.low, bits);
+    Bitmap& bitmap = blocks_->by_place[bucket.place];
+    if (!bitmap)
+      bitmap.reset(roaring_bitmap_create());
+    else
+      block_bytes_ -= roaring_bitmap_portable_size_in_bytes(bitmap.get());
+    roaring_bitmap_add_many(bitmap.get(), bucket.low.size(), bucket.low.data());
+    Block block{static_cast<std::uint32_t>(bucket.place >> 32),
+                static_cast<std::uint16_t>(bucket.place >> 16),
+                static_cast<std::uint16_t>(bucket.place),
+                {}};
     block.bytes.resize(roaring_bitmap_portable_size_in_bytes(bitmap.get()));
-    block_bytes_ += block.bytes.size() - std::min(before, block.bytes.size());
+    block_bytes_ += block.bytes.size();
     roaring_bitmap_portable_serialize(bitmap.get(), block.bytes.data());
     out.push_back(std::move(block));
   }
-  added_ = {};
   return out;
 }
 

@@ -240,7 +240,7 @@ OperatorStats WindowAggregate::Impl::stats() const {
   }
   for (const Distinct& d : distinct_) {
     s.state_rows += d.dictionary.size();
-    s.state_bytes += d.dictionary.bytes() + d.saved->bytes();
+    s.state_bytes += d.dictionary.bytes() + d.written.bytes();
   }
   return s;
 }

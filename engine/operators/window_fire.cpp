@@ -198,7 +198,7 @@ void WindowAggregate::Impl::turn_dictionaries(EventTime retention) {
     if (!d.dictionary.can_turn(closed_end)) return;
   for (Distinct& d : distinct_) {
     d.dictionary.turn();
-    d.saved = std::make_unique<ProbeTable<Distinct::Saved>>();
+    d.written = {};
   }
   generation_turned_ = true;
   next_turn_ = shift(retention, span);

@@ -2,9 +2,11 @@
 // The inside of WindowAggregate: placing rows (window_place.cpp), counting them (window_aggregate.cpp),
 // firing (window_fire.cpp), checkpoints (window_state.cpp). Thread: shard.
 
+#include <array>
 #include <map>
 #include <memory>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "engine/operators/window_aggregate.h"
@@ -31,22 +33,32 @@ class WindowAggregate::Impl {
   // generation.
   enum Space : std::uint8_t { kKeys = 0, kSteps = 1, kPairs = 2, kIds = 3 };
 
+  // Which ids a key group has in the checkpoint: bits by (group, block of ids).
+  class IdsWritten {
+   public:
+    // false: it was there.
+    bool add(std::uint16_t group, std::uint32_t id) {
+      auto& block = blocks_[(std::uint64_t{group} << 16) | (id >> 16)];
+      if (!block) block = std::make_unique<std::array<std::uint64_t, 1024>>();
+      std::uint64_t& word = (*block)[(id & 0xFFFF) / 64];
+      const std::uint64_t bit = std::uint64_t{1} << (id % 64);
+      if ((word & bit) != 0) return false;
+      word |= bit;
+      return true;
+    }
+    std::size_t bytes() const { return blocks_.size() * 8192; }
+
+   private:
+    std::unordered_map<std::uint64_t, std::unique_ptr<std::array<std::uint64_t, 1024>>> blocks_;
+  };
+
   // All DISTINCT counts of one column.
   struct Distinct {
     int argument = -1;
     std::vector<std::size_t> aggregates;
     std::vector<std::size_t> sets;  // of Window::sets, one an aggregate
     Dictionary dictionary;
-    struct Saved {
-      std::uint32_t group_plus_1, id;
-      bool empty() const { return group_plus_1 == 0; }
-      std::uint64_t hash() const {
-        const std::uint64_t h = (std::uint64_t{group_plus_1} << 32 | id) * 0x9E3779B97F4A7C15ull;
-        return h ^ (h >> 32);
-      }
-    };
-    std::unique_ptr<ProbeTable<Saved>> saved =
-        std::make_unique<ProbeTable<Saved>>();  // ids written in this generation
+    IdsWritten written;  // in this generation
   };
 
   // --- placing

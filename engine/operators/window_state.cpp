@@ -93,26 +93,19 @@ void WindowAggregate::Impl::save_entries(Window& window, DeltaWriter& out) {
 }
 
 void WindowAggregate::Impl::save_pairs(Window& window, DeltaWriter& out) {
+  constexpr std::uint16_t kUnknown = 0xFFFF;
+  std::vector<std::uint16_t> groups(window.keys.size(), kUnknown);  // of the kids seen
   std::string bytes;
   for (std::size_t s = 0; s < window.sets.size(); ++s) {
     Distinct& d = distinct_[set_distinct_[s]];
-    std::uint32_t kid = 0;
-    std::string_view key;
-    std::uint16_t group = 0;
-    auto look_at = [&](std::uint32_t k) {
-      if (!key.empty() && k == kid) return;
-      kid = k;
-      key = window.keys.key(window.keys.entry(kid));
-      group = key_group_of(hash_of(key));
+    auto key_of = [&](std::uint32_t kid) { return window.keys.key(window.keys.entry(kid)); };
+    auto group_of = [&](std::uint32_t kid) {
+      if (groups[kid] == kUnknown) groups[kid] = key_group_of(hash_of(key_of(kid)));
+      return groups[kid];
     };
     for (const DistinctSet::Added& a : window.sets[s].added()) {
-      look_at(a.kid);
-      const Distinct::Saved saved{group + 1u, a.id};
-      auto same = [&](const Distinct::Saved& x) {
-        return x.group_plus_1 == saved.group_plus_1 && x.id == saved.id;
-      };
-      if (d.saved->find(saved.hash(), same) != nullptr) continue;
-      d.saved->insert(saved);
+      const std::uint16_t group = group_of(a.kid);
+      if (!d.written.add(group, a.id)) continue;
       bytes.clear();
       append(bytes, static_cast<std::uint8_t>(set_distinct_[s]));
       append(bytes, a.identity.a);
@@ -121,13 +114,12 @@ void WindowAggregate::Impl::save_pairs(Window& window, DeltaWriter& out) {
               {reinterpret_cast<const char*>(&a.id), sizeof a.id});
     }
     window.sets[s].take_changed_blocks([&](const DistinctSet::Block& b) {
-      look_at(b.kid);
       bytes.clear();
       append(bytes, static_cast<std::uint8_t>(s));
       append(bytes, b.step);
       append(bytes, b.high);
-      bytes += key;
-      out.put(kPairs, group, window.range.end, bytes, b.bytes);
+      bytes += key_of(b.kid);
+      out.put(kPairs, group_of(b.kid), window.range.end, bytes, b.bytes);
     });
   }
 }

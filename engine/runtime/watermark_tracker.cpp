@@ -136,7 +136,7 @@ void WatermarkTracker::assign(Batch& batch, std::int64_t now) {
       if (batch.time[row] <= lane.max) continue;
       lane.max = batch.time[row];
       const EventTime w = own(lane);
-      if (lane.presence == Presence::catching_up && w >= watermark_.firing) {
+      if (lane.presence == Presence::catching_up && w >= std::max(watermark_.firing, source_firing_)) {
         lane.presence = Presence::live;
         in_f = in_r = true;
       }

@@ -6,6 +6,7 @@
 // (protocol.md 19): a lane that is stalled holds.
 // Owned by the shard's feed. Thread: shard. Times in ms; `now` is monotonic.
 
+#include <algorithm>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -37,6 +38,8 @@ class WatermarkTracker {
   void cluster_lost(const std::string& cluster, std::int64_t now);
   void cluster_rejoining(const std::string& cluster, std::int64_t now);
   void restore(Watermark watermark) { watermark_ = watermark; }
+  // How far the source is as a whole, over all shards: what a rejoining lane has to catch up with.
+  void source_is_at(EventTime firing) { source_firing_ = std::max(source_firing_, firing); }
 
   // Sets batch.firing and batch.retention: the watermark before each row, as if rows came one by one. The batch's origins
   // name the lanes.
@@ -72,6 +75,7 @@ class WatermarkTracker {
   const WatermarkPolicy policy_;
   std::vector<Lane> lanes_;  // by LaneIndex
   Watermark watermark_;
+  EventTime source_firing_ = kMinTime;
   bool idle_ = true, idle_firing_ = true;
 };
 
