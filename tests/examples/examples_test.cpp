@@ -1,0 +1,90 @@
+// What the README tells a newcomer to do, done: the files of examples/ are valid, the first one gives what the README shows.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+#include <string>
+#include <vector>
+
+#include "tests/support/child_process.h"
+#include "tests/support/kafka_cluster.h"
+
+namespace twinspan::testing {
+namespace {
+
+namespace fs = std::filesystem;
+using namespace std::chrono_literals;
+
+const fs::path kSource = TWINSPAN_SOURCE_DIR;
+
+std::string text_of(const fs::path& path) {
+  std::ifstream in(path);
+  EXPECT_TRUE(in) << path;
+  std::ostringstream out;
+  out << in.rdbuf();
+  return out.str();
+}
+
+std::vector<std::string> lines_of(const std::string& text) {
+  std::vector<std::string> lines;
+  std::istringstream in(text);
+  for (std::string line; std::getline(in, line);) lines.push_back(line);
+  return lines;
+}
+
+// A folder of its own with a copy of examples/, in which the program runs.
+class Examples : public ::testing::Test {
+ protected:
+  Examples() { fs::copy(kSource / "examples", here() / "examples"); }
+  fs::path here() const { return directory_.path(); }
+
+  // Exit code; what it said is in output().
+  int run(std::vector<std::string> arguments) {
+    std::vector<std::string> command = {"env", "-C", here(), TWINSPAN_BINARY};
+    command.insert(command.end(), arguments.begin(), arguments.end());
+    const pid_t pid = spawn(command, {.output = here() / "output", .env = {}});
+    const auto status = wait_exit(pid, 30s);
+    if (!status) {
+      ::kill(pid, SIGKILL);
+      return -1;
+    }
+    return WIFEXITED(*status) ? WEXITSTATUS(*status) : 128 + WTERMSIG(*status);
+  }
+  std::string output() const { return text_of(here() / "output"); }
+
+ private:
+  TempDir directory_;
+};
+
+TEST_F(Examples, EveryPipelineIsValidWithTheServiceFile) {
+  std::vector<std::string> arguments = {"validate", "-c", "examples/service.yaml"};
+  for (const auto& file : fs::directory_iterator(here() / "examples")) {
+    if (file.path().extension() == ".yaml" && file.path().filename() != "service.yaml") arguments.push_back(file.path());
+  }
+  ASSERT_GE(arguments.size(), 6u);
+  EXPECT_EQ(run(arguments), 0) << output();
+  EXPECT_EQ(output(), "valid\n");  // and no warning
+}
+
+TEST_F(Examples, FirstPipelineGivesWhatTheReadmeShows) {
+  // Another program may have the default port.
+  std::ofstream(here() / "service.yaml") << "clusters: { east: { bootstrap: [\"127.0.0.1:1\"] } }\nadmin: { listen: \"127.0.0.1:0\" }\n";
+  ASSERT_EQ(run({"run", "-c", "service.yaml", "examples/first.yaml"}), 0) << output();
+
+  const std::vector<std::string> results = lines_of(text_of(here() / "first.out.jsonl"));
+  EXPECT_THAT(results, ::testing::UnorderedElementsAre(
+                           R"({"page":"/home","window_start":"2026-01-01T00:00:00Z","window_end":"2026-01-01T00:01:00Z","views":4,"users":3,"slow":1,"slowest_ms":340})",
+                           R"({"page":"/cart","window_start":"2026-01-01T00:00:00Z","window_end":"2026-01-01T00:01:00Z","views":1,"users":1,"slow":1,"slowest_ms":210})",
+                           R"({"page":"/cart","window_start":"2026-01-01T00:01:00Z","window_end":"2026-01-01T00:02:00Z","views":2,"users":2,"slow":2,"slowest_ms":1900})"));
+  const std::vector<std::string> dead = lines_of(text_of(here() / "first.dead.jsonl"));
+  EXPECT_THAT(dead, ::testing::ElementsAre(R"({"user":"bob","page":"/cart","ms":"slow","ts":"2026-01-01T00:00:50Z"})"));
+
+  const std::string readme = text_of(kSource / "README.md");
+  for (const std::string& line : results) EXPECT_THAT(readme, ::testing::HasSubstr(line));
+  for (const std::string& line : dead) EXPECT_THAT(readme, ::testing::HasSubstr(line));
+}
+
+}  // namespace
+}  // namespace twinspan::testing
