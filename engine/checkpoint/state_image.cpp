@@ -12,7 +12,7 @@ Status StateImage::apply(const std::string& step, unsigned shard, unsigned shard
     Space& space = target.spaces[e.space];
     switch (e.kind) {
       case StateEntry::Kind::put: {
-        auto [it, fresh] = space.by_tag[e.tag].try_emplace(e.key, space.entries.size());
+        auto [it, fresh] = space.by_tag[e.tag].try_emplace(Key{e.key_group, e.key}, space.entries.size());
         if (fresh) {
           space.entries.push_back({e, true});
           ++live_;
@@ -24,7 +24,7 @@ Status StateImage::apply(const std::string& step, unsigned shard, unsigned shard
       case StateEntry::Kind::erase: {
         auto tag = space.by_tag.find(e.tag);
         if (tag == space.by_tag.end()) break;
-        auto it = tag->second.find(e.key);
+        auto it = tag->second.find(Key{e.key_group, e.key});
         if (it == tag->second.end()) break;
         space.entries[it->second].live = false;
         tag->second.erase(it);

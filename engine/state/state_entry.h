@@ -1,7 +1,7 @@
 #pragma once
 // What state looks like in a checkpoint: entries, each with a space (one logical map of a step), a key group, a tag (an
 // event time that orders expiry: window end, row time, dictionary generation), a key and a value. The latest entry of
-// (space, tag, key) wins; `drop_below` ends all entries of a space whose tag is smaller. That is enough to write deltas,
+// (space, tag, key group, key) wins; `drop_below` ends all entries of a space whose tag is smaller. That is enough to write deltas,
 // to merge them into bases without asking an operator, and to restore with another number of shards.
 // Thread: shard (DeltaWriter), any one (the rest).
 
