@@ -208,7 +208,7 @@ const ObjectTable& PipelineSpec::table() {
           .field("sinks", &PipelineSpec::sinks, "Where results go.", {.required = true, .not_empty = true})
           .field("dead_letter", &PipelineSpec::dead_letter, "Where records go that cannot be processed.")
           .field("checkpoint", &PipelineSpec::checkpoint, "When state and positions are saved.")
-          .field("shards", &PipelineSpec::shards, "How many threads own keys; auto: one a core.")
+          .field("shards", &PipelineSpec::shards, "How many threads own keys; auto: half of the cores, at most 8.")
           .field("state", &PipelineSpec::state, "How state is kept.")
           .field("tests", &PipelineSpec::tests, "Scenarios; kept as written.")
           .unavailable("priority").unavailable("outbox").unavailable("on_state_damage").unavailable("keep_revisions")

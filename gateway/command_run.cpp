@@ -108,7 +108,8 @@ int command_run(const std::vector<std::string>& args) {
   if (auto started = service.start(); !started) {
     log->error("cannot start: {}", started.error().message);
     (void)service.stop();
-    return started.error().kind == ErrorKind::config ? kInvalidConfiguration : 1;
+    const bool invalid = started.error().kind == ErrorKind::config && std::string_view(started.error().code) != "address_in_use";
+    return invalid ? kInvalidConfiguration : 1;
   }
   bool asked = false;
   while (!asked && !service.all_finished()) {

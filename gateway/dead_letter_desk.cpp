@@ -1,6 +1,10 @@
 #include "gateway/dead_letter_desk.h"
 
+#include <array>
+
 #include <fmt/format.h>
+
+#include "connectors/formats/json_encoder.h"
 
 namespace twinspan::gateway {
 
@@ -17,6 +21,19 @@ void DeadLetterDesk::know_lane(LaneIndex lane, const connectors::LaneKey& key) {
 namespace {
 constexpr std::size_t kLargestCopy = 900 * 1024;  // below the 1 MiB that brokers take by default
 constexpr std::size_t kLongestReason = 1000;
+
+// Bytes that are not UTF-8 become U+FFFD, so that every line of a file parses.
+std::string json_letter(const std::array<std::string_view, 4>& values) {
+  static const Schema schema{{{"stage", types::string}, {"origin", types::string}, {"reason", types::string}, {"payload", types::string}}};
+  static const connectors::JsonEncoder encoder(schema);
+  Batch batch;
+  batch.rows = 1;
+  batch.schema = &schema;
+  for (const std::string_view& v : values) batch.columns.push_back({types::string, &v, nullptr});
+  std::string out;
+  encoder.encode(batch, 0, out);
+  return out;
+}
 
 std::string origin_text(const connectors::LaneKey& lane, std::int64_t offset) {
   return fmt::format("{}/{}/{}/{}", lane.cluster, lane.topic, lane.partition, offset);
@@ -75,6 +92,12 @@ void DeadLetterDesk::act(config::OnError on_error, const std::string& stage, std
     out.has_value = has_value && !by_reference;
     out.headers = headers;
     out.header_count = by_reference ? 5 : 4;
+    std::string text;
+    if (as_json_) {
+      text = json_letter({stage, origin, reason, by_reference ? std::string_view(size) : value});
+      out = {};
+      out.value = text;
+    }
     writer_->write(out);
     return;
   }

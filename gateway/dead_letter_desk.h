@@ -23,8 +23,9 @@ struct ErrorCounts {
 class DeadLetterDesk final : public engine::Terminal, public engine::FailureListener {
  public:
   // `writer` nullptr: the pipeline has no dead letters. `lane_name` names the lane of an origin, for headers.
-  DeadLetterDesk(std::string pipeline, connectors::SinkWriter* writer, ErrorCounts& counts)
-      : pipeline_(std::move(pipeline)), writer_(writer), counts_(counts) {}
+  // `as_json`: the sink has no headers (a file), so a letter is one JSON object with all of it.
+  DeadLetterDesk(std::string pipeline, connectors::SinkWriter* writer, bool as_json, ErrorCounts& counts)
+      : pipeline_(std::move(pipeline)), writer_(writer), as_json_(as_json), counts_(counts) {}
 
   void set_node_policies(const std::vector<std::string>& nodes, const std::vector<config::OnError>& on_error);
 
@@ -59,6 +60,7 @@ class DeadLetterDesk final : public engine::Terminal, public engine::FailureList
 
   const std::string pipeline_;
   connectors::SinkWriter* const writer_;
+  const bool as_json_;
   ErrorCounts& counts_;
   std::vector<std::string> nodes_;
   std::vector<config::OnError> node_on_error_;

@@ -252,7 +252,8 @@ Status Pipeline::build() {
   for (unsigned s = 0; s < shards_; ++s) {
     ShardParts parts;
     parts.dead_letters =
-        std::make_unique<DeadLetterDesk>(name(), has_dead_letters ? &sinks_.back()->writer(s) : nullptr, errors_);
+        std::make_unique<DeadLetterDesk>(name(), has_dead_letters ? &sinks_.back()->writer(s) : nullptr,
+                                         has_dead_letters && spec_->dead_letter->file.has_value(), errors_);
     parts.dead_letters->set_node_policies(node_names, plan_->node_on_error);
     std::vector<engine::Feed*> feeds;
     for (std::size_t i = 0; i < sources_.size(); ++i) {
@@ -407,7 +408,7 @@ void Pipeline::record_skipped(SkippedRange range) {
       break;
     }
   }
-  skipped_.push_back(std::move(range));
+  if (range.to > range.from) skipped_.push_back(std::move(range));
 }
 
 bool Pipeline::acknowledged(const std::vector<engine::ShardBarrier>& barriers) const {

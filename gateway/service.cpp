@@ -52,8 +52,10 @@ Status Service::start() {
   if (options_.listen) {
     admin::HttpServer::Options http;
     http.listen = spec_.admin.listen.value;
-    TS_TRY(server, admin::HttpServer::start(http, admin::make_endpoints(*this, clock_)));
-    http_ = std::move(server);
+    auto server = admin::HttpServer::start(http, admin::make_endpoints(*this, clock_));
+    if (server) http_ = std::move(server.value());
+    else if (needs_directory) return server.error();
+    else log_->warn("the API is off: {}", server.error().message);  // a batch gives its result without it
   }
   std::string names;
   for (const auto& e : pipelines_) names += (names.empty() ? "" : ", ") + e->pipeline->name();

@@ -85,7 +85,9 @@ void ShardFeed::take_events(std::int64_t now_ms) {
         if (stopped_lane_.empty())
           stopped_lane_ = fmt::format("lane {}/{}/{} stopped: {}", e.key.cluster, e.key.topic, e.key.partition, e.detail);
         break;
-      case Kind::cut: if (e.to > e.position) skipped_.push_back({plan_.id, e.key, e.position, e.to, "discard at the cluster's return", true}); break;
+      case Kind::cut:  // also when there was nothing to skip: the cut is no longer pending
+        skipped_.push_back({plan_.id, e.key, e.position, std::max(e.position, e.to), "discard at the cluster's return", true});
+        break;
     }
   }
 }
