@@ -48,7 +48,7 @@ constexpr std::string_view kSharedHeader = "config/section.h";
 // Libraries that cost build time or leak exceptions, and the thin headers that may name one.
 constexpr std::array<std::string_view, 7> kHeavy = {"yaml-cpp/",   "rocksdb/", "boost/beast", "boost/asio",
                                                     "librdkafka/", "simdjson", "roaring/"};
-constexpr std::array<std::string_view, 1> kThinHeaders = {"connectors/kafka/rdkafka_handle.h"};
+constexpr std::array<std::string_view, 2> kThinHeaders = {"connectors/kafka/rdkafka_handle.h", "tests/connectors/kafka/source/mock_kafka.h"};
 
 struct Include {
   std::string path;

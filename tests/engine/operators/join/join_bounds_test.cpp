@@ -7,7 +7,7 @@
 
 #include <unistd.h>
 
-#include "join_fixture.h"
+#include "tests/engine/operators/join/join_fixture.h"
 
 namespace twinspan::engine::join_testing {
 namespace {

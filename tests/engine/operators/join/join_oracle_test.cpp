@@ -4,7 +4,7 @@
 
 #include <random>
 
-#include "oracle_join.h"
+#include "tests/engine/operators/join/oracle_join.h"
 
 namespace twinspan::engine::join_testing {
 namespace {

@@ -3,7 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "join_fixture.h"
+#include "tests/engine/operators/join/join_fixture.h"
 
 namespace twinspan::engine::join_testing {
 namespace {

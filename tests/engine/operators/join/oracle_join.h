@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <vector>
 
-#include "join_fixture.h"
+#include "tests/engine/operators/join/join_fixture.h"
 
 namespace twinspan::engine::join_testing {
 
