@@ -156,8 +156,15 @@ Client make_consumer(const std::string& bootstrap, Isolation isolation) {
 std::vector<Offsets> query_offsets(rd_kafka_t* consumer, const std::string& topic) {
   std::vector<Offsets> offsets(static_cast<size_t>(partition_count(consumer, topic)));
   for (size_t p = 0; p < offsets.size(); ++p) {
-    const rd_kafka_resp_err_t error = rd_kafka_query_watermark_offsets(
-        consumer, topic.c_str(), static_cast<int32_t>(p), &offsets[p].start, &offsets[p].end, kLimitMs);
+    // A broker that has just come back does not lead its partitions yet.
+    const auto end = std::chrono::steady_clock::now() + std::chrono::milliseconds(kLimitMs);
+    rd_kafka_resp_err_t error = RD_KAFKA_RESP_ERR_NO_ERROR;
+    do {
+      error = rd_kafka_query_watermark_offsets(consumer, topic.c_str(), static_cast<int32_t>(p),
+                                               &offsets[p].start, &offsets[p].end, kLimitMs);
+    } while ((error == RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION ||
+              error == RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE) &&
+             std::chrono::steady_clock::now() < end);
     if (error) fail("offsets of '" + topic + "'/" + std::to_string(p) + ": " + rd_kafka_err2str(error));
   }
   return offsets;
