@@ -17,32 +17,52 @@ connectors::LaneKey lane_of(const json::value& v) {
   return {std::string(v.at("cluster").as_string()), std::string(v.at("topic").as_string()), v.at("partition").to_number<std::int32_t>()};
 }
 
-// Every whole line of the file as JSON.
-Status each_line(engine::FileSystem& files, const std::string& path, const std::function<void(const json::value&)>& visit) {
-  if (!files.exists(path)) return ok();
-  TS_TRY(bytes, files.read(path));
-  std::size_t begin = 0, number = 0;
-  while (begin < bytes.size()) {
-    const std::size_t end = bytes.find('\n', begin);
+}  // namespace
+
+Status JournalFile::open(const std::function<void(std::string_view)>& visit) {
+  good_ = 0;
+  torn_ = false;
+  if (!files_.exists(path_)) return ok();
+  TS_TRY(bytes, files_.read(path_));
+  std::size_t number = 0;
+  while (good_ < bytes.size()) {
+    const std::size_t end = bytes.find('\n', good_);
     if (end == std::string::npos) break;
     ++number;
     try {
-      visit(json::parse(std::string_view(bytes).substr(begin, end - begin)));
+      visit(std::string_view(bytes).substr(good_, end - good_));
     } catch (const std::exception& e) {
       // The tail of a write that a crash cut off may be followed by later whole lines only if the disk lied.
       if (bytes.find('\n', end + 1) != std::string::npos)
-        return permanent_error(fmt::format("'{}' line {} cannot be read: {}", path, number, e.what()));
+        return permanent_error(fmt::format("'{}' line {} cannot be read: {}", path_, number, e.what()));
+      break;
     }
-    begin = end + 1;
+    good_ = end + 1;
   }
+  torn_ = good_ < bytes.size();
   return ok();
 }
 
-}  // namespace
+Status JournalFile::append(const std::string& lines) {
+  if (torn_) TS_TRYV(cut_off_rest());
+  torn_ = true;
+  TS_TRYV(files_.append_and_sync(path_, lines));
+  torn_ = false;
+  good_ += lines.size();
+  return ok();
+}
+
+Status JournalFile::cut_off_rest() {
+  if (!files_.exists(path_)) return ok();
+  TS_TRY(bytes, files_.read(path_));
+  const std::size_t slash = path_.rfind('/');
+  return engine::replace_file(files_, path_.substr(0, slash), path_.substr(slash + 1), std::string_view(bytes).substr(0, good_));
+}
 
 Status OperationLog::open() {
   operations_.clear();
-  return each_line(files_, path_, [&](const json::value& v) {
+  return file_.open([&](std::string_view line) {
+    const json::value v = json::parse(line);
     DiscardOperation o;
     o.id = v.at("id").to_number<std::uint64_t>();
     o.plan = std::string(v.at("plan").as_string());
@@ -80,32 +100,43 @@ Status OperationLog::append(const DiscardOperation& o) {
   }
   const json::object line{{"id", o.id}, {"plan", o.plan}, {"reason", o.reason}, {"target", static_cast<int>(o.target.kind)},
                           {"target_ms", o.target.ms}, {"at", o.at_ms}, {"cuts", std::move(cuts)}};
-  TS_TRYV(files_.append_and_sync(path_, json::serialize(line) + "\n"));
+  TS_TRYV(file_.append(json::serialize(line) + "\n"));
   operations_.push_back(o);
   return ok();
 }
 
 Status Ledger::open() {
   entries_.clear();
-  return each_line(files_, path_, [&](const json::value& v) {
+  last_epoch_ = last_lines_ = 0;
+  return file_.open([&](std::string_view line) {
+    const json::value v = json::parse(line);
     Entry e;
     e.epoch = Epoch(v.at("epoch").to_number<std::uint64_t>());
     e.at_ms = v.at("at").to_number<std::int64_t>();
     e.range = {std::string(v.at("source").as_string()), lane_of(v), v.at("from").to_number<std::int64_t>(),
                v.at("to").to_number<std::int64_t>(), std::string(v.at("why").as_string())};
-    last_epoch_ = std::max(last_epoch_, e.epoch.value);
+    count(e.epoch);
     entries_.push_back(std::move(e));
   });
 }
 
+void Ledger::count(Epoch epoch) {
+  if (epoch.value > last_epoch_) last_lines_ = 0;
+  if (epoch.value >= last_epoch_) ++last_lines_;
+  last_epoch_ = std::max(last_epoch_, epoch.value);
+}
+
 Status Ledger::append(Epoch epoch, const std::vector<SkippedRange>& ranges, std::int64_t wall_ms) {
-  if (epoch.value <= last_epoch_ || ranges.empty()) return ok();
+  if (epoch.value < last_epoch_) return ok();
+  // A crash may have left the first lines of the epoch alone.
+  const std::size_t there = epoch.value == last_epoch_ ? last_lines_ : 0;
+  if (there >= ranges.size()) return ok();
   std::string lines;
-  std::size_t index = 0;
-  for (const SkippedRange& r : ranges) {
+  for (std::size_t index = there; index < ranges.size(); ++index) {
+    const SkippedRange& r = ranges[index];
     json::object line = lane_json(r.lane);
     line["epoch"] = epoch.value;
-    line["index"] = index++;
+    line["index"] = index;
     line["at"] = wall_ms;
     line["source"] = r.source;
     line["from"] = r.from;
@@ -113,9 +144,11 @@ Status Ledger::append(Epoch epoch, const std::vector<SkippedRange>& ranges, std:
     line["why"] = r.why;
     lines += json::serialize(line) + "\n";
   }
-  TS_TRYV(files_.append_and_sync(path_, lines));
-  for (const SkippedRange& r : ranges) entries_.push_back({epoch, wall_ms, r});
-  last_epoch_ = epoch.value;
+  TS_TRYV(file_.append(lines));
+  for (std::size_t index = there; index < ranges.size(); ++index) {
+    entries_.push_back({epoch, wall_ms, ranges[index]});
+    count(epoch);
+  }
   return ok();
 }
 

@@ -191,12 +191,15 @@ Status FaultFileSystem::write_and_sync(const std::string& path, const std::vecto
 }
 
 Status FaultFileSystem::append_and_sync(const std::string& path, std::string_view bytes) {
-  std::string content;
-  if (const NodePtr file = find(path)) content = file->content;
-  content += bytes;
-  const bool fresh = !find(path);
-  TS_TRYV(write_and_sync(path, {content}));
-  return fresh ? sync_directory(parent_of(path)) : ok();
+  const NodePtr file = find(path);
+  const std::string before = file ? file->content : "";
+  auto written = write_and_sync(path, {before, bytes});
+  if (!written && file && file->content.size() < before.size() + bytes.size()) {
+    // A failed append leaves a part of what it added, never less than there was.
+    file->content = before + std::string(bytes.substr(0, bytes.size() / 2));
+  }
+  if (!written) return written;
+  return file ? ok() : sync_directory(parent_of(path));
 }
 
 Result<std::string> FaultFileSystem::read(const std::string& path) {
