@@ -6,6 +6,7 @@
 
 #include <fcntl.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
 
@@ -96,6 +97,8 @@ Status PosixFileSystem::append_and_sync(const std::string& path, std::string_vie
 Result<std::string> PosixFileSystem::read(const std::string& path) {
   Descriptor fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
   if (fd.get() < 0) return file_error("open", path, errno);
+  struct stat about {};
+  if (::fstat(fd.get(), &about) == 0 && S_ISDIR(about.st_mode)) return file_error("read", path, EISDIR);  // its "size" is no size
   std::string bytes;
   const off_t size = ::lseek(fd.get(), 0, SEEK_END);
   if (size < 0) return file_error("size", path, errno);
