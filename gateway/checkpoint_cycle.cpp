@@ -20,8 +20,8 @@ void CheckpointCycle::barrier_from(engine::ShardBarrier&& barrier) {
 void CheckpointCycle::tick() {
   const std::int64_t now = clock_.monotonic_ms();
   if (next_at_ < 0) next_at_ = now + every_ms_;
-  if (state_ == State::idle && (requested_ || now >= next_at_)) {
-    requested_ = false;
+  if (state_ == State::idle && (requested_ > begun_for_ || now >= next_at_)) {
+    begun_for_ = requested_;
     began_at_ = now;
     next_at_ = now + every_ms_;
     state_ = State::collecting;
@@ -47,6 +47,7 @@ void CheckpointCycle::tick() {
   figures_.took_ms = clock_.monotonic_ms() - began_at_;
   figures_.bytes = store_.last_epoch_bytes();
   figures_.last_error.clear();
+  served_ = begun_for_;
 }
 
 Status CheckpointCycle::write() {

@@ -47,9 +47,10 @@ class CheckpointCycle {
   void resume_after(Epoch epoch) { last_ = epoch.value; }
   void barrier_from(engine::ShardBarrier&& barrier);  // Thread: shard
   void tick();
-  void request_now() { requested_ = true; }  // a barrier as soon as the one under way is done. Thread: any
-  bool idle() const { return state_ == State::idle && !requested_; }  // Thread: any
-  Epoch last_prepared() const { return Epoch(last_); }                // Thread: any
+  // Asks for a barrier as soon as the one under way is done; served() says when an epoch begun after it is prepared.
+  std::uint64_t request_now() { return ++requested_; }                                 // Thread: any
+  bool served(std::uint64_t request) const { return served_ >= request; }              // Thread: any
+  Epoch last_prepared() const { return Epoch(last_); }                                 // Thread: any
   CheckpointFigures figures() const;  // Thread: any
   // Deltas of failed epochs have grown so large that sources should wait.
   bool overdue() const { return carried_bytes_ > kCarryLimit; }
@@ -71,7 +72,8 @@ class CheckpointCycle {
   const Hooks hooks_;
 
   std::atomic<State> state_{State::idle};
-  std::atomic<bool> requested_{false};
+  std::atomic<std::uint64_t> requested_{0}, served_{0};
+  std::uint64_t begun_for_ = 0;  // the newest request that the barrier under way answers
   std::atomic<std::uint64_t> last_{0};
   std::int64_t next_at_ = -1, began_at_ = 0;
   std::string meta_;

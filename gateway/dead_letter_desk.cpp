@@ -13,9 +13,9 @@ void DeadLetterDesk::set_node_policies(const std::vector<std::string>& nodes, co
   node_on_error_ = on_error;
 }
 
-void DeadLetterDesk::know_lane(LaneIndex lane, const connectors::LaneKey& key) {
-  if (lanes_.size() <= lane.value) lanes_.resize(lane.value + 1);
-  lanes_[lane.value] = key;
+LaneIndex DeadLetterDesk::know_lane(const connectors::LaneKey& key) {
+  lanes_.push_back(key);
+  return LaneIndex(static_cast<std::uint32_t>(lanes_.size() - 1));
 }
 
 namespace {
@@ -68,6 +68,7 @@ void DeadLetterDesk::failed(const std::string& step, const Batch& batch, std::ui
 void DeadLetterDesk::output_refused(const std::string& sink, const connectors::OutputRecord& record, std::string_view reason) {
   act(writer_ != nullptr ? config::OnError::dead_letter : config::OnError::fail, sink, "derived", record.key, record.has_key, record.value,
       record.has_value, reason);
+  if (writer_ != nullptr) refused_up_to_.store(writer_->written(), std::memory_order_release);
 }
 
 void DeadLetterDesk::act(config::OnError on_error, const std::string& stage, std::string_view origin, std::string_view key,

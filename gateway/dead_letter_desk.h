@@ -40,7 +40,8 @@ class DeadLetterDesk final : public engine::Terminal, public engine::FailureList
   // An output record that no cluster takes.
   void output_refused(const std::string& sink, const connectors::OutputRecord& record, std::string_view reason);
 
-  void know_lane(LaneIndex lane, const connectors::LaneKey& key);
+  // The number under which the desk knows a lane. A source's own numbers would meet those of the next source.
+  LaneIndex know_lane(const connectors::LaneKey& key);
 
   // Terminal: nothing is written by edges, but room and acknowledgement count.
   void write(const Batch&) override {}
@@ -50,6 +51,8 @@ class DeadLetterDesk final : public engine::Terminal, public engine::FailureList
   }
   std::uint64_t written() const override { return writer_ == nullptr ? 0 : writer_->written(); }
 
+  // Dead letters up to this sequence stand for output that was refused after it had been written. Thread: any
+  std::uint64_t refused_up_to() const { return refused_up_to_.load(std::memory_order_acquire); }
   // Set once a record failed under `on_error: fail`; the pipeline stops.
   bool stopped() const { return stopped_.load(std::memory_order_acquire); }
   std::string failure() const;
@@ -66,6 +69,7 @@ class DeadLetterDesk final : public engine::Terminal, public engine::FailureList
   std::vector<config::OnError> node_on_error_;
   std::vector<connectors::LaneKey> lanes_;
   std::atomic<bool> stopped_{false};
+  std::atomic<std::uint64_t> refused_up_to_{0};
   mutable std::mutex failure_mutex_;
   std::string failure_;
 };

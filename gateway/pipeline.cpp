@@ -103,7 +103,12 @@ Status Pipeline::open_state() {
     TS_TRY(text, env_.files.read(file));
     last = std::strtoull(text.c_str(), nullptr, 10);
   }
-  incarnation_ = last + 1;
+  return claim_incarnation(last);
+}
+
+Status Pipeline::claim_incarnation(std::uint64_t above) {
+  if (incarnation_ > above) return ok();
+  incarnation_ = above + 1;
   return engine::replace_file(env_.files, env_.directory, "incarnation", std::to_string(incarnation_) + "\n");
 }
 
@@ -143,6 +148,8 @@ Status Pipeline::apply_restored(const engine::RestoredState& state) {
         routes_[at] = {r.at("generation").to_number<std::uint64_t>(), std::string(r.at("cluster").as_string())};
     }
     last_operation_ = meta.at("last_operation").to_number<std::uint64_t>();
+    // Never one again, also if the file of its own was lost (protocol.md 9, 10).
+    TS_TRYV(claim_incarnation(meta.at("incarnation").to_number<std::uint64_t>()));
     // The crash may have come between PREPARED and the ledger.
     std::vector<SkippedRange> ranges;
     for (const auto& r : meta.at("ledger").as_array())
@@ -157,6 +164,7 @@ Status Pipeline::apply_restored(const engine::RestoredState& state) {
       p.cut.cut_time_ms = c.at("cut_time").to_number<std::int64_t>();
       p.cut.cut_offset = c.at("cut_offset").to_number<std::int64_t>();
       p.cut.by_time = c.at("by_time").as_bool();
+      if (const json::value* o = c.as_object().if_contains("operation")) p.operation = o->to_number<std::uint64_t>();
       planned_cuts_["restored"].push_back(p);
     }
     for (const auto& t : meta.at("throttle").as_array()) {
@@ -192,7 +200,7 @@ Status Pipeline::build() {
   if (auto it = planned_cuts_.find("restored"); it != planned_cuts_.end()) {
     for (const PlannedCut& p : it->second) {
       const unsigned s = source_index(p.source);
-      if (s < sources_.size()) sources_[s]->add_pending_cut(p.cut);
+      if (s < sources_.size()) wait_for_cut(p.source, p.cut, p.operation);
     }
     planned_cuts_.erase(it);
   }
@@ -213,14 +221,13 @@ Status Pipeline::build() {
     request.route_generation = routes_[i].first;
     request.route_cluster = routes_[i].second;
     request.persist_route = [this, i](std::uint64_t generation, const std::string& cluster) -> Status {
-      {
-        std::lock_guard lock(routes_mutex_);
-        routes_[i] = {generation, cluster};
-      }
+      if (!env_.bounded)
+        TS_TRYV(engine::replace_file(env_.files, env_.directory, "route-" + plan_->graph.terminals[i],
+                                     json::serialize(json::object{{"generation", generation}, {"cluster", cluster}}) + "\n"));
       env_.log->warn("sink '{}' goes to cluster '{}' (route generation {})", plan_->graph.terminals[i], cluster, generation);
-      if (env_.bounded) return ok();
-      return engine::replace_file(env_.files, env_.directory, "route-" + plan_->graph.terminals[i],
-                                  json::serialize(json::object{{"generation", generation}, {"cluster", cluster}}) + "\n");
+      std::lock_guard lock(routes_mutex_);
+      routes_[i] = {generation, cluster};
+      return ok();
     };
     request.rejected = [this, id = request.id](unsigned shard, const connectors::OutputRecord& record, std::string_view why) {
       env_.log->error("sink '{}': a record was refused: {}", id, why);
@@ -230,13 +237,17 @@ Status Pipeline::build() {
     const std::string route_file = env_.directory + "/route-" + request.id;
     if (!env_.bounded && env_.files.exists(route_file)) {
       TS_TRY(text, env_.files.read(route_file));
-      boost::system::error_code code;
-      const json::value v = json::parse(text, code);
-      if (!code && v.is_object() && v.at("generation").to_number<std::uint64_t>() > request.route_generation) {
-        request.route_generation = v.at("generation").to_number<std::uint64_t>();
-        request.route_cluster = std::string(v.at("cluster").as_string());
-        routes_[i] = {request.route_generation, request.route_cluster};
+      try {
+        const json::value v = json::parse(text);
+        const auto generation = v.at("generation").to_number<std::uint64_t>();
+        if (generation > request.route_generation) routes_[i] = {generation, std::string(v.at("cluster").as_string())};
+      } catch (const std::exception& e) {
+        return permanent_error(fmt::format("'{}' says which cluster sink '{}' goes to and cannot be read: {}. Remove it to go on where the "
+                                           "last checkpoint was",
+                                           route_file, request.id, e.what()));
       }
+      request.route_generation = routes_[i].first;
+      request.route_cluster = routes_[i].second;
     }
     TS_TRY(sink, env_.connectors.make_sink(request));
     sinks_.push_back(std::move(sink));
@@ -288,7 +299,7 @@ Status Pipeline::build() {
                                [this](Epoch e) {
                                  std::lock_guard lock(mutex_);
                                  for (DiscardOperation& o : operations_.operations())
-                                   if (!o.durable_in && o.id <= last_operation_) o.durable_in = e.value;
+                                   if (!o.durable_in && o.id <= barrier_operation_) o.durable_in = e.value;
                                }});
     cycle_->resume_after(store_.last_epoch());
   }
@@ -304,12 +315,23 @@ Status Pipeline::reapply_operations() {
       if (s >= sources_.size()) continue;
       // As a pending cut: it is taken before the lane's first fetch, whether or not the cluster answers yet.
       connectors::LaneCut pending = cut;
-      if (pending.cut_offset < 0) pending.cut_offset = cut.to;
-      sources_[s]->add_pending_cut(pending);
+      if (cut.reachable) {
+        // Where it ended is known: no second search, which might find more than there was at the click.
+        pending.cut_offset = cut.to;
+        pending.by_time = false;
+      }
+      wait_for_cut(source, pending, o.id);
     }
     last_operation_ = o.id;
   }
   return ok();
+}
+
+// The source takes the cuts of a lane in the order in which they came; so does record_skipped().
+void Pipeline::wait_for_cut(const std::string& source, const connectors::LaneCut& cut, std::uint64_t operation) {
+  std::lock_guard lock(mutex_);  // over both: a barrier finds list and queue alike
+  waiting_cuts_[{source, cut.lane}].push_back(operation);
+  sources_[source_index(source)]->add_pending_cut(cut);
 }
 
 // --- running ---
@@ -335,6 +357,7 @@ void Pipeline::control_loop(std::stop_token stop) {
       if (!snapshot->failure.empty()) fail(snapshot->failure);
     }
     if (env_.bounded && std::all_of(threads_.begin(), threads_.end(), [](const auto& t) { return t->snapshot()->ended; })) {
+      check_errors(now);
       Status flushed = ok();
       for (auto& s : sinks_)
         if (auto f = s->flush(30'000); !f) flushed = f;
@@ -359,13 +382,21 @@ std::string Pipeline::begin_barrier(Epoch epoch) {
   std::uint64_t last_operation = 0;
   {
     std::lock_guard lock(mutex_);
-    last_operation = last_operation_;
+    last_operation = barrier_operation_ = last_operation_;
+    // Before the shards record their positions: a cut resolved in between is in both, and skips nothing the second time.
+    for (std::size_t i = 0; i < sources_.size(); ++i) {
+      const auto cuts = sources_[i]->pending_cuts();
+      std::map<connectors::LaneKey, std::size_t> left;  // of the lane; the queue may still hold taken ones, in front
+      for (const auto& c : cuts) ++left[c.lane];
+      for (const auto& c : cuts) {
+        const auto& queue = waiting_cuts_[{plan_->sources[i].id, c.lane}];
+        const std::size_t from_back = left[c.lane]--;
+        const std::uint64_t operation = from_back <= queue.size() ? queue[queue.size() - from_back] : 0;
+        pending.push_back({{"source", plan_->sources[i].id}, {"cluster", c.lane.cluster}, {"topic", c.lane.topic}, {"partition", c.lane.partition},
+                           {"cut_time", c.cut_time_ms}, {"cut_offset", c.cut_offset}, {"by_time", c.by_time}, {"operation", operation}});
+      }
+    }
   }
-  // Before the shards record their positions: a cut resolved in between is in both, and skips nothing the second time.
-  for (std::size_t i = 0; i < sources_.size(); ++i)
-    for (const auto& c : sources_[i]->pending_cuts())
-      pending.push_back({{"source", plan_->sources[i].id}, {"cluster", c.lane.cluster}, {"topic", c.lane.topic}, {"partition", c.lane.partition},
-                         {"cut_time", c.cut_time_ms}, {"cut_offset", c.cut_offset}, {"by_time", c.by_time}});
   {
     std::lock_guard lock(routes_mutex_);
     for (std::size_t i = 0; i < routes_.size(); ++i)
@@ -393,28 +424,36 @@ std::string Pipeline::begin_barrier(Epoch epoch) {
                                       {"pending_cuts", pending}, {"routes", routes}, {"throttle", limits}, {"last_operation", last_operation}});
 }
 
-// A cut taken at a cluster's return belongs to the newest discard that was waiting for that lane. Under mutex_.
+// A cut taken at a cluster's return belongs to the discard whose turn it is on that lane. Under mutex_.
 void Pipeline::record_skipped(SkippedRange range) {
   if (range.at_return) {
+    std::uint64_t id = 0;
+    if (auto& queue = waiting_cuts_[{range.source, range.lane}]; !queue.empty()) {
+      id = queue.front();
+      queue.pop_front();
+    }
+    if (range.to == range.from) return;
     discarded_ += static_cast<std::uint64_t>(range.to - range.from);
-    auto& operations = operations_.operations();
-    for (auto o = operations.rbegin(); o != operations.rend(); ++o) {
-      const bool waited = std::any_of(o->cuts.begin(), o->cuts.end(), [&](const auto& c) {
-        return c.first == range.source && c.second.lane == range.lane && !c.second.reachable;
-      });
-      if (!waited) continue;
-      range.why = fmt::format("discard {}: {}", o->id, o->reason);
-      o->ranges.push_back(range);
-      break;
+    for (DiscardOperation& o : operations_.operations()) {
+      if (o.id != id) continue;
+      range.why = fmt::format("discard {}: {}", o.id, o.reason);
+      o.ranges.push_back(range);
     }
   }
-  if (range.to > range.from) skipped_.push_back(std::move(range));
+  skipped_.push_back(std::move(range));
 }
 
 bool Pipeline::acknowledged(const std::vector<engine::ShardBarrier>& barriers) const {
   for (const engine::ShardBarrier& b : barriers)
     for (std::size_t i = 0; i < sinks_.size(); ++i)
       if (sinks_[i]->writer(b.shard).acknowledged() < b.written[i]) return false;
+  for (unsigned s = 0; s < shards_; ++s) {
+    const DeadLetterDesk& desk = threads_[s]->dead_letters();
+    // What failed under `on_error: fail` may lie before this barrier, in another shard than the one that read it.
+    if (desk.stopped()) return false;
+    // A record that was refused counts as acknowledged; the dead letter it became was written after the barrier.
+    if (spec_->dead_letter && sinks_.back()->writer(s).acknowledged() < desk.refused_up_to()) return false;
+  }
   return true;
 }
 
@@ -444,6 +483,7 @@ void Pipeline::sample_rates(std::int64_t now) {
 
 void Pipeline::check_errors(std::int64_t now) {
   const ErrorWindow current{now, errors_.records.load(), errors_.failed.load()};
+  if (error_windows_.empty()) error_windows_.push_back({now, 0, 0});
   error_windows_.push_back(current);
   while (error_windows_.front().at < now - kErrorWindowMs) error_windows_.erase(error_windows_.begin());
   const ErrorWindow& first = error_windows_.front();
@@ -504,10 +544,7 @@ Status Pipeline::pause(const std::string& reason) {
   const PipelineState now = state();
   if (now == PipelineState::failed || now == PipelineState::stopped)
     return conflict_error(fmt::format("pipeline '{}' is {}", name(), admin::to_string(now)), admin::kWrongState);
-  {
-    std::lock_guard lock(mutex_);
-    user_paused_ = true;
-  }
+  user_paused_ = true;
   set_paused(true);
   set_state(PipelineState::paused, reason);
   return ok();
@@ -517,10 +554,7 @@ Status Pipeline::resume() {
   const PipelineState now = state();
   if (now == PipelineState::failed || now == PipelineState::stopped)
     return conflict_error(fmt::format("pipeline '{}' is {}", name(), admin::to_string(now)), admin::kWrongState);
-  {
-    std::lock_guard lock(mutex_);
-    user_paused_ = false;
-  }
+  user_paused_ = false;
   set_paused(false);
   if (now == PipelineState::paused) set_state(PipelineState::running, "");
   return ok();
@@ -531,13 +565,12 @@ Status Pipeline::stop(int deadline_ms) {
   set_paused(true);
   Status result = ok();
   if (cycle_ && control_.joinable() && state() != PipelineState::failed) {
-    const Epoch before = cycle_->last_prepared();
     const std::int64_t deadline = env_.clock.monotonic_ms() + deadline_ms;
-    cycle_->request_now();
+    const std::uint64_t request = cycle_->request_now();
     std::unique_lock lock(mutex_);
-    while (!(cycle_->idle() && cycle_->last_prepared() > before) && env_.clock.monotonic_ms() < deadline)
+    while (!cycle_->served(request) && state_ != PipelineState::failed && env_.clock.monotonic_ms() < deadline)
       changed_.wait_for(lock, std::chrono::milliseconds(kTickMs));
-    if (cycle_->last_prepared() == before)
+    if (!cycle_->served(request))
       result = transient_error("the last checkpoint could not be finished before the deadline: what came after the one before it is read again");
   }
   control_ = {};

@@ -9,6 +9,7 @@
 
 #include <atomic>
 #include <condition_variable>
+#include <deque>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -72,6 +73,7 @@ class Pipeline {
     std::string source;
     connectors::LaneCut cut;
     bool pending = false;
+    std::uint64_t operation = 0;  // restored ones
   };
   struct ErrorWindow {
     std::int64_t at = 0;
@@ -79,6 +81,8 @@ class Pipeline {
   };
 
   Status open_state();
+  Status claim_incarnation(std::uint64_t above);
+  void wait_for_cut(const std::string& source, const connectors::LaneCut& cut, std::uint64_t operation);
   Status build();
   Status apply_restored(const engine::RestoredState& state);
   Status reapply_operations();
@@ -122,7 +126,6 @@ class Pipeline {
   admin::PipelineState state_ = admin::PipelineState::starting;
   std::string reason_;
   std::int64_t since_ms_ = -1;
-  bool user_paused_ = false;
   std::vector<RateSample> rates_;
   std::vector<std::uint64_t> sink_records_;
   std::vector<double> sink_rates_;
@@ -130,12 +133,16 @@ class Pipeline {
   std::vector<ErrorWindow> error_windows_;
   throttle::PlanBook plans_;
   std::map<std::string, std::vector<PlannedCut>> planned_cuts_;  // by plan id
+  // Operations whose cut of a lane is pending, oldest first: the order in which the source takes them.
+  std::map<std::pair<std::string, connectors::LaneKey>, std::deque<std::uint64_t>> waiting_cuts_;
   std::vector<SkippedRange> skipped_;
   std::uint64_t last_operation_ = 0;
+  std::uint64_t barrier_operation_ = 0;  // the last one before the barrier under way. Thread: control
+  std::mutex executing_;                 // discards one after the other: last_operation_ never runs ahead of a jump
   std::uint64_t discarded_ = 0;
   std::mutex routes_mutex_;
 
-  std::atomic<bool> restored_{false}, stopping_{false}, held_{false};
+  std::atomic<bool> restored_{false}, stopping_{false}, held_{false}, user_paused_{false};
   std::jthread control_;
 };
 

@@ -91,6 +91,7 @@ Result<admin::DiscardPlan> Pipeline::plan_discard(const std::optional<std::strin
 
 Result<admin::Discard> Pipeline::execute_discard(const std::string& plan_id, const std::string& reason) {
   if (finished()) return conflict_error(fmt::format("pipeline '{}' is {}", name(), admin::to_string(state())), admin::kWrongState);
+  std::lock_guard one_at_a_time(executing_);
   const std::int64_t began = env_.clock.monotonic_ms();
   DiscardOperation operation;
   std::vector<PlannedCut> cuts;
@@ -117,7 +118,7 @@ Result<admin::Discard> Pipeline::execute_discard(const std::string& plan_id, con
   for (const auto& [source, cut] : operation.cuts) {
     const unsigned s = source_index(source);
     if (!cut.reachable) {
-      sources_[s]->add_pending_cut(cut);
+      wait_for_cut(source, cut, operation.id);
       continue;
     }
     auto promise = std::make_shared<std::promise<SkippedRange>>();
@@ -128,7 +129,12 @@ Result<admin::Discard> Pipeline::execute_discard(const std::string& plan_id, con
   for (auto& j : jumps) {
     if (j.wait_for(kJumpTimeout) != std::future_status::ready)
       return transient_error(fmt::format("discard {} is under way, but a shard has not answered within 5 s", operation.id));
-    operation.ranges.push_back(j.get());
+    try {
+      operation.ranges.push_back(j.get());
+    } catch (const std::future_error&) {  // the shard is gone and never ran it
+      return conflict_error(fmt::format("pipeline '{}' is being stopped; discard {} is written down and is done at its next start", name(), operation.id),
+                            admin::kWrongState);
+    }
   }
   operation.took_ms = env_.clock.monotonic_ms() - began;
   std::lock_guard lock(mutex_);
@@ -158,10 +164,8 @@ admin::Discard Pipeline::describe(const DiscardOperation& o) const {
     out.records += r.to - r.from;
   }
   for (const auto& [source, cut] : o.cuts) {
-    const bool taken = std::any_of(o.ranges.begin(), o.ranges.end(), [&, &source = source, &cut = cut](const SkippedRange& r) {
-      return r.source == source && r.lane == cut.lane;
-    });
-    if (cut.reachable || taken) continue;
+    const auto queue = waiting_cuts_.find({source, cut.lane});
+    if (queue == waiting_cuts_.end() || std::find(queue->second.begin(), queue->second.end(), o.id) == queue->second.end()) continue;
     out.ranges.push_back({source, cut.lane.cluster, cut.lane.topic, cut.lane.partition, true, 0, 0, 0, -1, -1});
     ++out.pending_lanes;
   }

@@ -62,17 +62,19 @@ void ShardFeed::take_events(std::int64_t now_ms) {
     using Kind = connectors::LaneEvent::Kind;
     switch (e.kind) {
       case Kind::added: {
-        if (lanes_.size() <= e.lane.value) lanes_.resize(e.lane.value + 1);
-        lanes_[e.lane.value] = e.key;
-        decoder_->add_lane(e.lane, e.key);
-        dead_letters_.know_lane(e.lane, e.key);
+        const LaneIndex lane = dead_letters_.know_lane(e.key);
+        if (of_source_.size() <= e.lane.value) of_source_.resize(e.lane.value + 1);
+        of_source_[e.lane.value] = lane;
+        lanes_.resize(lane.value + 1);
+        lanes_[lane.value] = e.key;
+        decoder_->add_lane(lane, e.key);
         const auto known = restored_max_.find(e.key);
-        tracker_.add_lane(e.lane, e.key.cluster, known == restored_max_.end() ? kMinTime : known->second, now_ms);
+        tracker_.add_lane(lane, e.key.cluster, known == restored_max_.end() ? kMinTime : known->second, now_ms);
         const auto state = clusters_.find(e.key.cluster);
         if (state != clusters_.end() && state->second == connectors::ClusterState::down) tracker_.cluster_lost(e.key.cluster, now_ms);
         break;
       }
-      case Kind::at_end: tracker_.lane_at_end(e.lane, now_ms); break;
+      case Kind::at_end: tracker_.lane_at_end(of_source_.at(e.lane.value), now_ms); break;
       case Kind::cluster_state:
         clusters_[e.cluster] = e.state;
         if (e.state == connectors::ClusterState::down) tracker_.cluster_lost(e.cluster, now_ms);
@@ -81,7 +83,7 @@ void ShardFeed::take_events(std::int64_t now_ms) {
         break;
       case Kind::gap: skipped_.push_back({plan_.id, e.key, e.position, e.to, "gap: " + e.detail, false}); break;
       case Kind::stopped:
-        tracker_.remove_lane(e.lane);
+        tracker_.remove_lane(of_source_.at(e.lane.value));
         if (stopped_lane_.empty())
           stopped_lane_ = fmt::format("lane {}/{}/{} stopped: {}", e.key.cluster, e.key.topic, e.key.partition, e.detail);
         break;
@@ -106,7 +108,10 @@ bool ShardFeed::poll(std::int64_t now_ms, Batch& out) {
   }
   const std::size_t n = reader_.poll(records_.data(), std::min<std::size_t>(grant.records, kRecordsPerPoll));
   std::uint64_t bytes = 0;
-  for (std::size_t i = 0; i < n; ++i) bytes += records_[i].key.size() + records_[i].value.size();
+  for (std::size_t i = 0; i < n; ++i) {
+    bytes += records_[i].key.size() + records_[i].value.size();
+    records_[i].lane = of_source_[records_[i].lane.value];
+  }
   bucket_.settle(grant, n, bytes);
   take_events(now_ms);
   if (n == 0) return false;
@@ -186,7 +191,7 @@ std::string ShardFeed::barrier_state() {
 
 SkippedRange ShardFeed::jump(LaneIndex lane, std::int64_t to, const std::string& why) {
   const std::int64_t from = reader_.jump(lane, to);
-  const connectors::LaneKey key = lane.value < lanes_.size() ? lanes_[lane.value] : connectors::LaneKey{};
+  const connectors::LaneKey key = lane.value < of_source_.size() ? lanes_[of_source_[lane.value].value] : connectors::LaneKey{};
   SkippedRange range{plan_.id, key, from, std::max(from, to), why, false};
   // Taken by the barrier that records the new position, so ledger and checkpoint agree whatever happens in between.
   if (range.to > range.from) skipped_.push_back(range);

@@ -90,7 +90,8 @@ class ShardFeed final : public engine::Feed {
   engine::WatermarkTracker tracker_;
   std::map<connectors::LaneKey, EventTime> restored_max_;
   std::map<std::string, connectors::ClusterState> clusters_;
-  std::vector<connectors::LaneKey> lanes_;  // by LaneIndex
+  std::vector<connectors::LaneKey> lanes_;  // by the desk's LaneIndex, which batches carry; others' lanes are empty
+  std::vector<LaneIndex> of_source_;        // the source's LaneIndex -> the desk's
   std::vector<connectors::RawRecord> records_;
   std::vector<connectors::DecodeFailure> failures_;
   std::vector<connectors::LaneEvent> events_;

@@ -52,6 +52,7 @@ class ShardThread {
   bool post(Command command);
   std::shared_ptr<const ShardSnapshot> snapshot() const;
   const FeedFigures& figures(std::size_t source) const { return parts_.feeds[source]->figures(); }  // Thread: any
+  const DeadLetterDesk& dead_letters() const { return *parts_.dead_letters; }  // what it says to any thread
   // Only before start() and after stop().
   ShardParts& parts() { return parts_; }
 

@@ -1,0 +1,192 @@
+// The state machine of a checkpoint, ticked by hand.
+#include "gateway/checkpoint_cycle.h"
+
+#include <gtest/gtest.h>
+
+#include <boost/json.hpp>
+
+#include "tests/support/engine/fault_file_system.h"
+
+namespace twinspan::gateway {
+namespace {
+
+class Cycle : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    ASSERT_TRUE(engine::make_durable_directories(disk, "/p"));
+    ASSERT_TRUE(store.open());
+    ASSERT_TRUE(ledger.open());
+    cycle = std::make_unique<CheckpointCycle>(store, ledger, disk, "/p", 2, 1000, clock,
+                                              CheckpointCycle::Hooks{[this](Epoch e) {
+                                                                       begun.push_back(e.value);
+                                                                       return std::string(R"({"pipeline":"p"})");
+                                                                     },
+                                                                     [this] { return std::exchange(ranges, {}); },
+                                                                     [this](const auto&) { return acknowledged; },
+                                                                     [this](Epoch e) { prepared.push_back(e.value); }});
+  }
+  void barrier(unsigned shard, std::uint64_t epoch, const std::string& key) {
+    engine::ShardBarrier b;
+    b.shard = shard;
+    b.epoch = Epoch(epoch);
+    engine::DeltaWriter delta;
+    if (!key.empty()) delta.put(0, static_cast<std::uint16_t>(shard * 64), 1, key, "v");
+    b.deltas.push_back({"w", shard, 2, delta.take()});
+    b.feeds.push_back("feed" + std::to_string(shard));
+    cycle->barrier_from(std::move(b));
+  }
+  void both(std::uint64_t epoch, const std::string& key = "") {
+    barrier(1, epoch, key.empty() ? "" : key + "1");
+    barrier(0, epoch, key.empty() ? "" : key + "0");
+  }
+  std::pair<boost::json::object, std::size_t> restored() {
+    engine::CheckpointStore again(disk, "/p/copy");
+    std::pair<boost::json::object, std::size_t> out;
+    auto state = store.restore();
+    EXPECT_TRUE(state) << state.error().message;
+    if (!state || !state.value()) return out;
+    out.first = boost::json::parse(state.value()->meta).as_object();
+    out.second = state.value()->state.live_entries();
+    return out;
+  }
+
+  testing::FaultFileSystem disk;
+  ManualClock clock;
+  engine::CheckpointStore store{disk, "/p/state"};
+  Ledger ledger{disk, "/p/ledger.jsonl"};
+  std::vector<SkippedRange> ranges;
+  std::vector<std::uint64_t> begun, prepared;
+  bool acknowledged = true;
+  std::unique_ptr<CheckpointCycle> cycle;
+};
+
+TEST_F(Cycle, BeginsWhenDueWaitsForAllShardsThenForAcknowledgements) {
+  cycle->tick();
+  EXPECT_TRUE(begun.empty());
+  clock.advance(999);
+  cycle->tick();
+  EXPECT_TRUE(begun.empty());
+  clock.advance(1);
+  cycle->tick();
+  EXPECT_EQ(begun, std::vector<std::uint64_t>{1});
+  barrier(1, 1, "a");
+  clock.advance(5000);
+  cycle->tick();
+  EXPECT_TRUE(prepared.empty());
+  EXPECT_EQ(begun.size(), 1u);  // the next barrier waits for this one
+  acknowledged = false;
+  barrier(0, 1, "b");
+  cycle->tick();
+  EXPECT_TRUE(prepared.empty());
+  acknowledged = true;
+  cycle->tick();
+  EXPECT_EQ(prepared, std::vector<std::uint64_t>{1});
+  EXPECT_EQ(cycle->last_prepared(), Epoch(1));
+  EXPECT_EQ(cycle->figures().took_ms, 5000);
+  const auto [meta, entries] = restored();
+  EXPECT_EQ(entries, 2u);
+  EXPECT_EQ(meta.at("feeds").as_array()[0].as_array()[0].as_string(), "feed0");  // by shard, not by arrival
+  EXPECT_EQ(meta.at("pipeline").as_string(), "p");
+}
+
+TEST_F(Cycle, RequestIsServedByABarrierThatBeganAfterIt) {
+  cycle->tick();
+  clock.advance(1000);
+  cycle->tick();
+  ASSERT_EQ(begun.size(), 1u);
+  const std::uint64_t request = cycle->request_now();
+  both(1);
+  cycle->tick();
+  EXPECT_EQ(prepared.size(), 1u);
+  EXPECT_FALSE(cycle->served(request));
+  cycle->tick();  // at once, not a period later
+  ASSERT_EQ(begun.size(), 2u);
+  both(2);
+  cycle->tick();
+  EXPECT_TRUE(cycle->served(request));
+  cycle->tick();
+  EXPECT_EQ(begun.size(), 2u);
+}
+
+TEST_F(Cycle, FailedWriteIsNotServedAndIsTriedAgain) {
+  const std::uint64_t request = cycle->request_now();
+  cycle->tick();
+  disk.set_capacity(disk.bytes());
+  both(1, "a");
+  cycle->tick();
+  EXPECT_FALSE(cycle->served(request));
+  EXPECT_EQ(cycle->figures().failures, 1u);
+  EXPECT_FALSE(cycle->figures().last_error.empty());
+  cycle->tick();
+  EXPECT_EQ(begun.size(), 1u);  // not in a tight loop
+  disk.clear_faults();
+  clock.advance(1000);
+  cycle->tick();
+  ASSERT_EQ(begun, (std::vector<std::uint64_t>{1, 1}));
+  both(1, "b");
+  cycle->tick();
+  EXPECT_TRUE(cycle->served(request));
+  EXPECT_EQ(cycle->figures().last_error, "");
+  EXPECT_EQ(restored().second, 4u);  // also what the failed one carried
+}
+
+TEST_F(Cycle, RangesOfAFailedEpochAreInTheLedgerOnce) {
+  ranges = {{"ev", {"east", "t", 0}, 0, 10, "discard 1: why"}};
+  (void)cycle->request_now();
+  cycle->tick();
+  disk.set_capacity(disk.bytes());
+  both(1);
+  cycle->tick();
+  EXPECT_TRUE(ledger.entries().empty());
+  disk.clear_faults();
+  ranges = {{"ev", {"east", "t", 0}, 20, 30, "gap"}};
+  clock.advance(1000);
+  cycle->tick();
+  both(1);
+  cycle->tick();
+  ASSERT_EQ(ledger.entries().size(), 2u);
+  EXPECT_EQ(ledger.entries()[0].range.from, 0);
+  EXPECT_EQ(ledger.entries()[1].range.from, 20);
+  (void)cycle->request_now();
+  cycle->tick();
+  both(2);
+  cycle->tick();
+  EXPECT_EQ(ledger.entries().size(), 2u);
+}
+
+TEST_F(Cycle, LedgerThatCannotBeWrittenIsMadeUpForInTheNextEpoch) {
+  for (std::uint64_t call = 1; call < 40; ++call) {
+    ranges = {{"ev", {"east", "t", 0}, static_cast<std::int64_t>(call) * 10, static_cast<std::int64_t>(call) * 10 + 5, "gap"}};
+    (void)cycle->request_now();
+    clock.advance(2000);
+    cycle->tick();
+    both(begun.back(), "k" + std::to_string(call));
+    disk.reset_calls();
+    disk.fail_call(call, 28);
+    cycle->tick();
+    disk.clear_faults();
+  }
+  clock.advance(2000);
+  cycle->tick();
+  both(begun.back());
+  cycle->tick();
+  EXPECT_GT(cycle->figures().failures, 4u);
+  Ledger again(disk, "/p/ledger.jsonl");
+  const Status opened = again.open();
+  ASSERT_TRUE(opened) << opened.error().message;
+  std::map<std::int64_t, int> seen;
+  for (const auto& e : again.entries()) ++seen[e.range.from];
+  EXPECT_EQ(seen.size(), 39u);
+  for (const auto& [from, n] : seen) EXPECT_EQ(n, 1) << from;
+  EXPECT_EQ(restored().second, 39u * 2);
+}
+
+TEST_F(Cycle, EpochsGoOnAboveTheRestoredOne) {
+  cycle->resume_after(Epoch(41));
+  (void)cycle->request_now();
+  cycle->tick();
+  EXPECT_EQ(begun, std::vector<std::uint64_t>{42});
+}
+
+}  // namespace
+}  // namespace twinspan::gateway
