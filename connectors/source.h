@@ -31,6 +31,7 @@ struct LaneEvent {
     cluster_state,  // `cluster` changed to `state`
     gap,            // records [position, to) are gone (retention, truncation, topic recreated); handled by on_gap
     stopped,        // the lane is no longer read (on_gap: fail, topic deleted); `detail` says why
+    lanes_known,    // every lane that `cluster` has at this moment was told, each to the shard that reads it; once a cluster
     cut,            // a pending cut was resolved at the cluster's return: records [position, to) are skipped
   };
   Kind kind = Kind::added;

@@ -89,6 +89,7 @@ Result<std::unique_ptr<ClusterProducer>> ClusterProducer::open(const ClusterSett
       {"linger.ms", std::to_string(tuning.linger_ms)},
       {"compression.codec", tuning.compression},
       {"partitioner", "murmur2_random"},
+      {"message.max.bytes", "1000000000"},  // the topic's own limit decides, and its broker says so
       {"message.timeout.ms", "0"},  // never
       {"queue.buffering.max.messages", "2000000"},
       {"queue.buffering.max.kbytes", std::to_string(kbytes)},

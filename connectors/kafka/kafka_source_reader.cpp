@@ -239,7 +239,20 @@ void KafkaSourceReader::release() {
   next_ = 0;
 }
 
+void KafkaSourceReader::look_for_settled() {
+  for (auto& feed : feeds_) {
+    if (feed->told_settled || !feed->settled->load(std::memory_order_acquire)) continue;
+    feed->told_settled = true;
+    drain_inbox();  // the lanes themselves come first
+    LaneEvent event;
+    event.kind = LaneEvent::Kind::lanes_known;
+    event.cluster = feed->consumer->cluster();
+    events_.push_back(std::move(event));
+  }
+}
+
 void KafkaSourceReader::take_events(std::vector<LaneEvent>& out) {
+  look_for_settled();
   look_at_health();
   drain_inbox();
   for (auto& event : events_) {

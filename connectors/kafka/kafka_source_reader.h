@@ -50,6 +50,7 @@ class KafkaSourceReader final : public SourceReader {
   struct Feed {
     ClusterConsumer* consumer = nullptr;
     const std::atomic<bool>* settled = nullptr;
+    bool told_settled = false;
     RdQueue queue;
     std::vector<Topic> topics;
     ReadmissionView view{0};
@@ -63,6 +64,7 @@ class KafkaSourceReader final : public SourceReader {
   std::size_t deliver(RawRecord* out, std::size_t max);
   void on_client_error(const rd_kafka_message_t& message, SourceLane& lane);
   SourceLane* lane_of(Feed& feed, const rd_kafka_message_t& message);
+  void look_for_settled();
   void raise(LaneEvent::Kind kind, const SourceLane& lane, std::int64_t position, std::int64_t to, std::string detail);
 
   const Clock& clock_;

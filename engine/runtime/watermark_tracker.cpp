@@ -13,7 +13,8 @@ bool WatermarkTracker::counts_in_firing(const Lane& lane, std::int64_t now) cons
   switch (lane.presence) {
     case Presence::live: return !lane.idle;
     case Presence::lost: return now - lane.lost_at < policy_.hold_ms;
-    case Presence::catching_up: return false;
+    // Back within the hold, it goes on holding: a short outage changes nothing at all.
+    case Presence::catching_up: return now - lane.lost_at < policy_.hold_ms;
   }
   return true;
 }
@@ -25,6 +26,24 @@ bool WatermarkTracker::counts_in_retention(const Lane& lane, std::int64_t now) c
   return !lane.idle;
 }
 
+template <class Visit>
+void WatermarkTracker::each_holding(Visit visit) {
+  for (Lane& l : lanes_)
+    if (l.used) visit(l);
+  for (Lane& l : awaited_) visit(l);
+}
+
+void WatermarkTracker::await_cluster(std::string cluster) {
+  Lane& l = awaited_.emplace_back();
+  l.used = true;
+  l.cluster = std::move(cluster);
+  idle_ = idle_firing_ = false;
+}
+
+void WatermarkTracker::cluster_known(const std::string& cluster) {
+  std::erase_if(awaited_, [&](const Lane& l) { return l.cluster == cluster; });
+}
+
 void WatermarkTracker::add_lane(LaneIndex lane, std::string cluster, EventTime restored_max, std::int64_t now) {
   if (lanes_.size() <= lane.value) lanes_.resize(lane.value + 1);
   Lane& l = lanes_[lane.value];
@@ -32,7 +51,13 @@ void WatermarkTracker::add_lane(LaneIndex lane, std::string cluster, EventTime r
   l.used = true;
   l.cluster = std::move(cluster);
   l.max = restored_max;
-  l.floor = restored_max == kMinTime ? watermark_.firing : kMinTime;
+  const auto awaited = std::find_if(awaited_.begin(), awaited_.end(), [&](const Lane& a) { return a.cluster == l.cluster; });
+  if (awaited != awaited_.end()) {
+    l.presence = awaited->presence;
+    l.lost_at = awaited->lost_at;
+  } else if (restored_max == kMinTime) {
+    l.floor = watermark_.firing;
+  }
   l.last_row = now;
   idle_ = idle_firing_ = false;
 }
@@ -53,35 +78,35 @@ void WatermarkTracker::end_lane(LaneIndex lane) {
 }
 
 void WatermarkTracker::cluster_lost(const std::string& cluster, std::int64_t now) {
-  for (Lane& l : lanes_) {
-    if (!l.used || l.cluster != cluster || l.presence == Presence::lost) continue;
+  each_holding([&](Lane& l) {
+    if (l.cluster != cluster || l.presence == Presence::lost) return;
     // Lost again while catching up: the outage goes on from its first moment.
     if (l.presence == Presence::live) l.lost_at = now;
     l.presence = Presence::lost;
     l.idle = false;
     l.at_end = -1;
-  }
+  });
 }
 
 void WatermarkTracker::cluster_rejoining(const std::string& cluster, std::int64_t) {
-  for (Lane& l : lanes_) {
-    if (!l.used || l.cluster != cluster || l.presence != Presence::lost) continue;
+  each_holding([&](Lane& l) {
+    if (l.cluster != cluster || l.presence != Presence::lost) return;
     // last_row stays: a lane that was quiet all along and is found at its end is idle at once, not idle_after later.
     l.presence = Presence::catching_up;
     l.at_end = -1;
-  }
+  });
 }
 
 void WatermarkTracker::recompute(std::int64_t now) {
   EventTime firing = kMaxTime, retention = kMaxTime, idle_firing = kMinTime;
   bool any_firing = false, any_retention = false;
-  for (const Lane& l : lanes_) {
-    if (!l.used || l.ended) continue;
+  each_holding([&](const Lane& l) {
+    if (l.ended) return;
     const EventTime w = own(l);
     if (counts_in_firing(l, now)) firing = std::min(firing, w), any_firing = true;
     if (counts_in_retention(l, now)) retention = std::min(retention, w), any_retention = true;
     idle_firing = std::max(idle_firing, w);
-  }
+  });
   idle_ = !any_firing && !any_retention;
   idle_firing_ = !any_firing;
   if (any_firing) {
@@ -116,12 +141,12 @@ void WatermarkTracker::assign(Batch& batch, std::int64_t now) {
     lane.idle = false;
     // Everything but this lane stands still while the run lasts.
     EventTime others_f = kMaxTime, others_r = kMaxTime;
-    for (const Lane& l : lanes_) {
-      if (!l.used || l.ended || &l == &lane) continue;
+    each_holding([&](const Lane& l) {
+      if (l.ended || &l == &lane) return;
       const EventTime w = own(l);
       if (counts_in_firing(l, now)) others_f = std::min(others_f, w);
       if (counts_in_retention(l, now)) others_r = std::min(others_r, w);
-    }
+    });
     bool in_f = counts_in_firing(lane, now), in_r = counts_in_retention(lane, now);
     idle_firing_ &= !in_f;
     for (; row < batch.rows; ++row) {

@@ -29,8 +29,13 @@ class WatermarkTracker {
  public:
   explicit WatermarkTracker(WatermarkPolicy policy) : policy_(policy) {}
 
-  // A lane this shard reads. Starts at the firing watermark reached so far (a new partition cannot hold it back), or at
-  // `restored_max` when a checkpoint knew the lane.
+  // A cluster whose lanes are not known yet (the start of a source): until they are, it holds both watermarks as one of its
+  // lanes would, so that no row of it is late only because another cluster answered first. Lost, it holds like any lost one.
+  void await_cluster(std::string cluster);
+  void cluster_known(const std::string& cluster);  // after add_lane of all its lanes
+
+  // A lane this shard reads. Starts at `restored_max` when a checkpoint knew the lane, at nothing while its cluster is
+  // awaited, and at the firing watermark reached so far afterwards (a new partition cannot hold it back).
   void add_lane(LaneIndex lane, std::string cluster, EventTime restored_max, std::int64_t now);
   void remove_lane(LaneIndex lane);
   void lane_at_end(LaneIndex lane, std::int64_t now);
@@ -71,9 +76,12 @@ class WatermarkTracker {
   bool counts_in_firing(const Lane& lane, std::int64_t now) const;
   bool counts_in_retention(const Lane& lane, std::int64_t now) const;
   void recompute(std::int64_t now);
+  template <class Visit>
+  void each_holding(Visit visit);  // lanes in use, and clusters awaited
 
   const WatermarkPolicy policy_;
-  std::vector<Lane> lanes_;  // by LaneIndex
+  std::vector<Lane> lanes_;    // by LaneIndex
+  std::vector<Lane> awaited_;  // one for each cluster whose lanes are not known yet
   Watermark watermark_;
   EventTime source_firing_ = kMinTime;
   bool idle_ = true, idle_firing_ = true;

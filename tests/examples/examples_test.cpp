@@ -79,7 +79,7 @@ TEST_F(Examples, FirstPipelineGivesWhatTheReadmeShows) {
                            R"({"page":"/cart","window_start":"2026-01-01T00:00:00Z","window_end":"2026-01-01T00:01:00Z","views":1,"users":1,"slow":1,"slowest_ms":210})",
                            R"({"page":"/cart","window_start":"2026-01-01T00:01:00Z","window_end":"2026-01-01T00:02:00Z","views":2,"users":2,"slow":2,"slowest_ms":1900})"));
   const std::vector<std::string> dead = lines_of(text_of(here() / "first.dead.jsonl"));
-  EXPECT_THAT(dead, ::testing::ElementsAre(R"({"user":"bob","page":"/cart","ms":"slow","ts":"2026-01-01T00:00:50Z"})"));
+  EXPECT_THAT(dead, ::testing::ElementsAre(R"y({"stage":"views","origin":"file/examples/first.jsonl/0/334","reason":"field \"ms\": expected a 64-bit integer, found \"slow\"","payload":"{\"user\":\"bob\",\"page\":\"/cart\",\"ms\":\"slow\",\"ts\":\"2026-01-01T00:00:50Z\"}"})y"));
 
   const std::string readme = text_of(kSource / "README.md");
   for (const std::string& line : results) EXPECT_THAT(readme, ::testing::HasSubstr(line));
