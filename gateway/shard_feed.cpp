@@ -48,7 +48,10 @@ ShardFeed::ShardFeed(const SourcePlan& plan, connectors::SourceReader& reader, s
                      throttle::TokenBucket& bucket, std::atomic<EventTime>& source_firing, DeadLetterDesk& dead_letters,
                      ErrorCounts& counts, const Clock& clock)
     : plan_(plan), reader_(reader), decoder_(std::move(decoder)), bucket_(bucket), source_firing_(source_firing), dead_letters_(dead_letters), counts_(counts),
-      clock_(clock), tracker_(plan.watermarks), records_(kRecordsPerPoll) {}
+      clock_(clock), tracker_(plan.watermarks), records_(kRecordsPerPoll) {
+  if (plan.spec->clusters)
+    for (const config::Id& cluster : plan.spec->clusters->names) tracker_.await_cluster(cluster.value);
+}
 
 void ShardFeed::restore(const RestoredFeed& restored) {
   tracker_.restore(restored.watermark);
@@ -81,6 +84,7 @@ void ShardFeed::take_events(std::int64_t now_ms) {
         if (e.state == connectors::ClusterState::rejoining || e.state == connectors::ClusterState::up)
           tracker_.cluster_rejoining(e.cluster, now_ms);
         break;
+      case Kind::lanes_known: tracker_.cluster_known(e.cluster); break;
       case Kind::gap: skipped_.push_back({plan_.id, e.key, e.position, e.to, "gap: " + e.detail, false}); break;
       case Kind::stopped:
         tracker_.remove_lane(of_source_.at(e.lane.value));

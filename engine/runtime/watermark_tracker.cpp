@@ -37,6 +37,7 @@ void WatermarkTracker::await_cluster(std::string cluster) {
   Lane& l = awaited_.emplace_back();
   l.used = true;
   l.cluster = std::move(cluster);
+  lost_clusters_[l.cluster] = false;
   idle_ = idle_firing_ = false;
 }
 
@@ -51,6 +52,7 @@ void WatermarkTracker::add_lane(LaneIndex lane, std::string cluster, EventTime r
   l.used = true;
   l.cluster = std::move(cluster);
   l.max = restored_max;
+  lost_clusters_.try_emplace(l.cluster, false);
   const auto awaited = std::find_if(awaited_.begin(), awaited_.end(), [&](const Lane& a) { return a.cluster == l.cluster; });
   if (awaited != awaited_.end()) {
     l.presence = awaited->presence;
@@ -78,6 +80,7 @@ void WatermarkTracker::end_lane(LaneIndex lane) {
 }
 
 void WatermarkTracker::cluster_lost(const std::string& cluster, std::int64_t now) {
+  lost_clusters_[cluster] = true;
   each_holding([&](Lane& l) {
     if (l.cluster != cluster || l.presence == Presence::lost) return;
     // Lost again while catching up: the outage goes on from its first moment.
@@ -88,7 +91,11 @@ void WatermarkTracker::cluster_lost(const std::string& cluster, std::int64_t now
   });
 }
 
-void WatermarkTracker::cluster_rejoining(const std::string& cluster, std::int64_t) {
+void WatermarkTracker::cluster_rejoining(const std::string& cluster, std::int64_t now) {
+  const bool all_lost = !lost_clusters_.empty() &&
+                        std::all_of(lost_clusters_.begin(), lost_clusters_.end(), [](const auto& c) { return c.second; });
+  lost_clusters_[cluster] = false;
+  if (all_lost) each_holding([&](Lane& l) { l.lost_at = now; });
   each_holding([&](Lane& l) {
     if (l.cluster != cluster || l.presence != Presence::lost) return;
     // last_row stays: a lane that was quiet all along and is found at its end is idle at once, not idle_after later.

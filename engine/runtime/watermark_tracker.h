@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -41,6 +42,7 @@ class WatermarkTracker {
   void lane_at_end(LaneIndex lane, std::int64_t now);
   void end_lane(LaneIndex lane);  // bounded input: nothing comes any more
   void cluster_lost(const std::string& cluster, std::int64_t now);
+  // While every cluster is lost nothing goes on without them: holds and budgets begin when the first one is back.
   void cluster_rejoining(const std::string& cluster, std::int64_t now);
   void restore(Watermark watermark) { watermark_ = watermark; }
   // How far the source is as a whole, over all shards: what a rejoining lane has to catch up with.
@@ -81,6 +83,7 @@ class WatermarkTracker {
 
   const WatermarkPolicy policy_;
   std::vector<Lane> lanes_;    // by LaneIndex
+  std::map<std::string, bool> lost_clusters_;  // every cluster of the source -> whether it is lost
   std::vector<Lane> awaited_;  // one for each cluster whose lanes are not known yet
   Watermark watermark_;
   EventTime source_firing_ = kMinTime;

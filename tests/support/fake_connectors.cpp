@@ -182,6 +182,12 @@ class FakeReader final : public connectors::SourceReader {
   }
 
   // Under the world's lock.
+  void lanes_known(const std::string& cluster) {
+    LaneEvent event;
+    event.kind = LaneEvent::Kind::lanes_known;
+    event.cluster = cluster;
+    events_.push_back(std::move(event));
+  }
   void added(const FakeLane& lane) { raise(LaneEvent::Kind::added, lane, lane.position, lane.position, {}); }
 
  private:
@@ -307,6 +313,8 @@ class FakeSource final : public connectors::Source {
       if (ours && !known) add(key, spec_.start.at == config::StartAt::latest ? static_cast<std::int64_t>(lane.log.size()) : lane.low);
     }
     shared_.started = true;
+    for (auto& reader : readers_)
+      for (const std::string& cluster : clusters_) reader->lanes_known(cluster);
     return ok();
   }
 

@@ -87,6 +87,31 @@ TEST(Awaited, LostBeforeItWasEverReachedHoldsLikeAnyLostCluster) {
   EXPECT_LT(tracker.watermark().retention, 20'000);
 }
 
+TEST(Awaited, HoldBeginsWhenTheFirstClusterIsBack) {
+  WatermarkPolicy policy;
+  policy.out_of_order_ms = 0;
+  policy.hold_ms = 1'000;
+  WatermarkTracker tracker(policy);
+  tracker.await_cluster("east");
+  tracker.await_cluster("west");
+  tracker.cluster_lost("east", 0);
+  tracker.cluster_lost("west", 0);
+  tracker.advance(60'000);
+  tracker.cluster_rejoining("east", 60'000);
+  tracker.add_lane(LaneIndex(0), "east", kMinTime, 60'010);
+  tracker.cluster_known("east");
+  auto r = row(LaneIndex(0), 50'000);
+  tracker.assign(r, 60'020);
+  tracker.advance(60'500);
+  EXPECT_EQ(tracker.watermark(), (Watermark{}));
+  tracker.cluster_rejoining("west", 60'600);
+  tracker.add_lane(LaneIndex(1), "west", kMinTime, 60'610);
+  tracker.cluster_known("west");
+  auto w = row(LaneIndex(1), 40'000);
+  tracker.assign(w, 60'620);
+  EXPECT_LE(tracker.watermark().firing, 39'999);
+}
+
 TEST(Rejoin, OutageShorterThanTheHoldChangesNothing) {
   WatermarkPolicy policy;
   policy.out_of_order_ms = 0;
