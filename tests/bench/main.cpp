@@ -1,4 +1,4 @@
-// twinspan_bench [job...] [--events N] [--runs N] [--two-clusters] [--shards N] [--json FILE] [--profile PREFIX]
+// twinspan_bench [job...] [--events N] [--runs N] [--two-clusters] [--shards N] [--checkpoint 10s] [--json FILE] [--profile PREFIX]
 // --profile: `perf record` of the last run of each job into PREFIX-<job>.data (figures of that run include perf's cost).
 // Starts real brokers, loads the topics once, runs the binary on them, prints CPU nanoseconds per event over all threads of
 // the process (less the same job on 40 events: start-up), wall rate and peak memory, and checks what came out.
@@ -34,7 +34,7 @@ struct Options {
   std::int64_t events = 10'000'000;
   int runs = 3, shards = 1;
   bool two_clusters = false;
-  std::string json_file, profile;
+  std::string json_file, profile, checkpoint = "10s";
 };
 
 struct Measured {
@@ -47,7 +47,7 @@ std::string topic_of(int stream, std::int64_t count) { return fmt::format("bench
 
 std::string pipeline_text(const Job& job, const Options& o, std::int64_t count, const std::string& out) {
   static const char* kNames[] = {"events", "left_side", "right_side"};
-  std::string text = fmt::format("version: 1\nname: bench\nshards: {}\ncheckpoint: {{ every: 10s }}\nstate: {{ backend: memory }}\nsources:\n", o.shards);
+  std::string text = fmt::format("version: 1\nname: bench\nshards: {}\ncheckpoint: {{ every: {} }}\nstate: {{ backend: memory }}\nsources:\n", o.shards, o.checkpoint);
   for (int s : job.streams)
     text += fmt::format(
         "  {}:\n    topic: {}\n    clusters: {}\n    start: earliest\n    format: {{ type: json, on_error: fail }}\n"
@@ -146,6 +146,7 @@ int main(int argc, char** argv) {
     else if (a == "--runs" && i + 1 < argc) o.runs = std::atoi(argv[++i]);
     else if (a == "--shards" && i + 1 < argc) o.shards = std::atoi(argv[++i]);
     else if (a == "--two-clusters") o.two_clusters = true;
+    else if (a == "--checkpoint" && i + 1 < argc) o.checkpoint = argv[++i];
     else if (a == "--json" && i + 1 < argc) o.json_file = argv[++i];
     else if (a == "--profile" && i + 1 < argc) o.profile = argv[++i];
     else o.jobs.push_back(a);
@@ -205,7 +206,7 @@ int main(int argc, char** argv) {
     std::printf("%-16s %10.0f %10.0f %10.0f %10.2f %10.0f %8.1f%% %s\n", name.c_str(), ns[ns.size() / 2], ns.front(), ns.back(), wall[wall.size() / 2],
                 rss, drift * 100, verdict.c_str());
     std::fflush(stdout);
-    results.push_back({{"job", name}, {"events", o.events}, {"shards", o.shards}, {"clusters", clusters.size()}, {"cpu_ns_per_event", ns[ns.size() / 2]},
+    results.push_back({{"job", name}, {"events", o.events}, {"shards", o.shards}, {"checkpoint_every", o.checkpoint}, {"clusters", clusters.size()}, {"cpu_ns_per_event", ns[ns.size() / 2]},
                        {"min", ns.front()}, {"max", ns.back()}, {"wall_million_per_s", wall[wall.size() / 2]}, {"peak_rss_mib", rss},
                        {"start_up_cpu_s", start_up.cpu_s}, {"calibration_drift", drift}, {"correct", verdict == "correct"}, {"must_ns", job->must_ns}});
   }
