@@ -29,7 +29,7 @@ std::string Event::device_id() const { return fmt::format("dev-{:014d}", device)
 std::string Event::json() const {
   const std::uint64_t r = mix(static_cast<std::uint64_t>(id) * 3 + 1);
   return fmt::format(
-      R"({{"event_id":{},"device_id":"{}","user_id":{},"ts":{},"type":"{}","page":"/p/{}","os":"{}","app_ver":"12.{}.{}","dur_ms":{},"net":"{}"}})",
+      R"({{"event_id":{},"device_id":"{}","user_id":{},"ts":{},"type":"{}","page":"/p/video/{}","os":"{}","app_ver":"12.{}.{}-release","dur_ms":{},"net":"{}"}})",
       id, device_id(), 100'000'000 + r % 900'000'000, ts, type, 1000 + r / 7 % 9000, kOs[r % 2], r / 3 % 10, 100 + r / 11 % 900, dur_ms,
       kNet[r % 3]);
 }
