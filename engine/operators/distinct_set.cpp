@@ -72,7 +72,8 @@ std::int32_t DistinctSet::add_masked(std::uint32_t kid, std::uint32_t id, std::u
     for (; first != first_in_.end(); ++first)
       if ((pair = first->second.find(hash, same)) != nullptr) break;
     if (pair == nullptr || first->first <= step) return kKnown;
-    pair->kid_plus_1 = kGone;
+    // A table that grows has a slot twice for a while: where it was, and where it was moved.
+    for (; pair != nullptr; pair = first->second.find(hash, same)) pair->kid_plus_1 = kGone;
     result = static_cast<std::int32_t>(first->first);
   }
   latest_step_ = std::max(latest_step_, step);

@@ -68,7 +68,8 @@ class ProbeTable {
     if (old_) __builtin_prefetch(&old_[hash & old_mask_]);
   }
 
-  // The slot of this hash for which `same(slot)`, or nullptr. Valid until the next insert.
+  // The slot of this hash for which `same(slot)`, or nullptr. Valid until the next insert. While the table grows, a slot
+  // that was moved still stands in the old memory behind it: who changes what `same` looks at must find it again.
   template <class Same>
   Slot* find(std::uint64_t hash, Same same) const {
     if (Slot* s = find_in(slots_.get(), mask_, hash, same)) return s;
