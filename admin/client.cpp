@@ -40,8 +40,7 @@ struct Exchange {
       if (failed(e)) return;
       http::async_write(stream, request, [&](const beast::error_code& e2, std::size_t) {
         if (failed(e2)) return;
-        http::async_read(stream, buffer, response,
-                         [&](const beast::error_code& e3, std::size_t) { failed(e3); });
+        http::async_read(stream, buffer, response, [&](const beast::error_code& e3, std::size_t) { failed(e3); });
       });
     });
     io.run();
@@ -67,22 +66,19 @@ Result<HttpReply> Client::call(std::string_view method, std::string_view path, s
     exchange.request.prepare_payload();
     exchange.run(server_, timeout_ms_);
     if (exchange.error == beast::error::timeout) {
-      Error error =
-          transient_error(fmt::format("{} did not answer within {} s", where, timeout_ms_ / 1000.0));
+      Error error = transient_error(fmt::format("{} did not answer within {} s", where, timeout_ms_ / 1000.0));
       error.code = kTimedOut;
       return error;
     }
     if (exchange.error) {
-      Error error = transient_error(
-          fmt::format("cannot reach {}: {}; does `twinspan run` run there? (--server HOST:PORT)", where,
-                      exchange.error.message()));
+      Error error = transient_error(fmt::format(
+          "cannot reach {}: {}; does `twinspan run` run there? (--server HOST:PORT)", where, exchange.error.message()));
       error.code = kUnreachable;
       return error;
     }
     const auto& reply = exchange.response.get();
     const auto type = reply[http::field::content_type];
-    return HttpReply{static_cast<int>(reply.result_int()), std::string(type.data(), type.size()),
-                     reply.body()};
+    return HttpReply{static_cast<int>(reply.result_int()), std::string(type.data(), type.size()), reply.body()};
   } catch (const std::exception& e) {
     Error error = transient_error(fmt::format("cannot reach {}: {}", where, e.what()));
     error.code = kUnreachable;

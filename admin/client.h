@@ -18,20 +18,15 @@ struct HttpReply {
 
 class Client {
  public:
-  static constexpr const char* kUnreachable =
-      "unreachable";  // Error::code: nobody listens there, or it hung up
+  static constexpr const char* kUnreachable = "unreachable";  // Error::code: nobody listens there, or it hung up
   static constexpr const char* kTimedOut = "timed_out";
 
   Client(ListenAddress server, int timeout_ms) : server_(std::move(server)), timeout_ms_(timeout_ms) {}
 
   // `path` is sent as it is. Errors are transient, with a code of the above.
   Result<HttpReply> get(std::string_view path) const { return call("GET", path, ""); }
-  Result<HttpReply> post(std::string_view path, std::string body) const {
-    return call("POST", path, std::move(body));
-  }
-  Result<HttpReply> put(std::string_view path, std::string body) const {
-    return call("PUT", path, std::move(body));
-  }
+  Result<HttpReply> post(std::string_view path, std::string body) const { return call("POST", path, std::move(body)); }
+  Result<HttpReply> put(std::string_view path, std::string body) const { return call("PUT", path, std::move(body)); }
 
   const ListenAddress& server() const { return server_; }
 

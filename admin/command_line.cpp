@@ -6,10 +6,8 @@
 
 namespace twinspan::admin {
 
-Result<CommandLine> parse_command_line(const std::vector<std::string>& args,
-                                       const std::vector<std::string_view>& flags,
-                                       const std::vector<std::string_view>& values,
-                                       std::size_t max_positional) {
+Result<CommandLine> parse_command_line(const std::vector<std::string>& args, const std::vector<std::string_view>& flags,
+                                       const std::vector<std::string_view>& values, std::size_t max_positional) {
   CommandLine line;
   bool options_end = false;
   for (std::size_t i = 0; i < args.size(); ++i) {

@@ -26,9 +26,7 @@ struct CommandLine {
 };
 
 // `args` without the command's name. Errors: config, for people.
-Result<CommandLine> parse_command_line(const std::vector<std::string>& args,
-                                       const std::vector<std::string_view>& flags,
-                                       const std::vector<std::string_view>& values,
-                                       std::size_t max_positional);
+Result<CommandLine> parse_command_line(const std::vector<std::string>& args, const std::vector<std::string_view>& flags,
+                                       const std::vector<std::string_view>& values, std::size_t max_positional);
 
 }  // namespace twinspan::admin

@@ -19,8 +19,7 @@ namespace {
 namespace json = boost::json;
 
 constexpr std::array kCommands = std::to_array<CommandInfo>({
-    {"status", "status [PIPELINE]",
-     "state, clusters, rates, checkpoint, route; all pipelines or one in detail"},
+    {"status", "status [PIPELINE]", "state, clusters, rates, checkpoint, route; all pipelines or one in detail"},
     {"lag", "lag [PIPELINE] [--partitions]", "how far behind, by cluster or by partition"},
     {"discard-lag",
      "discard-lag [PIPELINE] [--source S] [--to latest|TIME|keep-last=5m] --reason R [--dry-run] [--yes]",
@@ -82,8 +81,7 @@ class Session {
     const json::array& list = all.at("pipelines").as_array();
     if (list.size() == 1) return std::string(list[0].at("name").as_string());
     std::string names;
-    for (const json::value& p : list)
-      names += (names.empty() ? "" : ", ") + std::string(p.at("name").as_string());
+    for (const json::value& p : list) names += (names.empty() ? "" : ", ") + std::string(p.at("name").as_string());
     fail(kExitUsage, list.empty() ? "there is no pipeline" : "which pipeline? There are: " + names);
   }
   std::string path() { return "/v1/pipelines/" + encode(pipeline()); }
@@ -159,16 +157,14 @@ void pause(Session& s) {
   json::object body;
   if (const auto reason = s.line.get("reason")) body["reason"] = *reason;
   const json::value now = s.post(s.path() + ":pause", body);
-  s.show([&] {
-    s.io.out << now.at("name").as_string().c_str() << ": " << now.at("state").as_string().c_str() << '\n';
-  });
+  s.show(
+      [&] { s.io.out << now.at("name").as_string().c_str() << ": " << now.at("state").as_string().c_str() << '\n'; });
 }
 
 void resume(Session& s) {
   const json::value now = s.post(s.path() + ":resume", json::object());
-  s.show([&] {
-    s.io.out << now.at("name").as_string().c_str() << ": " << now.at("state").as_string().c_str() << '\n';
-  });
+  s.show(
+      [&] { s.io.out << now.at("name").as_string().c_str() << ": " << now.at("state").as_string().c_str() << '\n'; });
 }
 
 json::value limit_of(Session& s, const std::string& option, const std::string& text) {
@@ -177,8 +173,7 @@ json::value limit_of(Session& s, const std::string& option, const std::string& t
   if (number.ends_with("/s")) number.remove_suffix(2);
   const auto count = parse_count(number);
   if (!count)
-    s.fail(kExitUsage,
-           fmt::format("--{} {}: a number (200000, 200k, 64MiB) or \"unlimited\" is needed", option, text));
+    s.fail(kExitUsage, fmt::format("--{} {}: a number (200000, 200k, 64MiB) or \"unlimited\" is needed", option, text));
   return *count;
 }
 
@@ -223,8 +218,7 @@ void discard_lag(Session& s) {
     return;
   }
   print_plan(plan, s.io.clock.wall_ms(), s.as_json() ? s.io.err : s.io.out);
-  if (plan.at("records").to_number<std::int64_t>() == 0 &&
-      plan.at("pending_lanes").to_number<std::int64_t>() == 0) {
+  if (plan.at("records").to_number<std::int64_t>() == 0 && plan.at("pending_lanes").to_number<std::int64_t>() == 0) {
     s.show([&] { s.io.out << "nothing to discard\n"; });
     return;
   }
@@ -268,8 +262,7 @@ const std::vector<Command>& table() {
 std::span<const CommandInfo> operator_commands() { return kCommands; }
 
 bool is_operator_command(std::string_view name) {
-  return std::any_of(kCommands.begin(), kCommands.end(),
-                     [&](const CommandInfo& c) { return c.name == name; });
+  return std::any_of(kCommands.begin(), kCommands.end(), [&](const CommandInfo& c) { return c.name == name; });
 }
 
 int run_operator_command(const std::vector<std::string>& args, const CommandIo& io) {
@@ -286,8 +279,7 @@ int run_operator_command(const std::vector<std::string>& args, const CommandIo& 
   };
   command.flags.insert(command.flags.end(), {"json", "help"});
   command.values.insert(command.values.end(), {"server", "timeout"});
-  auto line = parse_command_line({args.begin() + 1, args.end()}, command.flags, command.values,
-                                 command.max_positional);
+  auto line = parse_command_line({args.begin() + 1, args.end()}, command.flags, command.values, command.max_positional);
   if (!line) return usage(line.error().message);
   if (line.value().has("help")) {
     io.out << "usage: twinspan " << known->usage << "\n  " << known->summary

@@ -51,10 +51,9 @@ constexpr const char* to_string(PipelineState state) {
 
 struct ClusterStatus {
   std::string name;
-  std::string state = "up";    // up | suspect | down | rejoining
-  std::int64_t since_at = -1;  // last change of state
-  std::int64_t last_data_ms_ago =
-      -1;  // age of the last record or empty answer (sources), acknowledgement (sinks)
+  std::string state = "up";            // up | suspect | down | rejoining
+  std::int64_t since_at = -1;          // last change of state
+  std::int64_t last_data_ms_ago = -1;  // age of the last record or empty answer (sources), acknowledgement (sinks)
   std::string last_error;
 };
 
@@ -143,9 +142,9 @@ struct DiscardTarget {
 struct DiscardRange {
   std::string source, cluster, topic;
   std::int32_t partition = 0;
-  bool pending = false;  // cluster away: resolved before its first fetch at its return; from, to unknown
+  bool pending = false;           // cluster away: resolved before its first fetch at its return; from, to unknown
   std::int64_t from = 0, to = 0;  // [from, to); empty if there is nothing to do
-  std::int64_t records = 0;  // to - from without what retention removed before; transaction markers count
+  std::int64_t records = 0;       // to - from without what retention removed before; transaction markers count
   std::int64_t first_at = -1, last_at = -1;  // record timestamps of the range, as far as known
 };
 
@@ -218,8 +217,7 @@ class ControlPlane {
   virtual Status resume(const std::string& name) = 0;
 
   // Absolute limits of one source; effective at the readers' next poll, durable with the next checkpoint.
-  virtual Status set_throttle(const std::string& name, const std::string& source,
-                              const RateLimits& limits) = 0;
+  virtual Status set_throttle(const std::string& name, const std::string& source, const RateLimits& limits) = 0;
 
   // Asks the brokers; bounded by a few seconds. Valid 5 min, executable once.
   virtual Result<DiscardPlan> plan_discard(const std::string& name, const std::optional<std::string>& source,

@@ -101,9 +101,9 @@ std::string names_of(const Endpoint& endpoint, Parameter::In in) {
 
 std::optional<Problem> read_query(const Endpoint& endpoint, boost::urls::url_view url, Call& call) {
   for (const auto& item : url.params()) {
-    const bool known =
-        std::any_of(endpoint.parameters.begin(), endpoint.parameters.end(),
-                    [&](const Parameter& p) { return p.in == Parameter::In::query && p.name == item.key; });
+    const bool known = std::any_of(endpoint.parameters.begin(), endpoint.parameters.end(), [&](const Parameter& p) {
+      return p.in == Parameter::In::query && p.name == item.key;
+    });
     if (!known) {
       const std::string names = names_of(endpoint, Parameter::In::query);
       return Problem(400, "unknown_parameter",
@@ -122,16 +122,14 @@ std::optional<Problem> read_body(const Endpoint& endpoint, const Request& reques
     // An empty object is what generic clients send.
     call.body = {};
   }
-  const bool needed =
-      std::any_of(endpoint.parameters.begin(), endpoint.parameters.end(),
-                  [](const Parameter& p) { return p.in == Parameter::In::body && p.required; });
+  const bool needed = std::any_of(endpoint.parameters.begin(), endpoint.parameters.end(),
+                                  [](const Parameter& p) { return p.in == Parameter::In::body && p.required; });
   if (request.body.empty() && !needed) return std::nullopt;
   if (!request.body.empty() && media_type(request.content_type) != "application/json") {
     return Problem(
         415, "not_json",
-        fmt::format(
-            "the body must be application/json, not \"{}\": send the header Content-Type: application/json",
-            request.content_type));
+        fmt::format("the body must be application/json, not \"{}\": send the header Content-Type: application/json",
+                    request.content_type));
   }
   return parse_body(request.body, endpoint.parameters, call.body);
 }
@@ -159,8 +157,7 @@ bool accepts(std::string_view accept, std::string_view media) {
 }
 
 void EndpointTable::add(Endpoint endpoint) {
-  for (const Endpoint& other : endpoints_)
-    TS_CHECK(other.path != endpoint.path || other.method != endpoint.method);
+  for (const Endpoint& other : endpoints_) TS_CHECK(other.path != endpoint.path || other.method != endpoint.method);
   TS_CHECK(endpoint.handler != nullptr);
   endpoints_.push_back(std::move(endpoint));
 }
@@ -184,9 +181,9 @@ std::variant<EndpointTable::Match, Problem> EndpointTable::match(const Request& 
     }
   }
   if (found.endpoint == nullptr && allow.empty()) {
-    return Problem(404, "no_such_path",
-                   fmt::format("there is nothing at {}; GET /v1/openapi.json lists what there is",
-                               std::string(url->path())));
+    return Problem(
+        404, "no_such_path",
+        fmt::format("there is nothing at {}; GET /v1/openapi.json lists what there is", std::string(url->path())));
   }
   if (found.endpoint == nullptr) {
     Problem problem(405, "method_not_allowed",
@@ -222,9 +219,8 @@ std::string EndpointTable::openapi(std::string_view version) const {
   json::object paths;
   const json::object problem_reply{
       {"description", "a problem"},
-      {"content",
-       json::object{{"application/problem+json",
-                     json::object{{"schema", json::object{{"$ref", "#/components/schemas/Problem"}}}}}}}};
+      {"content", json::object{{"application/problem+json",
+                                json::object{{"schema", json::object{{"$ref", "#/components/schemas/Problem"}}}}}}}};
   for (const Endpoint& endpoint : endpoints_) {
     json::array parameters;
     json::object properties;
@@ -249,21 +245,18 @@ std::string EndpointTable::openapi(std::string_view version) const {
                            {"x-mutates", endpoint.mutates},
                            {"parameters", std::move(parameters)}};
     if (!properties.empty()) {
-      json::object schema{
-          {"type", "object"}, {"additionalProperties", false}, {"properties", std::move(properties)}};
+      json::object schema{{"type", "object"}, {"additionalProperties", false}, {"properties", std::move(properties)}};
       const bool needed = !required.empty();
       if (needed) schema["required"] = std::move(required);
-      operation["requestBody"] = json::object{
-          {"required", needed},
-          {"content", json::object{{"application/json", json::object{{"schema", std::move(schema)}}}}}};
+      operation["requestBody"] =
+          json::object{{"required", needed},
+                       {"content", json::object{{"application/json", json::object{{"schema", std::move(schema)}}}}}};
     }
-    operation["responses"] =
-        json::object{{"200", json::object{{"description", "done"},
-                                          {"content", json::object{{endpoint.produces, json::object{}}}}}},
-                     {"default", problem_reply}};
+    operation["responses"] = json::object{
+        {"200", json::object{{"description", "done"}, {"content", json::object{{endpoint.produces, json::object{}}}}}},
+        {"default", problem_reply}};
     std::string method = endpoint.method;
-    std::transform(method.begin(), method.end(), method.begin(),
-                   [](unsigned char c) { return std::tolower(c); });
+    std::transform(method.begin(), method.end(), method.begin(), [](unsigned char c) { return std::tolower(c); });
     json::value& item = paths[endpoint.path];
     if (!item.is_object()) item = json::object{};
     item.as_object()[method] = std::move(operation);

@@ -57,8 +57,7 @@ void add_probes(EndpointTable& table, ControlPlane& control, const Clock& clock)
                const Readiness readiness = control.ready();
                std::string body;
                for (const Readiness::Check& c : readiness.checks) {
-                 body += fmt::format("[{}] {}{}{}\n", c.ok ? '+' : '-', c.name, c.detail.empty() ? "" : ": ",
-                                     c.detail);
+                 body += fmt::format("[{}] {}{}{}\n", c.ok ? '+' : '-', c.name, c.detail.empty() ? "" : ": ", c.detail);
                }
                body += readiness.ready ? "ready\n" : "not ready\n";
                return text(readiness.ready ? 200 : 503, std::move(body));
@@ -73,8 +72,7 @@ void add_probes(EndpointTable& table, ControlPlane& control, const Clock& clock)
                std::vector<MetricSample> samples = control.metrics();
                append_metrics(control.service(), samples);
                for (const std::string& name : control.list_pipelines()) {
-                 if (auto status = control.pipeline(name))
-                   append_metrics(status.value(), clock.wall_ms(), samples);
+                 if (auto status = control.pipeline(name)) append_metrics(status.value(), clock.wall_ms(), samples);
                }
                return text(200, metrics_text(samples), kMetricsContentType);
              }});
@@ -124,8 +122,7 @@ void add_pipelines(EndpointTable& table, ControlPlane& control) {
              .role = Role::operator_,
              .mutates = true,
              .slow = true,
-             .parameters = {kPipeline,
-                            {"reason", In::body, false, R"({"type":"string"})", "why; shown in the status"}},
+             .parameters = {kPipeline, {"reason", In::body, false, R"({"type":"string"})", "why; shown in the status"}},
              .handler = [&control](const Call& call) -> Handled {
                const std::string& name = call.path.at("p");
                TS_TRYV(control.pause(name, text_of(call.body, "reason").value_or("paused by an operator")));
@@ -173,8 +170,7 @@ void change_limit(const json::object& body, std::string_view key, std::optional<
 Handled put_throttle(ControlPlane& control, const Call& call) {
   const std::string& name = call.path.at("p");
   if (!call.body.contains("records_per_s") && !call.body.contains("bytes_per_s")) {
-    return invalid("", "names no limit",
-                   "records_per_s, bytes_per_s: an integer, 0 to pause, null to lift the limit");
+    return invalid("", "names no limit", "records_per_s, bytes_per_s: an integer, 0 to pause, null to lift the limit");
   }
   TS_TRY(before, control.pipeline(name));
   const std::optional<std::string> source = text_of(call.body, "source");
@@ -226,13 +222,11 @@ void add_throttle(EndpointTable& table, ControlPlane& control) {
 constexpr const char* kTargetHint =
     R"("latest", {"timestamp": "2026-01-01T00:00:00Z" or milliseconds}, or {"keep_last": "5m"})";
 
-outcome::basic_result<DiscardTarget, Problem, outcome::policy::terminate> read_target(
-    const json::value& value) {
+outcome::basic_result<DiscardTarget, Problem, outcome::policy::terminate> read_target(const json::value& value) {
   using Kind = DiscardTarget::Kind;
   if (value.is_string()) {
     if (value.as_string() == "latest") return DiscardTarget{};
-    return invalid("/target", fmt::format("\"{}\" is not a target", std::string(value.as_string())),
-                   kTargetHint);
+    return invalid("/target", fmt::format("\"{}\" is not a target", std::string(value.as_string())), kTargetHint);
   }
   const json::object& object = value.as_object();
   if (object.size() != 1) return invalid("/target", "needs exactly one of timestamp, keep_last", kTargetHint);
@@ -247,8 +241,7 @@ outcome::basic_result<DiscardTarget, Problem, outcome::policy::terminate> read_t
   }
   if (object.contains("keep_last")) {
     if (aim.is_string()) {
-      if (const auto ms = parse_duration(std::string_view(aim.as_string())))
-        return DiscardTarget{Kind::keep_last, *ms};
+      if (const auto ms = parse_duration(std::string_view(aim.as_string()))) return DiscardTarget{Kind::keep_last, *ms};
     }
     return invalid("/target/keep_last", "is not a duration", kTargetHint);
   }
@@ -262,8 +255,7 @@ Handled plan_discard(ControlPlane& control, const Call& call) {
 }
 
 Handled execute_discard(ControlPlane& control, const Call& call) {
-  TS_TRY(done, control.execute_discard(call.path.at("p"), *text_of(call.body, "plan"),
-                                       *text_of(call.body, "reason")));
+  TS_TRY(done, control.execute_discard(call.path.at("p"), *text_of(call.body, "plan"), *text_of(call.body, "reason")));
   return reply(to_json(done));
 }
 
@@ -283,17 +275,16 @@ Handled list_discards(ControlPlane& control, const Call& call) {
 }
 
 void add_discards(EndpointTable& table, ControlPlane& control) {
-  table.add({.method = "POST",
-             .path = "/v1/pipelines/{p}/lag-discards:plan",
-             .id = "plan_lag_discard",
-             .summary = "what a discard would skip, per lane; valid 5 minutes; changes nothing",
-             .role = Role::operator_,
-             .mutates = true,
-             .slow = true,
-             .parameters = {kPipeline,
-                            kSource,
-                            {"target", In::body, true, R"({"type":["string","object"]})", kTargetHint}},
-             .handler = [&control](const Call& call) { return plan_discard(control, call); }});
+  table.add(
+      {.method = "POST",
+       .path = "/v1/pipelines/{p}/lag-discards:plan",
+       .id = "plan_lag_discard",
+       .summary = "what a discard would skip, per lane; valid 5 minutes; changes nothing",
+       .role = Role::operator_,
+       .mutates = true,
+       .slow = true,
+       .parameters = {kPipeline, kSource, {"target", In::body, true, R"({"type":["string","object"]})", kTargetHint}},
+       .handler = [&control](const Call& call) { return plan_discard(control, call); }});
   table.add({.method = "POST",
              .path = "/v1/pipelines/{p}/lag-discards",
              .id = "execute_lag_discard",
@@ -326,13 +317,12 @@ EndpointTable make_endpoints(ControlPlane& control, const Clock& clock) {
   add_discards(table, control);
   // The listing lists itself, so its text is made when the table is complete.
   auto listing = std::make_shared<std::string>();
-  table.add(
-      {.method = "GET",
-       .path = "/v1/openapi.json",
-       .id = "openapi",
-       .summary = "this API, OpenAPI 3.1",
-       .role = Role::viewer,
-       .handler = [listing](const Call&) -> Handled { return text(200, *listing, "application/json"); }});
+  table.add({.method = "GET",
+             .path = "/v1/openapi.json",
+             .id = "openapi",
+             .summary = "this API, OpenAPI 3.1",
+             .role = Role::viewer,
+             .handler = [listing](const Call&) -> Handled { return text(200, *listing, "application/json"); }});
   *listing = table.openapi(control.service().version);
   return table;
 }

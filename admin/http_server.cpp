@@ -38,8 +38,7 @@ std::optional<Problem> problem_of(const beast::error_code& error, const HttpServ
                    fmt::format("the header is larger than {} bytes", options.max_header_bytes));
   }
   if (error == http::error::body_limit) {
-    return Problem(413, "body_too_large",
-                   fmt::format("the body is larger than {} bytes", options.max_body_bytes));
+    return Problem(413, "body_too_large", fmt::format("the body is larger than {} bytes", options.max_body_bytes));
   }
   if (error == http::error::bad_version) return Problem(505, "http_version", "this server speaks HTTP/1.1");
   if (error == http::error::end_of_stream || error == http::error::partial_message) return std::nullopt;
@@ -67,8 +66,7 @@ struct Shared {
 
 class Session : public std::enable_shared_from_this<Session> {
  public:
-  Session(Shared& shared, tcp::socket socket)
-      : shared_(shared), socket_(std::move(socket)), deadline_(shared.io) {}
+  Session(Shared& shared, tcp::socket socket) : shared_(shared), socket_(std::move(socket)), deadline_(shared.io) {}
 
   void start() { read_header(true); }
 
@@ -155,8 +153,7 @@ class Session : public std::enable_shared_from_this<Session> {
     if (request.version() != 11) return Problem(505, "http_version", "this server speaks HTTP/1.1");
     if (request.count(http::field::content_length) > 1)
       return Problem(400, "bad_request", "Content-Length is there twice");
-    if (request.count(http::field::host) != 1)
-      return Problem(400, "bad_request", "exactly one Host header is needed");
+    if (request.count(http::field::host) != 1) return Problem(400, "bad_request", "exactly one Host header is needed");
     const std::string_view host = field(http::field::host);
     if (!is_loopback_name(host_of(host))) {
       return Problem(421, "host_refused",
@@ -207,9 +204,8 @@ class Session : public std::enable_shared_from_this<Session> {
     const int status = handled ? handled.value().status : handled.error().status;
     if (match.endpoint->mutates) {
       beast::error_code ignored;
-      spdlog::info("admin: {} {} -> {} from {} ({})", match.endpoint->method,
-                   std::string(parser_->get().target()), status,
-                   socket_.remote_endpoint(ignored).address().to_string(), next_id());
+      spdlog::info("admin: {} {} -> {} from {} ({})", match.endpoint->method, std::string(parser_->get().target()),
+                   status, socket_.remote_endpoint(ignored).address().to_string(), next_id());
     }
     if (handled) return respond(handled.value());
     respond(handled.error(), handled.error().close);
@@ -236,17 +232,15 @@ class Session : public std::enable_shared_from_this<Session> {
     response_.keep_alive(keep_alive_);
     response_.body() = reply.body;
     response_.prepare_payload();
-    if (request_complete && parser_->get().method() == http::verb::head)
-      response_.body().clear();  // RFC 9110, 9.3.2
+    if (request_complete && parser_->get().method() == http::verb::head) response_.body().clear();  // RFC 9110, 9.3.2
     ++shared_.requests;
     waiting_ = false;
     set_deadline(milliseconds(shared_.options.request_deadline_ms));
-    http::async_write(socket_, response_,
-                      [self = shared_from_this()](const beast::error_code& error, std::size_t) {
-                        if (error || self->closed_) return self->close();
-                        if (self->keep_alive_ && !self->shared_.stopping) return self->read_header(false);
-                        self->linger();
-                      });
+    http::async_write(socket_, response_, [self = shared_from_this()](const beast::error_code& error, std::size_t) {
+      if (error || self->closed_) return self->close();
+      if (self->keep_alive_ && !self->shared_.stopping) return self->read_header(false);
+      self->linger();
+    });
   }
 
   // Closing with unread input resets the connection, and the client might lose our answer: read on for a
@@ -263,11 +257,11 @@ class Session : public std::enable_shared_from_this<Session> {
   }
 
   void drain(std::size_t so_far) {
-    socket_.async_read_some(buffer_.prepare(16 * 1024), [self = shared_from_this(), so_far](
-                                                            const beast::error_code& error, std::size_t n) {
-      if (error || self->closed_ || so_far + n > kLingerBytes) return self->close();
-      self->drain(so_far + n);
-    });
+    socket_.async_read_some(buffer_.prepare(16 * 1024),
+                            [self = shared_from_this(), so_far](const beast::error_code& error, std::size_t n) {
+                              if (error || self->closed_ || so_far + n > kLingerBytes) return self->close();
+                              self->drain(so_far + n);
+                            });
   }
 
   void on_timeout(std::string_view what) {
@@ -331,10 +325,10 @@ class HttpServer::Impl {
     if (!error) acceptor_.bind(endpoint, error);
     if (!error) acceptor_.listen(1024, error);
     if (error == asio::error::address_in_use) {
-      Error in_use = config_error(
-          fmt::format("admin.listen {}: the address is in use, perhaps by another twinspan; stop that, "
-                      "or choose another port (admin.listen)",
-                      text));
+      Error in_use =
+          config_error(fmt::format("admin.listen {}: the address is in use, perhaps by another twinspan; stop that, "
+                                   "or choose another port (admin.listen)",
+                                   text));
       in_use.code = "address_in_use";
       return in_use;
     }

@@ -56,14 +56,12 @@ void check_value(const Parameter& p, const json::value& value, std::vector<Probl
   const json::object& schema = parsed.as_object();
   std::string wanted;
   if (!type_fits(schema, type_name(value), wanted)) {
-    errors.push_back(
-        {escape_pointer(p.name), fmt::format("must be {}, not {}", wanted, type_name(value)), p.doc});
+    errors.push_back({escape_pointer(p.name), fmt::format("must be {}, not {}", wanted, type_name(value)), p.doc});
     return;
   }
   if (const json::value* minimum = schema.if_contains("minimum"); minimum != nullptr && value.is_int64()) {
     if (value.as_int64() < minimum->as_int64()) {
-      errors.push_back(
-          {escape_pointer(p.name), fmt::format("must be at least {}", minimum->as_int64()), p.doc});
+      errors.push_back({escape_pointer(p.name), fmt::format("must be at least {}", minimum->as_int64()), p.doc});
     }
   }
 }
@@ -77,8 +75,7 @@ Problem syntax_error(std::string_view text, std::size_t offset, const std::strin
   at.message = what;
   at.offset = static_cast<std::int64_t>(offset);
   at.line = 1 + std::count(before.begin(), before.end(), '\n');
-  at.column =
-      static_cast<std::int64_t>(newline == std::string_view::npos ? offset : offset - newline - 1) + 1;
+  at.column = static_cast<std::int64_t>(newline == std::string_view::npos ? offset : offset - newline - 1) + 1;
   problem.errors.push_back(std::move(at));
   return problem;
 }
@@ -86,14 +83,12 @@ Problem syntax_error(std::string_view text, std::size_t offset, const std::strin
 }  // namespace
 
 Problem invalid(std::string pointer, std::string message, std::string hint) {
-  Problem problem(422, "invalid_body",
-                  fmt::format("{}: {}", pointer.empty() ? "the body" : pointer, message));
+  Problem problem(422, "invalid_body", fmt::format("{}: {}", pointer.empty() ? "the body" : pointer, message));
   problem.errors.push_back({std::move(pointer), std::move(message), std::move(hint)});
   return problem;
 }
 
-std::optional<Problem> parse_body(std::string_view text, const std::vector<Parameter>& parameters,
-                                  json::object& out) {
+std::optional<Problem> parse_body(std::string_view text, const std::vector<Parameter>& parameters, json::object& out) {
   json::stream_parser parser({}, {.max_depth = 16});
   json::error_code error;
   const std::size_t read = parser.write_some(text.data(), text.size(), error);
@@ -126,9 +121,9 @@ std::optional<Problem> parse_body(std::string_view text, const std::vector<Param
     }
   }
   if (!errors.empty()) {
-    Problem problem(422, "invalid_body",
-                    fmt::format("the body has {}",
-                                errors.size() == 1 ? "an error" : fmt::format("{} errors", errors.size())));
+    Problem problem(
+        422, "invalid_body",
+        fmt::format("the body has {}", errors.size() == 1 ? "an error" : fmt::format("{} errors", errors.size())));
     problem.errors = std::move(errors);
     return problem;
   }

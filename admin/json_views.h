@@ -9,8 +9,7 @@
 namespace twinspan::admin {
 
 boost::json::object to_json(const PipelineStatus& status);
-boost::json::object summary_json(
-    const PipelineStatus& status);  // a row of GET /v1/pipelines: no lanes, no steps
+boost::json::object summary_json(const PipelineStatus& status);  // a row of GET /v1/pipelines: no lanes, no steps
 boost::json::object to_json(const RateLimits& limits);
 boost::json::object to_json(const DiscardTarget& target);
 boost::json::object to_json(const DiscardPlan& plan);

@@ -49,8 +49,7 @@ Result<ListenAddress> parse_listen_address(std::string_view text) {
   const auto parts = split(text);
   const auto port = parts && parts->has_port ? port_of(parts->port) : std::nullopt;
   if (!port)
-    return config_error(
-        fmt::format("\"{}\" is not an address: host:port is needed, as in {}", text, kDefaultListen));
+    return config_error(fmt::format("\"{}\" is not an address: host:port is needed, as in {}", text, kDefaultListen));
   return ListenAddress{parts->host.empty() ? "0.0.0.0" : parts->host, *port};
 }
 

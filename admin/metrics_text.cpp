@@ -21,18 +21,15 @@ constexpr std::array kFamilies = std::to_array<MetricFamily>({
     {"source_bytes_total", "counter", "Bytes of keys and values read from a source."},
     {"source_throttled_seconds_total", "counter", "Time a source was held back by its rate limits."},
     {"source_paused", "gauge", "1 while a rate limit of 0 pauses the source."},
-    {"source_limit_records_per_second", "gauge",
-     "Rate limit of a source in records per second; absent = unlimited."},
-    {"source_limit_bytes_per_second", "gauge",
-     "Rate limit of a source in bytes per second; absent = unlimited."},
+    {"source_limit_records_per_second", "gauge", "Rate limit of a source in records per second; absent = unlimited."},
+    {"source_limit_bytes_per_second", "gauge", "Rate limit of a source in bytes per second; absent = unlimited."},
     {"source_fetch_delay_seconds", "gauge", "Age of the last data from a cluster of a source."},
     {"cluster_up", "gauge", "1 while the watchdog says a cluster is up (suspect, down, rejoining: 0)."},
     {"cluster_excluded", "gauge",
      "1 while a cluster is down or rejoining, so that its lanes do not count in the watermark."},
     {"cluster_failovers_total", "counter", "Times a cluster went down."},
     {"broker_discovery_age_seconds", "gauge", "Age of the broker list of a cluster."},
-    {"watermark_lag_seconds", "gauge",
-     "Wall clock minus the watermark of a source (kind: firing or retention)."},
+    {"watermark_lag_seconds", "gauge", "Wall clock minus the watermark of a source (kind: firing or retention)."},
     {"idle_partitions", "gauge", "Lanes of a source that are at their end."},
     {"step_records_in_total", "counter", "Rows that entered a step."},
     {"step_records_out_total", "counter", "Rows that left a step."},
@@ -47,8 +44,7 @@ constexpr std::array kFamilies = std::to_array<MetricFamily>({
     {"checkpoint_duration_seconds", "histogram", "How long checkpoints took."},
     {"checkpoint_size_bytes", "gauge", "Bytes written by the last good checkpoint."},
     {"checkpoint_failures_total", "counter", "Checkpoints that failed."},
-    {"checkpoint_last_success_timestamp_seconds", "gauge",
-     "When the last good checkpoint was made, Unix time."},
+    {"checkpoint_last_success_timestamp_seconds", "gauge", "When the last good checkpoint was made, Unix time."},
     {"sink_records_total", "counter", "Records produced by a sink."},
     {"sink_acknowledged_total", "counter", "Records of a sink that a broker acknowledged."},
     {"sink_resent_total", "counter", "Records sent again, after a switch or a failure."},
@@ -122,15 +118,14 @@ std::string metrics_text(const std::vector<MetricSample>& samples) {
   std::map<std::pair<std::size_t, std::string_view>, std::vector<const MetricSample*>> groups;
   for (const MetricSample& sample : samples) {
     const std::size_t family = family_of(sample.name);
-    groups[{family, family < kFamilies.size() ? kFamilies[family].name : std::string_view(sample.name)}]
-        .push_back(&sample);
+    groups[{family, family < kFamilies.size() ? kFamilies[family].name : std::string_view(sample.name)}].push_back(
+        &sample);
   }
   std::string out;
   for (const auto& [key, members] : groups) {
     const auto& [family, name] = key;
     if (family < kFamilies.size()) {
-      fmt::format_to(std::back_inserter(out), "# HELP {}{} {}\n", kMetricPrefix, name,
-                     kFamilies[family].help);
+      fmt::format_to(std::back_inserter(out), "# HELP {}{} {}\n", kMetricPrefix, name, kFamilies[family].help);
     }
     fmt::format_to(std::back_inserter(out), "# TYPE {}{} {}\n", kMetricPrefix, name,
                    family < kFamilies.size() ? kFamilies[family].type : std::string_view("untyped"));

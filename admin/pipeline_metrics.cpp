@@ -44,8 +44,7 @@ void add_source(const SourceStatus& s, std::int64_t now_ms, const Adder& pipelin
   add_clusters(s.clusters, "source", add);
   for (const ClusterStatus& c : s.clusters) {
     if (c.last_data_ms_ago >= 0) {
-      add.with("cluster", c.name)("source_fetch_delay_seconds",
-                                  static_cast<double>(c.last_data_ms_ago) / 1000);
+      add.with("cluster", c.name)("source_fetch_delay_seconds", static_cast<double>(c.last_data_ms_ago) / 1000);
     }
   }
   std::map<std::string, double> lag;

@@ -82,8 +82,7 @@ void print_ranges(const json::value& of, std::ostream& out) {
   for (const json::value& r : list(of, "ranges")) {
     const std::int64_t first = number(r, "first_at"), last = number(r, "last_at");
     const bool pending = flag(r, "pending");
-    table.add({text(r, "source"), text(r, "cluster"), text(r, "topic"),
-               std::to_string(number(r, "partition")),
+    table.add({text(r, "source"), text(r, "cluster"), text(r, "topic"), std::to_string(number(r, "partition")),
                pending ? "pending" : std::to_string(number(r, "from")),
                pending ? "at return" : std::to_string(number(r, "to")),
                pending ? "-" : format_count(number(r, "records")),
@@ -118,11 +117,9 @@ void print_pipelines(const json::value& all, std::int64_t now_ms, std::ostream& 
       }
     }
     std::string cluster_text, sink_text;
-    for (const auto& [name, state] : clusters)
-      cluster_text += (cluster_text.empty() ? "" : ", ") + name + ' ' + state;
+    for (const auto& [name, state] : clusters) cluster_text += (cluster_text.empty() ? "" : ", ") + name + ' ' + state;
     for (const json::value& s : list(p, "sinks")) {
-      sink_text +=
-          (sink_text.empty() ? "" : ", ") + text(s, "name") + " -> " + dash(text(s, "active_cluster"));
+      sink_text += (sink_text.empty() ? "" : ", ") + text(s, "name") + " -> " + dash(text(s, "active_cluster"));
       if (flag(s, "holding")) sink_text += " (holding)";
     }
     const std::int64_t at = number(member(p, "last_checkpoint"), "at");
@@ -143,14 +140,12 @@ void print_pipeline(const json::value& p, std::int64_t now_ms, std::ostream& out
       << (number(p, "shards") == 1 ? "" : "s") << '\n';
   const json::value& c = member(p, "last_checkpoint");
   if (number(c, "epoch") > 0) {
-    out << "last checkpoint: epoch " << number(c, "epoch") << ", " << ago(number(c, "at"), now_ms)
-        << " ago, took " << format_duration(number(c, "took_ms")) << ", " << format_bytes(real(c, "bytes"))
-        << '\n';
+    out << "last checkpoint: epoch " << number(c, "epoch") << ", " << ago(number(c, "at"), now_ms) << " ago, took "
+        << format_duration(number(c, "took_ms")) << ", " << format_bytes(real(c, "bytes")) << '\n';
   } else {
     out << "last checkpoint: none yet\n";
   }
-  if (const std::string error = text(c, "last_error"); !error.empty())
-    out << "checkpoint error: " << error << '\n';
+  if (const std::string error = text(c, "last_error"); !error.empty()) out << "checkpoint error: " << error << '\n';
   out << "dead letters: " << format_count(number(p, "dead_letters"))
       << "   discarded: " << format_count(number(p, "discarded_records")) << "\n\n";
 
@@ -165,14 +160,13 @@ void print_pipeline(const json::value& p, std::int64_t now_ms, std::ostream& out
         if (const std::int64_t n = number(lane, "lag"); n >= 0) lag = std::max<std::int64_t>(lag, 0) + n;
       }
       sources.add({text(s, "name"), text(cluster, "name"), text(cluster, "state"),
-                   ago(number(cluster, "since_at"), now_ms),
-                   format_duration(number(cluster, "last_data_ms_ago")), format_count(lag),
-                   std::to_string(lanes), text(cluster, "last_error")});
+                   ago(number(cluster, "since_at"), now_ms), format_duration(number(cluster, "last_data_ms_ago")),
+                   format_count(lag), std::to_string(lanes), text(cluster, "last_error")});
     }
     const json::value& limits = member(s, "limits");
     const json::value& w = member(s, "watermark");
-    rates.add({text(s, "name"), format_rate(real(s, "records_per_s")),
-               format_bytes(real(s, "bytes_per_s")) + "/s", format_count(number(s, "records")),
+    rates.add({text(s, "name"), format_rate(real(s, "records_per_s")), format_bytes(real(s, "bytes_per_s")) + "/s",
+               format_count(number(s, "records")),
                limit_text(limits, "records_per_s", false) + ", " + limit_text(limits, "bytes_per_s", true),
                time_or_dash(w, "firing"), time_or_dash(w, "retention")});
   }
@@ -182,17 +176,16 @@ void print_pipeline(const json::value& p, std::int64_t now_ms, std::ostream& out
 
   TextTable steps({"STEP", "KIND", ">IN", ">OUT", ">LATE", ">FAILED", ">STATE ROWS", ">STATE"});
   for (const json::value& s : list(p, "steps")) {
-    steps.add({text(s, "id"), text(s, "kind"), format_count(number(s, "rows_in")),
-               format_count(number(s, "rows_out")), format_count(number(s, "rows_late")),
-               format_count(number(s, "rows_failed")), format_count(number(s, "state_rows")),
-               format_bytes(real(s, "state_bytes"))});
+    steps.add({text(s, "id"), text(s, "kind"), format_count(number(s, "rows_in")), format_count(number(s, "rows_out")),
+               format_count(number(s, "rows_late")), format_count(number(s, "rows_failed")),
+               format_count(number(s, "state_rows")), format_bytes(real(s, "state_bytes"))});
   }
   if (!steps.empty()) {
     out << '\n';
     steps.print(out);
   }
-  TextTable sinks({"SINK", "ROUTE", ">SWITCHES", ">LAST SWITCH", ">RATE", ">RECORDS", ">UNACKNOWLEDGED",
-                   "CLUSTERS", "REASON"});
+  TextTable sinks(
+      {"SINK", "ROUTE", ">SWITCHES", ">LAST SWITCH", ">RATE", ">RECORDS", ">UNACKNOWLEDGED", "CLUSTERS", "REASON"});
   for (const json::value& s : list(p, "sinks")) {
     sinks.add({text(s, "name"), dash(text(s, "active_cluster")) + (flag(s, "holding") ? " (holding)" : ""),
                std::to_string(number(s, "switches")), format_duration(number(s, "last_switch_took_ms")),
@@ -207,18 +200,16 @@ void print_pipeline(const json::value& p, std::int64_t now_ms, std::ostream& out
 
 void print_lag(const json::value& p, bool partitions, std::ostream& out) {
   if (partitions) {
-    TextTable table(
-        {"SOURCE", "CLUSTER", "TOPIC", ">PARTITION", ">POSITION", ">END", ">LAG", "WATERMARK", "NOTE"});
+    TextTable table({"SOURCE", "CLUSTER", "TOPIC", ">PARTITION", ">POSITION", ">END", ">LAG", "WATERMARK", "NOTE"});
     for (const json::value& s : list(p, "sources")) {
       for (const json::value& l : list(s, "lanes")) {
         std::string note = text(l, "note");
         if (note.empty() && flag(l, "pending_cut")) note = "lag discard pending";
         if (note.empty() && flag(l, "stopped")) note = "stopped";
         const std::int64_t end = number(l, "end");
-        table.add({text(s, "name"), text(l, "cluster"), text(l, "topic"),
-                   std::to_string(number(l, "partition")), std::to_string(number(l, "position")),
-                   end < 0 ? "-" : std::to_string(end), format_count(number(l, "lag")),
-                   time_or_dash(l, "watermark"), note});
+        table.add({text(s, "name"), text(l, "cluster"), text(l, "topic"), std::to_string(number(l, "partition")),
+                   std::to_string(number(l, "position")), end < 0 ? "-" : std::to_string(end),
+                   format_count(number(l, "lag")), time_or_dash(l, "watermark"), note});
       }
     }
     table.print(out);
@@ -269,8 +260,8 @@ void print_plan(const json::value& plan, std::int64_t now_ms, std::ostream& out)
 
 void print_discard(const json::value& discard, std::ostream& out) {
   print_ranges(discard, out);
-  out << "dropped " << discard_amount(discard) << " in " << format_duration(number(discard, "took_ms"))
-      << " (discard " << text(discard, "id") << ")\n";
+  out << "dropped " << discard_amount(discard) << " in " << format_duration(number(discard, "took_ms")) << " (discard "
+      << text(discard, "id") << ")\n";
 }
 
 void print_discards(const json::value& all, std::ostream& out) {

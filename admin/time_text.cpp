@@ -65,8 +65,7 @@ std::optional<std::int64_t> parse_duration(std::string_view text) {
 }
 
 std::optional<std::int64_t> parse_timestamp(std::string_view text) {
-  if (text.size() < 20 || !digit(text[0]) || !digit(text[1]) || !digit(text[2]) || !digit(text[3]))
-    return std::nullopt;
+  if (text.size() < 20 || !digit(text[0]) || !digit(text[1]) || !digit(text[2]) || !digit(text[3])) return std::nullopt;
   std::tm tm{};
   const auto year = take_number(text, 4);
   if (!year || !take(text, "-")) return std::nullopt;
@@ -115,8 +114,7 @@ std::optional<std::int64_t> parse_timestamp(std::string_view text) {
 
 std::optional<std::uint64_t> parse_count(std::string_view text) {
   double value = 0;
-  const auto [end, error] =
-      std::from_chars(text.data(), text.data() + text.size(), value, std::chars_format::fixed);
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value, std::chars_format::fixed);
   if (error != std::errc() || !(value >= 0)) return std::nullopt;
   const std::string_view unit(end, static_cast<std::size_t>(text.data() + text.size() - end));
   static constexpr std::array<std::pair<std::string_view, double>, 11> kUnits{{{"", 1},
@@ -145,8 +143,8 @@ std::string format_timestamp(std::int64_t ms) {
   const std::time_t seconds = ms / 1000;
   std::tm tm{};
   gmtime_r(&seconds, &tm);
-  return fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:03}Z", tm.tm_year + 1900, tm.tm_mon + 1,
-                     tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec, ms % 1000);
+  return fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:03}Z", tm.tm_year + 1900, tm.tm_mon + 1, tm.tm_mday,
+                     tm.tm_hour, tm.tm_min, tm.tm_sec, ms % 1000);
 }
 
 std::string format_duration(std::int64_t ms) {

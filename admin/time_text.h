@@ -18,10 +18,9 @@ std::optional<std::int64_t> parse_timestamp(std::string_view text);
 std::optional<std::uint64_t> parse_count(std::string_view text);
 
 std::string format_timestamp(std::int64_t ms);  // 2026-01-01T00:00:00.000Z; "-" if < 0
-std::string format_duration(
-    std::int64_t ms);                        // 350 ms | 4.1 s | 12 min 5 s | 3 h 20 min | 2 d 4 h; "-" if < 0
-std::string format_count(std::int64_t n);    // 4,312,903; "-" if < 0
-std::string format_bytes(double bytes);      // 22.1 MiB
-std::string format_rate(double per_second);  // 105.2 k/s
+std::string format_duration(std::int64_t ms);   // 350 ms | 4.1 s | 12 min 5 s | 3 h 20 min | 2 d 4 h; "-" if < 0
+std::string format_count(std::int64_t n);       // 4,312,903; "-" if < 0
+std::string format_bytes(double bytes);         // 22.1 MiB
+std::string format_rate(double per_second);     // 105.2 k/s
 
 }  // namespace twinspan::admin

@@ -31,7 +31,8 @@ namespace {
 
 class GraphChecker {
  public:
-  GraphChecker(const PipelineSpec& pipeline, Diagnostics& diagnostics) : pipeline_(pipeline), diagnostics_(diagnostics) {}
+  GraphChecker(const PipelineSpec& pipeline, Diagnostics& diagnostics)
+      : pipeline_(pipeline), diagnostics_(diagnostics) {}
 
   void run() {
     check_ids();
@@ -52,7 +53,8 @@ class GraphChecker {
       const int line = id.origin ? id.origin.source->position(id.origin.begin).line : 0;
       const auto [first, is_new] = seen.try_emplace(id.value, kind, line);
       if (is_new) return;
-      diagnostics_.error(id.origin, "T0303", fmt::format("{} is already the id of a {}", quoted(id.value), first->second.first),
+      diagnostics_.error(id.origin, "T0303",
+                         fmt::format("{} is already the id of a {}", quoted(id.value), first->second.first),
                          fmt::format("it is on line {}; ids are unique in a pipeline", first->second.second));
     };
     for (const auto& entry : pipeline_.sources) add(entry.name, "source");
@@ -67,16 +69,20 @@ class GraphChecker {
     std::vector<std::string> names = pipeline_.sources.names();
     for (std::string& name : pipeline_.steps.names()) names.push_back(std::move(name));
     if (pipeline_.sinks.find(input.value) != nullptr) {
-      diagnostics_.error(input.origin, "T0301", fmt::format("{} of {} is a sink", quoted(input.value), by), "rows come from sources and steps");
+      diagnostics_.error(input.origin, "T0301", fmt::format("{} of {} is a sink", quoted(input.value), by),
+                         "rows come from sources and steps");
       return;
     }
-    diagnostics_.error(input.origin, "T0301", fmt::format("{} reads {}, which is no source or step", by, quoted(input.value)), suggestion(input.value, names));
+    diagnostics_.error(input.origin, "T0301",
+                       fmt::format("{} reads {}, which is no source or step", by, quoted(input.value)),
+                       suggestion(input.value, names));
   }
 
   void late_sink(const Id& sink) {
     late_sinks_.insert(sink.value);
     if (pipeline_.sinks.find(sink.value) != nullptr) return;
-    diagnostics_.error(sink.origin, "T0307", fmt::format("late rows go to {}, which is no sink", quoted(sink.value)), suggestion(sink.value, pipeline_.sinks.names()));
+    diagnostics_.error(sink.origin, "T0307", fmt::format("late rows go to {}, which is no sink", quoted(sink.value)),
+                       suggestion(sink.value, pipeline_.sinks.names()));
   }
 
   void check_sink(const NamedMap<SinkSpec>::Entry& sink) {
@@ -84,7 +90,9 @@ class GraphChecker {
     if (sink.value.from) {
       use(*sink.value.from, fmt::format("sink {}", quoted(sink.name.value)));
       if (late) {
-        diagnostics_.error(sink.value.from->origin, "T0212", fmt::format("sink {} takes late rows and has 'from'", quoted(sink.name.value)), "late rows have other columns: give them a sink of their own");
+        diagnostics_.error(sink.value.from->origin, "T0212",
+                           fmt::format("sink {} takes late rows and has 'from'", quoted(sink.name.value)),
+                           "late rows have other columns: give them a sink of their own");
       }
     } else if (!late && !diagnostics_.has_error_between(sink.name.origin.begin, sink.end)) {
       diagnostics_.error(sink.name.origin, "T0202", fmt::format("sink {} needs key 'from'", quoted(sink.name.value)),
@@ -105,7 +113,8 @@ class GraphChecker {
       }
       std::string circle;
       for (auto at = open; at != path_.end(); ++at) circle += *at + " <- ";
-      diagnostics_.error(input->origin, "T0302", fmt::format("the steps form a circle: {}{}", circle, input->value), "a step cannot read its own result");
+      diagnostics_.error(input->origin, "T0302", fmt::format("the steps form a circle: {}{}", circle, input->value),
+                         "a step cannot read its own result");
     }
     path_.pop_back();
     done_.insert(name);
@@ -114,7 +123,8 @@ class GraphChecker {
   void warn_unused() {
     const auto warn = [&](const Id& id, const char* kind) {
       if (!used_.contains(id.value)) {
-        diagnostics_.warning(id.origin, "T0308", fmt::format("nothing reads {} {}", kind, quoted(id.value)), "remove it, or name it in a from:");
+        diagnostics_.warning(id.origin, "T0308", fmt::format("nothing reads {} {}", kind, quoted(id.value)),
+                             "remove it, or name it in a from:");
       }
     };
     for (const auto& entry : pipeline_.sources) warn(entry.name, "source");

@@ -13,23 +13,30 @@ void check_window(const StepEntry& entry, Diagnostics& diagnostics) {
   // An error inside (a kind that this version lacks) explains what is missing.
   const bool complete = !diagnostics.has_error_between(entry.name.origin.begin, entry.end);
   if (window.tumbling && window.cumulate) {
-    diagnostics.error(window.cumulate->origin, "T0304", "a window has one kind, and this one is tumbling and cumulate", "keep one of them");
+    diagnostics.error(window.cumulate->origin, "T0304", "a window has one kind, and this one is tumbling and cumulate",
+                      "keep one of them");
     return;
   }
   if (!window.tumbling && !window.cumulate) {
-    if (complete) diagnostics.error(entry.name.origin, "T0304", fmt::format("the window of {} has no kind", quoted(entry.name.value)), "add tumbling: 10s, or cumulate: 1d with every: 60s");
+    if (complete)
+      diagnostics.error(entry.name.origin, "T0304",
+                        fmt::format("the window of {} has no kind", quoted(entry.name.value)),
+                        "add tumbling: 10s, or cumulate: 1d with every: 60s");
     return;
   }
   if (window.tumbling && window.every) {
-    diagnostics.error(window.every->origin, "T0212", "'every' belongs to a cumulate window", "early results of a tumbling window are emit: { every: ... }");
+    diagnostics.error(window.every->origin, "T0212", "'every' belongs to a cumulate window",
+                      "early results of a tumbling window are emit: { every: ... }");
   }
   if (window.cumulate && !window.every && complete) {
     diagnostics.error(window.cumulate->origin, "T0305", "a cumulate window needs 'every'", "such as every: 60s");
   }
-  if (window.cumulate && window.every && window.every->value.count() > 0 && window.size().count() % window.every->value.count() != 0) {
-    diagnostics.error(window.every->origin, "T0305",
-                      fmt::format("{} does not divide {}", duration_text(window.every->value), duration_text(window.size())),
-                      "choose a step that divides the size");
+  if (window.cumulate && window.every && window.every->value.count() > 0 &&
+      window.size().count() % window.every->value.count() != 0) {
+    diagnostics.error(
+        window.every->origin, "T0305",
+        fmt::format("{} does not divide {}", duration_text(window.every->value), duration_text(window.size())),
+        "choose a step that divides the size");
   }
   if (window.size().count() > 0 && window.offset.value >= window.size()) {
     diagnostics.error(window.offset.origin, "T0206", fmt::format("{} is too large", duration_text(window.offset.value)),
@@ -40,11 +47,13 @@ void check_window(const StepEntry& entry, Diagnostics& diagnostics) {
 void check_join(const IntervalJoinSpec& join, const StepEntry& entry, Diagnostics& diagnostics) {
   const bool complete = !diagnostics.has_error_between(entry.name.origin.begin, entry.end);
   if (join.on.empty() && complete) {
-    diagnostics.error(entry.name.origin, "T0202", fmt::format("the join {} needs key 'on' or 'pairs'", quoted(entry.name.value)),
+    diagnostics.error(entry.name.origin, "T0202",
+                      fmt::format("the join {} needs key 'on' or 'pairs'", quoted(entry.name.value)),
                       "on: [column, ...] or pairs: [[left.a, right.b], ...]");
   }
   if (join.max_state && entry.value.max_state) {
-    diagnostics.error(entry.name.origin, "T0212", fmt::format("step {} has two state budgets", quoted(entry.name.value)), "keep one max_state");
+    diagnostics.error(entry.name.origin, "T0212",
+                      fmt::format("step {} has two state budgets", quoted(entry.name.value)), "keep one max_state");
   }
 }
 
@@ -57,10 +66,12 @@ void check_steps(const PipelineSpec& pipeline, Diagnostics& diagnostics) {
     const std::string name = quoted(entry.name.value);
     const bool complete = !diagnostics.has_error_between(at.begin, entry.end);
     if (step.from && step.interval_join) {
-      diagnostics.error(at, "T0311", fmt::format("step {} has 'from' and 'interval_join'", name), "a join names its inputs as left and right; filter or aggregate in a step of its own");
+      diagnostics.error(at, "T0311", fmt::format("step {} has 'from' and 'interval_join'", name),
+                        "a join names its inputs as left and right; filter or aggregate in a step of its own");
     }
     if (step.window && step.interval_join) {
-      diagnostics.error(at, "T0311", fmt::format("step {} is a join and a window", name), "make the window a step of its own, from this one");
+      diagnostics.error(at, "T0311", fmt::format("step {} is a join and a window", name),
+                        "make the window a step of its own, from this one");
     }
     if (!step.from && !step.interval_join && complete) {
       diagnostics.error(at, "T0202", fmt::format("step {} needs key 'from' or 'interval_join'", name));
@@ -69,13 +80,19 @@ void check_steps(const PipelineSpec& pipeline, Diagnostics& diagnostics) {
     if (step.window) {
       check_window(entry, diagnostics);
       if (step.aggregate.empty() && complete) {
-        diagnostics.error(at, "T0202", fmt::format("step {} has a window and needs key 'aggregate'", name), "such as aggregate: { n: count(*) }");
+        diagnostics.error(at, "T0202", fmt::format("step {} has a window and needs key 'aggregate'", name),
+                          "such as aggregate: { n: count(*) }");
       }
       continue;
     }
-    const char* stray = !step.aggregate.empty() ? "aggregate" : !step.key.empty() ? "key" : step.emit ? "emit" : step.late ? "late" : nullptr;
+    const char* stray = !step.aggregate.empty() ? "aggregate"
+                        : !step.key.empty()     ? "key"
+                        : step.emit             ? "emit"
+                        : step.late             ? "late"
+                                                : nullptr;
     if (stray != nullptr && complete) {
-      diagnostics.error(at, "T0311", fmt::format("step {} has '{}' but no window", name, stray), "add window: { tumbling: 10s }");
+      diagnostics.error(at, "T0311", fmt::format("step {} has '{}' but no window", name, stray),
+                        "add window: { tumbling: 10s }");
     }
   }
 }

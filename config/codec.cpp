@@ -15,7 +15,8 @@ bool take(Reader& reader, const Node& node, UnitResult<T> result, T& into) {
     into = result.value();
     return true;
   }
-  return reader.refuse(node, result.error().bare_number ? "T0207" : "T0208", result.error().message, result.error().hint);
+  return reader.refuse(node, result.error().bare_number ? "T0207" : "T0208", result.error().message,
+                       result.error().hint);
 }
 
 // A number or boolean in quotes is a text, unless a reference forced the quotes.
@@ -39,7 +40,9 @@ bool Codec<bool>::read(Reader& reader, const Node& node, bool& into) {
   if (text == nullptr || refuse_quoted(reader, node, shape())) return false;
   if (*text != "true" && *text != "false") {
     return reader.refuse(node, "T0203", fmt::format("true or false is wanted, not {}", quoted(*text)),
-                         *text == "yes" || *text == "on" ? "write true" : *text == "no" || *text == "off" ? "write false" : "");
+                         *text == "yes" || *text == "on"   ? "write true"
+                         : *text == "no" || *text == "off" ? "write false"
+                                                           : "");
   }
   into = *text == "true";
   return true;
@@ -51,10 +54,12 @@ bool Codec<std::int64_t>::read(Reader& reader, const Node& node, std::int64_t& i
   std::string_view digits = *text;
   if (digits.starts_with('-')) digits.remove_prefix(1);
   if (digits.size() > 1 && digits.starts_with('0')) {
-    return reader.refuse(node, "T0203", fmt::format("{} begins with 0", quoted(*text)), "numbers are decimal: write it without the leading 0");
+    return reader.refuse(node, "T0203", fmt::format("{} begins with 0", quoted(*text)),
+                         "numbers are decimal: write it without the leading 0");
   }
   const auto [end, code] = std::from_chars(text->data(), text->data() + text->size(), into);
-  if (code == std::errc::result_out_of_range) return reader.refuse(node, "T0206", fmt::format("{} does not fit into 64 bits", quoted(*text)));
+  if (code == std::errc::result_out_of_range)
+    return reader.refuse(node, "T0206", fmt::format("{} does not fit into 64 bits", quoted(*text)));
   if (code != std::errc() || end != text->data() + text->size()) return reader.wrong_type(node, shape());
   return true;
 }
@@ -63,7 +68,8 @@ bool Codec<double>::read(Reader& reader, const Node& node, double& into) {
   const std::string* text = reader.scalar(node, shape());
   if (text == nullptr || refuse_quoted(reader, node, shape())) return false;
   const auto [end, code] = std::from_chars(text->data(), text->data() + text->size(), into);
-  if (code != std::errc() || end != text->data() + text->size() || !std::isfinite(into)) return reader.wrong_type(node, shape());
+  if (code != std::errc() || end != text->data() + text->size() || !std::isfinite(into))
+    return reader.wrong_type(node, shape());
   return true;
 }
 
@@ -92,7 +98,8 @@ bool Codec<Expression>::read(Reader& reader, const Node& node, Expression& into)
   const bool is_null_literal = node.kind == NodeKind::null && node.text().size() == 4;
   const std::string* text = is_null_literal ? &node.text() : reader.scalar(node, shape());
   if (text == nullptr) return false;
-  if (text->find_first_not_of(" \n") == std::string::npos) return reader.refuse(node, "T0205", "the expression is empty");
+  if (text->find_first_not_of(" \n") == std::string::npos)
+    return reader.refuse(node, "T0205", "the expression is empty");
   into = Expression(*text, node.origin);
   return true;
 }
@@ -125,11 +132,10 @@ bool Codec<Secret>::read(Reader& reader, const Node& node, Secret& into) {
 }
 
 bool refuse_choice(Reader& reader, const Node& node, const Shape& shape) {
-  return reader.refuse(node, "T0204", fmt::format("{} is not {}", quoted(node.text()), shape.words()),
-                       [&] {
-                         const std::string near = nearest_name(node.text(), shape.choices);
-                         return near.empty() ? std::string() : fmt::format("did you mean '{}'?", near);
-                       }());
+  return reader.refuse(node, "T0204", fmt::format("{} is not {}", quoted(node.text()), shape.words()), [&] {
+    const std::string near = nearest_name(node.text(), shape.choices);
+    return near.empty() ? std::string() : fmt::format("did you mean '{}'?", near);
+  }());
 }
 
 bool check_identifier(Reader& reader, const Origin& at, std::string_view name) {
@@ -151,15 +157,18 @@ std::string limit_text(const Shape& shape, double limit) {
 
 void check_range(Reader& reader, const Node& node, const Shape& shape, const FieldOptions& options, double value) {
   if (options.min && value < *options.min) {
-    reader.refuse(node, "T0206", fmt::format("{} is too small", quoted(node.text())), fmt::format("at least {}", limit_text(shape, *options.min)));
+    reader.refuse(node, "T0206", fmt::format("{} is too small", quoted(node.text())),
+                  fmt::format("at least {}", limit_text(shape, *options.min)));
   }
   if (options.max && value > *options.max) {
-    reader.refuse(node, "T0206", fmt::format("{} is too large", quoted(node.text())), fmt::format("at most {}", limit_text(shape, *options.max)));
+    reader.refuse(node, "T0206", fmt::format("{} is too large", quoted(node.text())),
+                  fmt::format("at most {}", limit_text(shape, *options.max)));
   }
 }
 
 void check_not_empty(Reader& reader, const Node& node) {
-  const bool empty = (node.kind == NodeKind::list && node.items.empty()) || (node.kind == NodeKind::map && node.entries.empty()) ||
+  const bool empty = (node.kind == NodeKind::list && node.items.empty()) ||
+                     (node.kind == NodeKind::map && node.entries.empty()) ||
                      (node.kind == NodeKind::scalar && node.text().empty());
   if (empty) reader.refuse(node, "T0205", "must not be empty");
 }

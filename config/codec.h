@@ -145,7 +145,7 @@ template <class E>
 struct Choices;  // static constexpr std::array words{Choice<E>{"latest", E::latest}, ...};
 
 template <class E>
-  requires std::is_enum_v<E>
+requires std::is_enum_v<E>
 struct Codec<E> {
   static Shape shape() {
     Shape shape = simple_shape(ShapeKind::choice);
@@ -250,10 +250,14 @@ struct Codec<NameMap<T>> : MapCodec<T, false> {};
 // The number that min and max are compared with; nothing for types without an order.
 template <class T>
 std::optional<double> magnitude([[maybe_unused]] const T& value) {
-  if constexpr (std::is_same_v<T, Duration>) return static_cast<double>(value.count());
-  else if constexpr (std::is_same_v<T, Rate> || std::is_same_v<T, ByteRate>) return value.per_second;
-  else if constexpr (std::is_arithmetic_v<T> && !std::is_same_v<T, bool>) return static_cast<double>(value);
-  else return std::nullopt;
+  if constexpr (std::is_same_v<T, Duration>)
+    return static_cast<double>(value.count());
+  else if constexpr (std::is_same_v<T, Rate> || std::is_same_v<T, ByteRate>)
+    return value.per_second;
+  else if constexpr (std::is_arithmetic_v<T> && !std::is_same_v<T, bool>)
+    return static_cast<double>(value);
+  else
+    return std::nullopt;
 }
 template <class T>
 std::optional<double> magnitude(const std::optional<T>& value) {

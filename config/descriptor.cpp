@@ -21,7 +21,6 @@ std::string found(const Node& node) {
   return {};
 }
 
-
 }  // namespace
 
 std::string Shape::words() const {
@@ -80,8 +79,8 @@ bool Reader::object(const Node& node, const ObjectTable& table, void* into) {
   std::unordered_set<std::string> seen;
   for (const MapEntry& entry : node.entries) {
     const std::string& name = entry.name.value;
-    if (seen.contains(name)) continue;  // given twice: T0104 is out already
-    if (name == "<<" || !entry.name.origin.scalar) continue;                // T0105, T0112
+    if (seen.contains(name)) continue;                        // given twice: T0104 is out already
+    if (name == "<<" || !entry.name.origin.scalar) continue;  // T0105, T0112
     seen.insert(name);
     const Field* field = table.find(name);
     if (field == nullptr) {
@@ -102,7 +101,8 @@ bool Reader::object(const Node& node, const ObjectTable& table, void* into) {
   }
   for (const Field& field : table.fields()) {
     if (field.options.required && !seen.contains(field.name)) {
-      diagnostics_.error(node.key ? node.key : node.origin, "T0202", fmt::format("{} needs key '{}'", table.name(), field.name),
+      diagnostics_.error(node.key ? node.key : node.origin, "T0202",
+                         fmt::format("{} needs key '{}'", table.name(), field.name),
                          fmt::format("{}: {}", field.name, field.doc));
     }
   }

@@ -1,7 +1,7 @@
 #pragma once
-// One table per component says which keys it has: name, type, whether required, default, one line of documentation, whether
-// it can change while running, and which member of which C++ struct it fills. The parser (`Reader`) and the JSON Schema
-// (schema.h) both come from it, so they cannot disagree; a default is the struct's own member initializer.
+// One table per component says which keys it has: name, type, whether required, default, one line of documentation,
+// whether it can change while running, and which member of which C++ struct it fills. The parser (`Reader`) and the
+// JSON Schema (schema.h) both come from it, so they cannot disagree; a default is the struct's own member initializer.
 // How a C++ type is read and described is `Codec<T>` (codec.h). Tables are built once and never change. Thread: any.
 
 #include "config/document.h"
@@ -19,27 +19,44 @@ class ObjectTable;
 class Reader;
 
 enum class ShapeKind {
-  any, null, string, integer, number, boolean, duration, bytes, rate, byte_rate, timestamp, choice, expression, identifier, secret,
-  list, map, object, one_of
+  any,
+  null,
+  string,
+  integer,
+  number,
+  boolean,
+  duration,
+  bytes,
+  rate,
+  byte_rate,
+  timestamp,
+  choice,
+  expression,
+  identifier,
+  secret,
+  list,
+  map,
+  object,
+  one_of
 };
 
 // What may be written for a value; enough to describe it to people and to JSON Schema.
 struct Shape {
   ShapeKind kind = ShapeKind::any;
-  std::vector<std::string> choices;             // choice
-  std::shared_ptr<const Shape> element;         // list, map
-  bool keys_are_ids = false;                    // map
-  std::optional<std::size_t> count;             // list: exactly so many
-  const ObjectTable* object = nullptr;          // object
-  std::vector<Shape> alternatives;              // one_of
-  std::string words() const;                    // "a duration such as 30s"
+  std::vector<std::string> choices;      // choice
+  std::shared_ptr<const Shape> element;  // list, map
+  bool keys_are_ids = false;             // map
+  std::optional<std::size_t> count;      // list: exactly so many
+  const ObjectTable* object = nullptr;   // object
+  std::vector<Shape> alternatives;       // one_of
+  std::string words() const;             // "a duration such as 30s"
 };
 
 struct FieldOptions {
   bool required = false;
-  bool live = false;           // can change while the pipeline runs
-  bool not_empty = false;      // lists, maps and texts
-  std::optional<double> min;   // numbers; durations in ms, sizes in bytes, rates per second
+  bool live = false;          // can change while the pipeline runs
+  bool not_empty = false;     // lists, maps and texts
+  std::optional<double> min;  // numbers; durations in ms, sizes in bytes, rates per second
   std::optional<double> max;
 };
 

@@ -25,7 +25,9 @@ void cover_by_key(std::string& line) {
     for (std::size_t at = lower.find(name); at != std::string::npos; at = lower.find(name, at + 1)) {
       if (at >= 2 && line.compare(at - 2, 2, "${") == 0) continue;
       std::size_t i = at + name.size();
-      while (i < line.size() && (std::isalnum(static_cast<unsigned char>(line[i])) || line[i] == '_' || line[i] == '"' || line[i] == '\'')) ++i;
+      while (i < line.size() &&
+             (std::isalnum(static_cast<unsigned char>(line[i])) || line[i] == '_' || line[i] == '"' || line[i] == '\''))
+        ++i;
       while (i < line.size() && line[i] == ' ') ++i;
       if (i >= line.size() || line[i] != ':') continue;
       ++i;
@@ -85,7 +87,8 @@ void Diagnostics::add_span(Severity severity, const std::shared_ptr<const Source
     d.line = position.line;
     d.column = position.column;
     d.offset = begin;
-    if (end > begin) d.length = static_cast<int>(count_characters(std::string_view(source->text()).substr(begin, end - begin)));
+    if (end > begin)
+      d.length = static_cast<int>(count_characters(std::string_view(source->text()).substr(begin, end - begin)));
     d.source = source;
   }
   add(std::move(d));
@@ -93,14 +96,17 @@ void Diagnostics::add_span(Severity severity, const std::shared_ptr<const Source
 
 void Diagnostics::error(const Origin& at, std::string code, std::string message, std::string hint) {
   // The whole scalar with its quotes; a block scalar is marked at its indicator.
-  add_span(Severity::error, at.source, at.begin, at.scalar ? source_end(at) : at.begin + 1, std::move(code), std::move(message), std::move(hint));
+  add_span(Severity::error, at.source, at.begin, at.scalar ? source_end(at) : at.begin + 1, std::move(code),
+           std::move(message), std::move(hint));
 }
 
 void Diagnostics::warning(const Origin& at, std::string code, std::string message, std::string hint) {
-  add_span(Severity::warning, at.source, at.begin, at.scalar ? source_end(at) : at.begin + 1, std::move(code), std::move(message), std::move(hint));
+  add_span(Severity::warning, at.source, at.begin, at.scalar ? source_end(at) : at.begin + 1, std::move(code),
+           std::move(message), std::move(hint));
 }
 
-void Diagnostics::error_at(const Origin& at, std::size_t offset, std::size_t length, std::string code, std::string message, std::string hint) {
+void Diagnostics::error_at(const Origin& at, std::size_t offset, std::size_t length, std::string code,
+                           std::string message, std::string hint) {
   const std::size_t begin = source_offset(at, offset);
   const std::size_t last = length > 1 ? source_offset(at, offset + length - 1) : begin;
   add_span(Severity::error, at.source, begin, last + 1, std::move(code), std::move(message), std::move(hint));
@@ -182,12 +188,15 @@ std::string Diagnostics::render() const {
 }
 
 std::string Diagnostics::to_json() const {
-  std::string out = fmt::format("{{\"errors\":{},\"warnings\":{},\"diagnostics\":[", error_count_, all_.size() + dropped_ - error_count_);
+  std::string out = fmt::format("{{\"errors\":{},\"warnings\":{},\"diagnostics\":[", error_count_,
+                                all_.size() + dropped_ - error_count_);
   const char* separator = "";
   for (const Diagnostic* d : sorted()) {
-    out += fmt::format("{}{{\"severity\":\"{}\",\"code\":{},\"message\":{},\"file\":{},\"line\":{},\"column\":{},\"length\":{},\"hint\":{}}}",
-                       separator, name(d->severity), json_string(d->code), json_string(d->message), json_string(d->file),
-                       d->line, d->column, d->length, json_string(d->hint));
+    out += fmt::format(
+        "{}{{\"severity\":\"{}\",\"code\":{},\"message\":{},\"file\":{},\"line\":{},\"column\":{},\"length\":{},"
+        "\"hint\":{}}}",
+        separator, name(d->severity), json_string(d->code), json_string(d->message), json_string(d->file), d->line,
+        d->column, d->length, json_string(d->hint));
     separator = ",";
   }
   return out + "]}";

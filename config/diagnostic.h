@@ -32,7 +32,8 @@ class Diagnostics {
   void error(const Origin& at, std::string code, std::string message, std::string hint = {});
   void warning(const Origin& at, std::string code, std::string message, std::string hint = {});
 
-  // At byte `offset` of a scalar's value, `length` bytes long: how errors inside an expression get their line and column.
+  // At byte `offset` of a scalar's value, `length` bytes long: how errors inside an expression get their line and
+  // column.
   void error_at(const Origin& at, std::size_t offset, std::size_t length, std::string code, std::string message,
                 std::string hint = {});
   template <class T>
@@ -48,8 +49,8 @@ class Diagnostics {
   // What is written at this origin never appears in an excerpt.
   void hide(const Origin& secret);
 
-  // The same complaint at the same place is kept once. After kMaxKept they are only counted: a hostile document must not
-  // cost more to refuse than to read.
+  // The same complaint at the same place is kept once. After kMaxKept they are only counted: a hostile document must
+  // not cost more to refuse than to read.
   void add(Diagnostic diagnostic);
 
   const std::vector<Diagnostic>& all() const { return all_; }

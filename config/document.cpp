@@ -33,7 +33,8 @@ struct Refused {  // reported already; ends the reading
 };
 
 int parenthesis_balance(std::string_view text) {
-  return static_cast<int>(std::count(text.begin(), text.end(), '(')) - static_cast<int>(std::count(text.begin(), text.end(), ')'));
+  return static_cast<int>(std::count(text.begin(), text.end(), '(')) -
+         static_cast<int>(std::count(text.begin(), text.end(), ')'));
 }
 
 // Receives yaml-cpp's events and builds the tree bottom-up.
@@ -46,7 +47,8 @@ class TreeBuilder final : public YAML::EventHandler {
 
   void OnDocumentStart(const YAML::Mark& mark) override {
     if (++documents_ > 1) {
-      fail(at(mark), 1, "T0111", "a second document begins here", "one file is one document: remove the '---' or split the file");
+      fail(at(mark), 1, "T0111", "a second document begins here",
+           "one file is one document: remove the '---' or split the file");
     }
   }
   void OnDocumentEnd() override {}
@@ -63,7 +65,8 @@ class TreeBuilder final : public YAML::EventHandler {
 
   void OnNull(const YAML::Mark& mark, YAML::anchor_t) override { add(null_node(at(mark))); }
 
-  void OnScalar(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor, const std::string& value) override {
+  void OnScalar(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
+                const std::string& value) override {
     const std::size_t begin = skip_properties(at(mark), tag, anchor);
     Scalar scalar;
     scalar.style = style_at(begin);
@@ -72,7 +75,8 @@ class TreeBuilder final : public YAML::EventHandler {
     add(scalar_node(begin, std::move(scalar)));
   }
 
-  void OnSequenceStart(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor, YAML::EmitterStyle::value style) override {
+  void OnSequenceStart(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
+                       YAML::EmitterStyle::value style) override {
     push(NodeKind::list, skip_properties(at(mark), tag, anchor), style == YAML::EmitterStyle::Flow);
   }
   void OnSequenceEnd() override {
@@ -81,7 +85,8 @@ class TreeBuilder final : public YAML::EventHandler {
     add(std::move(frame.node));
   }
 
-  void OnMapStart(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor, YAML::EmitterStyle::value style) override {
+  void OnMapStart(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
+                  YAML::EmitterStyle::value style) override {
     push(NodeKind::map, skip_properties(at(mark), tag, anchor), style == YAML::EmitterStyle::Flow);
   }
   void OnMapEnd() override {
@@ -105,15 +110,16 @@ class TreeBuilder final : public YAML::EventHandler {
   void error(std::size_t offset, std::size_t length, std::string code, std::string message, std::string hint) {
     diagnostics_.error_in_file(source_, offset, length, std::move(code), std::move(message), std::move(hint));
   }
-  [[noreturn]] void fail(std::size_t offset, std::size_t length, std::string code, std::string message, std::string hint) {
+  [[noreturn]] void fail(std::size_t offset, std::size_t length, std::string code, std::string message,
+                         std::string hint) {
     error(offset, length, std::move(code), std::move(message), std::move(hint));
     throw Refused{};
   }
 
   // A tag (`!!str`) is refused; it and an anchor stand between the mark and the value.
   std::size_t skip_properties(std::size_t begin, const std::string& tag, YAML::anchor_t anchor) {
-    const bool tagged = !tag.empty() && tag != "?" && begin < text().size() &&
-                        (text()[begin] == '!' || (anchor != 0 && tag != "!"));
+    const bool tagged =
+        !tag.empty() && tag != "?" && begin < text().size() && (text()[begin] == '!' || (anchor != 0 && tag != "!"));
     if (tagged) error(begin, 1, "T0107", "tags are not allowed", "the type of a value follows from its key");
     while ((tagged || anchor != 0) && begin < text().size() && (text()[begin] == '!' || text()[begin] == '&')) {
       while (begin < text().size() && text()[begin] != ' ' && text()[begin] != '\n') ++begin;
@@ -152,7 +158,8 @@ class TreeBuilder final : public YAML::EventHandler {
 
   void count(std::size_t offset) {
     if (++nodes_ > kMaxNodes) {
-      fail(offset, 1, "T0110", fmt::format("the document has more than {} nodes", kMaxNodes), "split it into several pipelines");
+      fail(offset, 1, "T0110", fmt::format("the document has more than {} nodes", kMaxNodes),
+           "split it into several pipelines");
     }
   }
 
@@ -209,8 +216,8 @@ class TreeBuilder final : public YAML::EventHandler {
     frame.key.reset();
   }
 
-  // Inside { } and [ ] YAML ends a plain value at a comma. `decimal(18,4)` and `coalesce(a, b)` are what people write, so a
-  // comma inside open parentheses stays in the value; the broken pieces could not mean anything else.
+  // Inside { } and [ ] YAML ends a plain value at a comma. `decimal(18,4)` and `coalesce(a, b)` are what people write,
+  // so a comma inside open parentheses stays in the value; the broken pieces could not mean anything else.
   std::optional<Node> joined(std::size_t begin, std::size_t end) const {
     Scalar scalar;
     for (const char c : std::string_view(text()).substr(begin, end - begin)) {
@@ -232,14 +239,17 @@ class TreeBuilder final : public YAML::EventHandler {
       std::size_t j = i + 1;
       for (; j < entries.size() && balance > 0; ++j) {
         const MapEntry& piece = entries[j];
-        if (piece.value.kind != NodeKind::null || !piece.value.text().empty() || piece.name.origin.scalar->style != ScalarStyle::plain) break;
+        if (piece.value.kind != NodeKind::null || !piece.value.text().empty() ||
+            piece.name.origin.scalar->style != ScalarStyle::plain)
+          break;
         balance += parenthesis_balance(piece.name.value);
       }
       if (balance != 0) continue;
       const Origin key = value.key;
       value = *joined(value.origin.begin, source_end(entries[j - 1].name.origin));
       value.key = key;
-      entries.erase(entries.begin() + static_cast<std::ptrdiff_t>(i) + 1, entries.begin() + static_cast<std::ptrdiff_t>(j));
+      entries.erase(entries.begin() + static_cast<std::ptrdiff_t>(i) + 1,
+                    entries.begin() + static_cast<std::ptrdiff_t>(j));
     }
   }
 
@@ -248,7 +258,8 @@ class TreeBuilder final : public YAML::EventHandler {
       int balance = is_plain(items[i]) ? parenthesis_balance(items[i].text()) : 0;
       if (balance <= 0) continue;
       std::size_t j = i + 1;
-      for (; j < items.size() && balance > 0 && is_plain(items[j]); ++j) balance += parenthesis_balance(items[j].text());
+      for (; j < items.size() && balance > 0 && is_plain(items[j]); ++j)
+        balance += parenthesis_balance(items[j].text());
       if (balance != 0) continue;
       items[i] = *joined(items[i].origin.begin, source_end(items[j - 1].origin));
       items.erase(items.begin() + static_cast<std::ptrdiff_t>(i) + 1, items.begin() + static_cast<std::ptrdiff_t>(j));
@@ -266,8 +277,9 @@ class TreeBuilder final : public YAML::EventHandler {
       }
       const auto [first, is_new] = seen.emplace(entry.name.value, &origin);
       if (!is_new) {
-        diagnostics_.error(origin, "T0104", fmt::format("key {} is given twice", quoted(entry.name.value)),
-                           fmt::format("the first is on line {}; keep one", source_->position(first->second->begin).line));
+        diagnostics_.error(
+            origin, "T0104", fmt::format("key {} is given twice", quoted(entry.name.value)),
+            fmt::format("the first is on line {}; keep one", source_->position(first->second->begin).line));
       }
     }
   }
@@ -285,7 +297,11 @@ std::size_t find_bad_byte(std::string_view text) {
   for (std::size_t i = 0; i < text.size();) {
     const auto c = static_cast<unsigned char>(text[i]);
     if ((c < 0x20 && c != '\n' && c != '\r' && c != '\t') || c == 0x7F) return i;
-    const std::size_t length = c < 0x80 ? 1 : c >= 0xC2 && c < 0xE0 ? 2 : (c & 0xF0) == 0xE0 ? 3 : c >= 0xF0 && c < 0xF5 ? 4 : 0;
+    const std::size_t length = c < 0x80                ? 1
+                               : c >= 0xC2 && c < 0xE0 ? 2
+                               : (c & 0xF0) == 0xE0    ? 3
+                               : c >= 0xF0 && c < 0xF5 ? 4
+                                                       : 0;
     if (length == 0 || i + length > text.size()) return i;
     for (std::size_t j = 1; j < length; ++j) {
       if ((static_cast<unsigned char>(text[i + j]) & 0xC0) != 0x80) return i;
@@ -301,8 +317,10 @@ std::size_t find_bad_byte(std::string_view text) {
 
 bool refuse_characters(const std::shared_ptr<const SourceText>& source, Diagnostics& diagnostics) {
   if (const std::size_t bad = find_bad_byte(source->text()); bad != std::string_view::npos) {
-    diagnostics.error_in_file(source, bad, 1, "T0102", fmt::format("byte 0x{:02x} is not allowed here", static_cast<unsigned char>(source->text()[bad])),
-                              "the file must be UTF-8 text without control characters");
+    diagnostics.error_in_file(
+        source, bad, 1, "T0102",
+        fmt::format("byte 0x{:02x} is not allowed here", static_cast<unsigned char>(source->text()[bad])),
+        "the file must be UTF-8 text without control characters");
     return true;
   }
   bool tabs = false;
@@ -310,7 +328,8 @@ bool refuse_characters(const std::shared_ptr<const SourceText>& source, Diagnost
     const std::string_view text = source->line(line);
     const std::size_t tab = std::min(text.find_first_not_of(' '), text.size());
     if (tab < text.size() && text[tab] == '\t') {
-      diagnostics.error_in_file(source, source->line_begin(line) + tab, 1, "T0103", "a tab in the indentation", "indent with spaces");
+      diagnostics.error_in_file(source, source->line_begin(line) + tab, 1, "T0103", "a tab in the indentation",
+                                "indent with spaces");
       tabs = true;
     }
   }
@@ -329,7 +348,8 @@ std::string syntax_hint(std::string_view message, std::string_view line) {
   if (message.find("anchor") != std::string_view::npos || message.find("alias") != std::string_view::npos) {
     return "a value that begins with * or & needs quotes";
   }
-  if (message.find("map") != std::string_view::npos) return "check the indentation, and quote a value that contains ': '";
+  if (message.find("map") != std::string_view::npos)
+    return "check the indentation, and quote a value that contains ': '";
   return "quote a value that begins with a special character or contains ': ' or ' #'";
 }
 
@@ -358,15 +378,17 @@ std::optional<Document> read_document(std::string text, std::string file, Diagno
     return std::nullopt;
   } catch (const YAML::Exception& e) {
     const std::size_t offset = e.mark.is_null() ? 0 : static_cast<std::size_t>(std::max(e.mark.pos, 0));
-    diagnostics.error_in_file(source, offset, 1, "T0101", "YAML: " + e.msg, syntax_hint(e.msg, source->line(source->position(offset).line)));
+    diagnostics.error_in_file(source, offset, 1, "T0101", "YAML: " + e.msg,
+                              syntax_hint(e.msg, source->line(source->position(offset).line)));
     return std::nullopt;
   }
 
   Document document{source, builder.take_root()};
   if (document.root.kind != NodeKind::map) {
-    diagnostics.error_in_file(source, document.root.origin.begin, 1, "T0113",
-                              document.root.kind == NodeKind::null ? "the document is empty" : "the document must be a map of keys",
-                              "start with 'version: 1' for a pipeline, 'clusters:' for a service file");
+    diagnostics.error_in_file(
+        source, document.root.origin.begin, 1, "T0113",
+        document.root.kind == NodeKind::null ? "the document is empty" : "the document must be a map of keys",
+        "start with 'version: 1' for a pipeline, 'clusters:' for a service file");
     return std::nullopt;
   }
   return document;

@@ -1,9 +1,9 @@
 #pragma once
-// The strict reader: text to our own tree, in which every key and value knows its place. yaml-cpp 0.7 does the syntax; what it
-// lets through and we do not is refused here: duplicate keys, `<<`, anchors and aliases, tags, tabs, several documents,
-// keys that are not plain names, and documents that are too large, too deep or have too many nodes.
-// Scalars stay text: what `010` means is decided by the type of the field it is read into.
-// Owned by the parse that made it; the tree does not change once references are resolved. Thread: any.
+// The strict reader: text to our own tree, in which every key and value knows its place. yaml-cpp 0.7 does the syntax;
+// what it lets through and we do not is refused here: duplicate keys, `<<`, anchors and aliases, tags, tabs, several
+// documents, keys that are not plain names, and documents that are too large, too deep or have too many nodes. Scalars
+// stay text: what `010` means is decided by the type of the field it is read into. Owned by the parse that made it; the
+// tree does not change once references are resolved. Thread: any.
 
 #include "config/diagnostic.h"
 #include "config/secret.h"
@@ -26,9 +26,9 @@ struct MapEntry;
 
 struct Node {
   NodeKind kind = NodeKind::null;
-  Origin origin;            // a null stands at its key
-  Origin key;               // where its key stands; empty for list items and the root
-  std::size_t end = 0;      // byte offset past the last value inside
+  Origin origin;                 // a null stands at its key
+  Origin key;                    // where its key stands; empty for list items and the root
+  std::size_t end = 0;           // byte offset past the last value inside
   std::optional<Secret> secret;  // the scalar is exactly `${secret:name}`
   bool unresolved = false;       // a reference in it could not be resolved, and that is reported
   std::vector<Node> items;
@@ -52,8 +52,8 @@ struct Document {
   Node root;
 };
 
-// Nothing if the document cannot be read at all. Duplicate keys and the like are reported and reading goes on, so that the
-// errors of the content come out together with them.
+// Nothing if the document cannot be read at all. Duplicate keys and the like are reported and reading goes on, so that
+// the errors of the content come out together with them.
 std::optional<Document> read_document(std::string text, std::string file, Diagnostics& diagnostics);
 
 }  // namespace twinspan::config

@@ -21,13 +21,14 @@ struct Id : Text {
   using Text::Text;
 };
 
-// SQL expression text. An error inside it: `Diagnostics::error_at(expression, byte offset, bytes, code, message, hint)`.
+// SQL expression text. An error inside it: `Diagnostics::error_at(expression, byte offset, bytes, code, message,
+// hint)`.
 struct Expression : Text {
   using Text::Text;
 };
 
-// A map in the order of the file. Where keys are ids (IdMap) they match [a-z][a-z0-9_]{0,63}; else (NameMap) they are any text,
-// such as column names.
+// A map in the order of the file. Where keys are ids (IdMap) they match [a-z][a-z0-9_]{0,63}; else (NameMap) they are
+// any text, such as column names.
 template <class T>
 struct NamedMap {
   struct Entry {

@@ -15,16 +15,20 @@ namespace {
 // The value of a param must be what its type says, so that the error stands where the value was given.
 std::optional<UnitError> check_param(ParamType type, const std::string& value) {
   const auto as_error = [](const auto& result) { return result ? std::nullopt : std::optional(result.error()); };
-  const auto wants = [&](const char* what) { return UnitError{false, fmt::format("{} is not {}", quoted(value), what), {}}; };
+  const auto wants = [&](const char* what) {
+    return UnitError{false, fmt::format("{} is not {}", quoted(value), what), {}};
+  };
   switch (type) {
     case ParamType::string: return std::nullopt;
     case ParamType::duration: return as_error(parse_duration(value));
     case ParamType::bytes: return as_error(parse_bytes(value));
     case ParamType::rate: return as_error(parse_rate(value));
-    case ParamType::bool_: return value == "true" || value == "false" ? std::nullopt : std::optional(wants("true or false"));
+    case ParamType::bool_:
+      return value == "true" || value == "false" ? std::nullopt : std::optional(wants("true or false"));
     case ParamType::int64: {
       const std::size_t sign = value.starts_with('-') ? 1 : 0;
-      const bool digits = value.size() > sign && value.size() - sign <= 18 && value.find_first_not_of("0123456789", sign) == std::string::npos;
+      const bool digits = value.size() > sign && value.size() - sign <= 18 &&
+                          value.find_first_not_of("0123456789", sign) == std::string::npos;
       return digits ? std::nullopt : std::optional(wants("a whole number"));
     }
   }
@@ -66,7 +70,8 @@ std::map<std::string, std::string> resolve_params(Node& root, const ParseContext
   }
   for (const auto& [name, value] : context.params) {
     if (params.find(name) != nullptr) continue;
-    diagnostics.error(root.origin, "T0123", fmt::format("param {} was given but is not declared", quoted(name)), suggestion(name, params.names()));
+    diagnostics.error(root.origin, "T0123", fmt::format("param {} was given but is not declared", quoted(name)),
+                      suggestion(name, params.names()));
   }
   return values;
 }
@@ -75,12 +80,14 @@ void check_name(const Text& name, Diagnostics& diagnostics) {
   std::string plain = name.value;
   std::replace(plain.begin(), plain.end(), '-', '_');
   if (!name.origin || is_identifier(plain)) return;
-  diagnostics.error(name.origin, "T0209", fmt::format("{} is not a valid name", quoted(name.value)), "names begin with a-z and have up to 64 of a-z, 0-9, '_' and '-'");
+  diagnostics.error(name.origin, "T0209", fmt::format("{} is not a valid name", quoted(name.value)),
+                    "names begin with a-z and have up to 64 of a-z, 0-9, '_' and '-'");
 }
 
 }  // namespace
 
-std::optional<PipelineSpec> read_pipeline(std::string text, std::string filename, const ParseContext& context, Diagnostics& diagnostics) {
+std::optional<PipelineSpec> read_pipeline(std::string text, std::string filename, const ParseContext& context,
+                                          Diagnostics& diagnostics) {
   std::optional<Document> document = read_document(std::move(text), std::move(filename), diagnostics);
   if (!document) return std::nullopt;
 
@@ -100,7 +107,8 @@ std::optional<PipelineSpec> read_pipeline(std::string text, std::string filename
     if (!step.value.interval_join) continue;
     IntervalJoinSpec& join = *step.value.interval_join;
     if (!join.on.empty() && !join.pairs.empty()) {
-      diagnostics.error(join.pairs.front().left.origin, "T0212", "a join has 'on' or 'pairs', not both", "pairs may also be written inside on");
+      diagnostics.error(join.pairs.front().left.origin, "T0212", "a join has 'on' or 'pairs', not both",
+                        "pairs may also be written inside on");
     }
     join.on.insert(join.on.end(), join.pairs.begin(), join.pairs.end());
     join.pairs.clear();
@@ -112,7 +120,8 @@ std::optional<PipelineSpec> read_pipeline(std::string text, std::string filename
   }
   check_name(pipeline.name, diagnostics);
   if (pipeline.state.backend.origin && pipeline.state.backend.value == StateBackend::rocksdb) {
-    diagnostics.warning(pipeline.state.backend.origin, "T0191", "in this version all state stays in memory", "results are the same; mind the memory");
+    diagnostics.warning(pipeline.state.backend.origin, "T0191", "in this version all state stays in memory",
+                        "results are the same; mind the memory");
   }
   check_connections(pipeline, context.service, diagnostics);
   check_steps(pipeline, diagnostics);
@@ -120,14 +129,16 @@ std::optional<PipelineSpec> read_pipeline(std::string text, std::string filename
   return pipeline;
 }
 
-std::optional<PipelineSpec> parse_pipeline(std::string text, std::string filename, const ParseContext& context, Diagnostics& diagnostics) {
+std::optional<PipelineSpec> parse_pipeline(std::string text, std::string filename, const ParseContext& context,
+                                           Diagnostics& diagnostics) {
   const std::size_t before = diagnostics.error_count();
   auto pipeline = read_pipeline(std::move(text), std::move(filename), context, diagnostics);
   if (diagnostics.error_count() != before) return std::nullopt;
   return pipeline;
 }
 
-std::optional<ServiceSpec> parse_service(std::string text, std::string filename, const EnvLookup& env, Diagnostics& diagnostics) {
+std::optional<ServiceSpec> parse_service(std::string text, std::string filename, const EnvLookup& env,
+                                         Diagnostics& diagnostics) {
   const std::size_t before = diagnostics.error_count();
   std::optional<Document> document = read_document(std::move(text), std::move(filename), diagnostics);
   if (!document) return std::nullopt;
@@ -140,7 +151,8 @@ std::optional<ServiceSpec> parse_service(std::string text, std::string filename,
   for (MapEntry& entry : document->root.entries) {
     if (entry.name.value != "secrets") continue;
     resolve_references(entry.value, references, diagnostics);
-    if (const Node* directory = entry.value.find("directory"); directory != nullptr && directory->kind == NodeKind::scalar) {
+    if (const Node* directory = entry.value.find("directory");
+        directory != nullptr && directory->kind == NodeKind::scalar) {
       secrets.emplace(directory->text());
     }
     break;

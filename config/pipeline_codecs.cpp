@@ -51,10 +51,12 @@ struct Codec<Pair> : FormsCodec<Pair> {
   static bool read(Reader& reader, const Node& node, Pair& into) {
     if (!Codec<std::vector<Id>>::read(reader, node, into.ids)) return false;
     if (into.ids.size() != 2) {
-      return reader.refuse(node, "T0211", fmt::format("a pair is two clusters, not {}", into.ids.size()), "for one cluster write clusters: name");
+      return reader.refuse(node, "T0211", fmt::format("a pair is two clusters, not {}", into.ids.size()),
+                           "for one cluster write clusters: name");
     }
     if (into.ids[0].value == into.ids[1].value) {
-      reader.diagnostics().error(into.ids[1].origin, "T0211", fmt::format("cluster {} stands twice in the pair", quoted(into.ids[1].value)),
+      reader.diagnostics().error(into.ids[1].origin, "T0211",
+                                 fmt::format("cluster {} stands twice in the pair", quoted(into.ids[1].value)),
                                  "for one cluster write clusters: name");
       return false;
     }
@@ -65,26 +67,27 @@ struct Codec<Pair> : FormsCodec<Pair> {
 namespace {
 
 const ObjectTable& SourcePair::table() {
-  static const ObjectTable kTable = TableBuilder<SourcePair>("source clusters", "A source on two clusters.")
-                                        .field("pair", &SourcePair::pair, "The two clusters.", {.required = true})
-                                        .field("mode", &SourcePair::mode, "split: producers spread records over both clusters.");
+  static const ObjectTable kTable =
+      TableBuilder<SourcePair>("source clusters", "A source on two clusters.")
+          .field("pair", &SourcePair::pair, "The two clusters.", {.required = true})
+          .field("mode", &SourcePair::mode, "split: producers spread records over both clusters.");
   return kTable;
 }
 
 const ObjectTable& RoutePair::table() {
   static const ObjectTable kTable =
       TableBuilder<RoutePair>("sink clusters", "A sink on two clusters.")
-          .field("pair", &RoutePair::pair, "The two clusters; with primary_backup the first is the primary.", {.required = true})
+          .field("pair", &RoutePair::pair, "The two clusters; with primary_backup the first is the primary.",
+                 {.required = true})
           .field("policy", &RoutePair::policy, "How records are spread over the clusters.")
-          .field("fail_back_after", &RoutePair::fail_back_after, "The primary is used again after so long of health.", {.min = 0});
+          .field("fail_back_after", &RoutePair::fail_back_after, "The primary is used again after so long of health.",
+                 {.min = 0});
   return kTable;
 }
 
 }  // namespace
 
-Shape Codec<TopicSpec>::shape() {
-  return one_of({simple_shape(ShapeKind::string), Codec<NameMap<Text>>::shape()});
-}
+Shape Codec<TopicSpec>::shape() { return one_of({simple_shape(ShapeKind::string), Codec<NameMap<Text>>::shape()}); }
 
 bool Codec<TopicSpec>::read(Reader& reader, const Node& node, TopicSpec& into) {
   if (node.kind == NodeKind::map) return Codec<NameMap<Text>>::read(reader, node, into.per_cluster);
@@ -95,10 +98,12 @@ bool Codec<TopicSpec>::read(Reader& reader, const Node& node, TopicSpec& into) {
   if (!Codec<Text>::read(reader, node, into.all)) return false;
   const std::string& name = into.all.value;
   if (name.starts_with('^')) return reader.unavailable(node.origin, "a topic pattern");
-  const bool legal = !name.empty() && name.size() <= 249 && name != "." && name != ".." &&
-                     name.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-") == std::string::npos;
+  const bool legal =
+      !name.empty() && name.size() <= 249 && name != "." && name != ".." &&
+      name.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-") == std::string::npos;
   if (legal) return true;
-  return reader.refuse(node, "T0209", fmt::format("{} is not a topic name", quoted(name)), "Kafka allows up to 249 of a-z, A-Z, 0-9, '.', '_' and '-'");
+  return reader.refuse(node, "T0209", fmt::format("{} is not a topic name", quoted(name)),
+                       "Kafka allows up to 249 of a-z, A-Z, 0-9, '.', '_' and '-'");
 }
 
 Shape Codec<SourceClusters>::shape() {
@@ -116,9 +121,7 @@ bool Codec<SourceClusters>::read(Reader& reader, const Node& node, SourceCluster
   return Codec<Id>::read(reader, node, into.names.emplace_back());
 }
 
-Shape Codec<RouteSpec>::shape() {
-  return one_of({simple_shape(ShapeKind::identifier), Codec<RoutePair>::shape()});
-}
+Shape Codec<RouteSpec>::shape() { return one_of({simple_shape(ShapeKind::identifier), Codec<RoutePair>::shape()}); }
 
 bool Codec<RouteSpec>::read(Reader& reader, const Node& node, RouteSpec& into) {
   if (node.kind == NodeKind::map) {
@@ -143,7 +146,8 @@ bool Codec<StartSpec>::read(Reader& reader, const Node& node, StartSpec& into) {
   if (text->starts_with("group:")) return reader.unavailable(node.origin, "start: group");
   const auto timestamp = parse_timestamp(*text);
   if (!timestamp) {
-    return reader.refuse(node, "T0210", fmt::format("{} is not latest, earliest or a timestamp", quoted(*text)), timestamp.error().hint);
+    return reader.refuse(node, "T0210", fmt::format("{} is not latest, earliest or a timestamp", quoted(*text)),
+                         timestamp.error().hint);
   }
   into = {StartAt::timestamp, timestamp.value()};
   return true;
@@ -168,7 +172,8 @@ Shape Codec<JoinKey>::shape() {
 bool Codec<JoinKey>::read(Reader& reader, const Node& node, JoinKey& into) {
   if (node.kind == NodeKind::list) {
     if (node.items.size() != 2) {
-      return reader.refuse(node, "T0211", fmt::format("a join key is a column or a pair of two, not a list of {}", node.items.size()),
+      return reader.refuse(node, "T0211",
+                           fmt::format("a join key is a column or a pair of two, not a list of {}", node.items.size()),
                            "write [left.a, right.b]");
     }
     const bool left = Codec<Expression>::read(reader, node.items[0], into.left);
@@ -185,7 +190,8 @@ bool Codec<Interval>::read(Reader& reader, const Node& node, Interval& into) {
   if (node.kind != NodeKind::list) return reader.wrong_type(node, shape());
   into.origin = node.origin;
   if (node.items.size() != 2) {
-    return reader.refuse(node, "T0211", fmt::format("an interval has two bounds, not {}", node.items.size()), "write [0s, 10m]: the least and the largest right.ts - left.ts");
+    return reader.refuse(node, "T0211", fmt::format("an interval has two bounds, not {}", node.items.size()),
+                         "write [0s, 10m]: the least and the largest right.ts - left.ts");
   }
   const bool lower = Codec<Duration>::read(reader, node.items[0], into.lower);
   if (!Codec<Duration>::read(reader, node.items[1], into.upper) || !lower) return false;
@@ -207,7 +213,8 @@ bool Codec<ShardCount>::read(Reader& reader, const Node& node, ShardCount& into)
   }
   std::int64_t count = 0;
   if (!Codec<std::int64_t>::read(reader, node, count)) return false;
-  check_range(reader, node, simple_shape(ShapeKind::integer), {.min = 1, .max = kMaxShards}, static_cast<double>(count));
+  check_range(reader, node, simple_shape(ShapeKind::integer), {.min = 1, .max = kMaxShards},
+              static_cast<double>(count));
   into.count = count;
   return true;
 }

@@ -1,6 +1,6 @@
 #pragma once
-// The words of the pipeline language's enums, and the codecs of its values with several forms (`clusters: west` or a pair).
-// Included by pipeline_table.cpp and pipeline_codecs.cpp only. Thread: any.
+// The words of the pipeline language's enums, and the codecs of its values with several forms (`clusters: west` or a
+// pair). Included by pipeline_table.cpp and pipeline_codecs.cpp only. Thread: any.
 
 #include "config/codec.h"
 #include "config/pipeline_spec.h"
@@ -9,22 +9,25 @@ namespace twinspan::config {
 
 template <>
 struct Choices<FormatType> {
-  static constexpr std::array words{Choice<FormatType>{"json", FormatType::json}, Choice<FormatType>{"avro", std::nullopt},
-                                    Choice<FormatType>{"protobuf", std::nullopt}, Choice<FormatType>{"csv", std::nullopt},
-                                    Choice<FormatType>{"debezium", std::nullopt}, Choice<FormatType>{"raw", std::nullopt}};
+  static constexpr std::array words{
+      Choice<FormatType>{"json", FormatType::json}, Choice<FormatType>{"avro", std::nullopt},
+      Choice<FormatType>{"protobuf", std::nullopt}, Choice<FormatType>{"csv", std::nullopt},
+      Choice<FormatType>{"debezium", std::nullopt}, Choice<FormatType>{"raw", std::nullopt}};
 };
 template <>
 struct Choices<OnError> {
-  static constexpr std::array words{Choice<OnError>{"dead_letter", OnError::dead_letter}, Choice<OnError>{"skip", OnError::skip},
-                                    Choice<OnError>{"fail", OnError::fail}};
+  static constexpr std::array words{Choice<OnError>{"dead_letter", OnError::dead_letter},
+                                    Choice<OnError>{"skip", OnError::skip}, Choice<OnError>{"fail", OnError::fail}};
 };
 template <>
 struct Choices<WhenIdle> {
-  static constexpr std::array words{Choice<WhenIdle>{"hold", WhenIdle::hold}, Choice<WhenIdle>{"advance", WhenIdle::advance}};
+  static constexpr std::array words{Choice<WhenIdle>{"hold", WhenIdle::hold},
+                                    Choice<WhenIdle>{"advance", WhenIdle::advance}};
 };
 template <>
 struct Choices<LateBacklog> {
-  static constexpr std::array words{Choice<LateBacklog>{"merge", LateBacklog::merge}, Choice<LateBacklog>{"side", LateBacklog::side},
+  static constexpr std::array words{Choice<LateBacklog>{"merge", LateBacklog::merge},
+                                    Choice<LateBacklog>{"side", LateBacklog::side},
                                     Choice<LateBacklog>{"drop", std::nullopt}};
 };
 template <>
@@ -34,13 +37,15 @@ struct Choices<OnGap> {
 };
 template <>
 struct Choices<PairMode> {
-  static constexpr std::array words{Choice<PairMode>{"split", PairMode::split}, Choice<PairMode>{"mirror", std::nullopt}};
+  static constexpr std::array words{Choice<PairMode>{"split", PairMode::split},
+                                    Choice<PairMode>{"mirror", std::nullopt}};
 };
 template <>
 struct Choices<JoinType> {
-  static constexpr std::array words{Choice<JoinType>{"inner", JoinType::inner}, Choice<JoinType>{"left", JoinType::left},
-                                    Choice<JoinType>{"right", std::nullopt},    Choice<JoinType>{"full", std::nullopt},
-                                    Choice<JoinType>{"semi", std::nullopt},     Choice<JoinType>{"anti", std::nullopt}};
+  static constexpr std::array words{
+      Choice<JoinType>{"inner", JoinType::inner}, Choice<JoinType>{"left", JoinType::left},
+      Choice<JoinType>{"right", std::nullopt},    Choice<JoinType>{"full", std::nullopt},
+      Choice<JoinType>{"semi", std::nullopt},     Choice<JoinType>{"anti", std::nullopt}};
 };
 template <>
 struct Choices<Matches> {
@@ -49,29 +54,34 @@ struct Choices<Matches> {
 };
 template <>
 struct Choices<JoinTime> {
-  static constexpr std::array words{Choice<JoinTime>{"left", JoinTime::left}, Choice<JoinTime>{"right", JoinTime::right}};
+  static constexpr std::array words{Choice<JoinTime>{"left", JoinTime::left},
+                                    Choice<JoinTime>{"right", JoinTime::right}};
 };
 template <>
 struct Choices<WhenFull> {
-  static constexpr std::array words{Choice<WhenFull>{"slow_sources", WhenFull::slow_sources}, Choice<WhenFull>{"spill", std::nullopt},
-                                    Choice<WhenFull>{"shed", std::nullopt}};
+  static constexpr std::array words{Choice<WhenFull>{"slow_sources", WhenFull::slow_sources},
+                                    Choice<WhenFull>{"spill", std::nullopt}, Choice<WhenFull>{"shed", std::nullopt}};
 };
 template <>
 struct Choices<Unmatched> {
-  static constexpr std::array words{Choice<Unmatched>{"wait", Unmatched::wait}, Choice<Unmatched>{"provisional", std::nullopt}};
+  static constexpr std::array words{Choice<Unmatched>{"wait", Unmatched::wait},
+                                    Choice<Unmatched>{"provisional", std::nullopt}};
 };
 template <>
 struct Choices<EmitMode> {
   static constexpr std::array words{Choice<EmitMode>{"accumulating", EmitMode::accumulating},
-                                    Choice<EmitMode>{"discarding", EmitMode::discarding}, Choice<EmitMode>{"retracting", std::nullopt}};
+                                    Choice<EmitMode>{"discarding", EmitMode::discarding},
+                                    Choice<EmitMode>{"retracting", std::nullopt}};
 };
 template <>
 struct Choices<EmitClock> {
-  static constexpr std::array words{Choice<EmitClock>{"event", EmitClock::event}, Choice<EmitClock>{"wall", std::nullopt}};
+  static constexpr std::array words{Choice<EmitClock>{"event", EmitClock::event},
+                                    Choice<EmitClock>{"wall", std::nullopt}};
 };
 template <>
 struct Choices<WindowTime> {
-  static constexpr std::array words{Choice<WindowTime>{"event", WindowTime::event}, Choice<WindowTime>{"processing", std::nullopt}};
+  static constexpr std::array words{Choice<WindowTime>{"event", WindowTime::event},
+                                    Choice<WindowTime>{"processing", std::nullopt}};
 };
 template <>
 struct Choices<RoutePolicy> {
@@ -80,31 +90,37 @@ struct Choices<RoutePolicy> {
 };
 template <>
 struct Choices<Delivery> {
-  static constexpr std::array words{Choice<Delivery>{"at_least_once", Delivery::at_least_once}, Choice<Delivery>{"exactly_once", std::nullopt}};
+  static constexpr std::array words{Choice<Delivery>{"at_least_once", Delivery::at_least_once},
+                                    Choice<Delivery>{"exactly_once", std::nullopt}};
 };
 template <>
 struct Choices<Compression> {
-  static constexpr std::array words{Choice<Compression>{"none", Compression::none}, Choice<Compression>{"gzip", Compression::gzip},
-                                    Choice<Compression>{"snappy", Compression::snappy}, Choice<Compression>{"lz4", Compression::lz4},
-                                    Choice<Compression>{"zstd", Compression::zstd}};
+  static constexpr std::array words{
+      Choice<Compression>{"none", Compression::none}, Choice<Compression>{"gzip", Compression::gzip},
+      Choice<Compression>{"snappy", Compression::snappy}, Choice<Compression>{"lz4", Compression::lz4},
+      Choice<Compression>{"zstd", Compression::zstd}};
 };
 template <>
 struct Choices<Partitioner> {
-  static constexpr std::array words{
-      Choice<Partitioner>{"murmur2_random", Partitioner::murmur2_random}, Choice<Partitioner>{"murmur2", Partitioner::murmur2},
-      Choice<Partitioner>{"consistent_random", Partitioner::consistent_random}, Choice<Partitioner>{"consistent", Partitioner::consistent},
-      Choice<Partitioner>{"fnv1a_random", Partitioner::fnv1a_random}, Choice<Partitioner>{"fnv1a", Partitioner::fnv1a},
-      Choice<Partitioner>{"random", Partitioner::random}};
+  static constexpr std::array words{Choice<Partitioner>{"murmur2_random", Partitioner::murmur2_random},
+                                    Choice<Partitioner>{"murmur2", Partitioner::murmur2},
+                                    Choice<Partitioner>{"consistent_random", Partitioner::consistent_random},
+                                    Choice<Partitioner>{"consistent", Partitioner::consistent},
+                                    Choice<Partitioner>{"fnv1a_random", Partitioner::fnv1a_random},
+                                    Choice<Partitioner>{"fnv1a", Partitioner::fnv1a},
+                                    Choice<Partitioner>{"random", Partitioner::random}};
 };
 template <>
 struct Choices<StateBackend> {
-  static constexpr std::array words{Choice<StateBackend>{"memory", StateBackend::memory}, Choice<StateBackend>{"rocksdb", StateBackend::rocksdb}};
+  static constexpr std::array words{Choice<StateBackend>{"memory", StateBackend::memory},
+                                    Choice<StateBackend>{"rocksdb", StateBackend::rocksdb}};
 };
 template <>
 struct Choices<ParamType> {
-  static constexpr std::array words{Choice<ParamType>{"string", ParamType::string}, Choice<ParamType>{"int64", ParamType::int64},
-                                    Choice<ParamType>{"bool", ParamType::bool_},    Choice<ParamType>{"duration", ParamType::duration},
-                                    Choice<ParamType>{"bytes", ParamType::bytes},   Choice<ParamType>{"rate", ParamType::rate}};
+  static constexpr std::array words{
+      Choice<ParamType>{"string", ParamType::string}, Choice<ParamType>{"int64", ParamType::int64},
+      Choice<ParamType>{"bool", ParamType::bool_},    Choice<ParamType>{"duration", ParamType::duration},
+      Choice<ParamType>{"bytes", ParamType::bytes},   Choice<ParamType>{"rate", ParamType::rate}};
 };
 
 // A value with several forms: described by hand, no default text unless it says so.

@@ -1,8 +1,8 @@
 #pragma once
-// One pipeline as written: sources, steps, sinks and their settings. Filled and checked by parse_pipeline(): names refer to
-// things that exist, the graph has no cycle, a window has one kind. Expressions and field types are still text with its
-// place; the gateway compiles them and adds what it finds to the same Diagnostics.
-// Defaults are the member initializers here and nowhere else. Plain values. Thread: any.
+// One pipeline as written: sources, steps, sinks and their settings. Filled and checked by parse_pipeline(): names
+// refer to things that exist, the graph has no cycle, a window has one kind. Expressions and field types are still text
+// with its place; the gateway compiles them and adds what it finds to the same Diagnostics. Defaults are the member
+// initializers here and nowhere else. Plain values. Thread: any.
 
 #include "config/fields.h"
 
@@ -68,7 +68,8 @@ struct StartSpec {
 
 struct FormatSpec {
   FormatType type = FormatType::json;
-  std::optional<Located<OnError>> on_error;  // sources; not given: dead_letter if the pipeline has dead letters, else fail
+  std::optional<Located<OnError>>
+      on_error;  // sources; not given: dead_letter if the pipeline has dead letters, else fail
   static const ObjectTable& table();
 };
 
@@ -217,7 +218,8 @@ struct StepSpec {
 
 // --- sinks ---
 
-// `clusters: west`, or `clusters: { pair: [east, west], policy: primary_backup, fail_back_after: 60s }`; the first is primary.
+// `clusters: west`, or `clusters: { pair: [east, west], policy: primary_backup, fail_back_after: 60s }`; the first is
+// primary.
 struct RouteSpec {
   std::vector<Id> names;  // one or two
   RoutePolicy policy = RoutePolicy::primary_backup;

@@ -1,15 +1,16 @@
-// The tables of the pipeline language. A key that stands in pipeline.md but not in this version is `unavailable`, so that
-// it gives a clear error instead of "unknown key".
+// The tables of the pipeline language. A key that stands in pipeline.md but not in this version is `unavailable`, so
+// that it gives a clear error instead of "unknown key".
 
 #include "config/pipeline_codecs.h"
 
 namespace twinspan::config {
 
 const ObjectTable& ParamSpec::table() {
-  static const ObjectTable kTable = TableBuilder<ParamSpec>("a param", "A value that ${param:name} stands for.")
-                                        .field("type", &ParamSpec::type, "What the value must be.", {.required = true})
-                                        .field("default", &ParamSpec::default_value, "Used where none is given; without one the param is required.")
-                                        .field("doc", &ParamSpec::doc, "What it is for.");
+  static const ObjectTable kTable =
+      TableBuilder<ParamSpec>("a param", "A value that ${param:name} stands for.")
+          .field("type", &ParamSpec::type, "What the value must be.", {.required = true})
+          .field("default", &ParamSpec::default_value, "Used where none is given; without one the param is required.")
+          .field("doc", &ParamSpec::doc, "What it is for.");
   return kTable;
 }
 
@@ -17,7 +18,9 @@ const ObjectTable& FormatSpec::table() {
   static const ObjectTable kTable =
       TableBuilder<FormatSpec>("format", "How records are decoded.")
           .field("type", &FormatSpec::type, "The encoding.", {.required = true})
-          .field("on_error", &FormatSpec::on_error, "What happens to a record that does not decode: dead_letter if the pipeline has dead letters, else fail.")
+          .field(
+              "on_error", &FormatSpec::on_error,
+              "What happens to a record that does not decode: dead_letter if the pipeline has dead letters, else fail.")
           .unavailable("registry");
   return kTable;
 }
@@ -33,17 +36,23 @@ const ObjectTable& EventTimeSpec::table() {
   static const ObjectTable kTable =
       TableBuilder<EventTimeSpec>("event_time", "When things happened, as opposed to when they arrived.")
           .field("field", &EventTimeSpec::field, "The field that holds it; the record's Kafka timestamp if absent.")
-          .field("out_of_order", &EventTimeSpec::out_of_order, "How far a record may be behind the newest of its lane without being late.", {.min = 0})
-          .field("idle_after", &EventTimeSpec::idle_after, "A lane read to its end is idle after so long without a record.", {.min = 1})
-          .field("when_idle", &EventTimeSpec::when_idle, "hold: event time stays when all lanes are idle; advance: it follows the clock.");
+          .field("out_of_order", &EventTimeSpec::out_of_order,
+                 "How far a record may be behind the newest of its lane without being late.", {.min = 0})
+          .field("idle_after", &EventTimeSpec::idle_after,
+                 "A lane read to its end is idle after so long without a record.", {.min = 1})
+          .field("when_idle", &EventTimeSpec::when_idle,
+                 "hold: event time stays when all lanes are idle; advance: it follows the clock.");
   return kTable;
 }
 
 const ObjectTable& OnClusterDownSpec::table() {
   static const ObjectTable kTable =
-      TableBuilder<OnClusterDownSpec>("on_cluster_down", "What a lost cluster means for event time and for its late records.")
-          .field("hold_watermark", &OnClusterDownSpec::hold_watermark, "Windows wait so long for a lost cluster before they fire without it.", {.min = 0})
-          .field("late_backlog", &OnClusterDownSpec::late_backlog, "What it brings after that: merge updates results, side sends it to the late sink, drop discards it.");
+      TableBuilder<OnClusterDownSpec>("on_cluster_down",
+                                      "What a lost cluster means for event time and for its late records.")
+          .field("hold_watermark", &OnClusterDownSpec::hold_watermark,
+                 "Windows wait so long for a lost cluster before they fire without it.", {.min = 0})
+          .field("late_backlog", &OnClusterDownSpec::late_backlog,
+                 "What it brings after that: merge updates results, side sends it to the late sink, drop discards it.");
   return kTable;
 }
 
@@ -56,10 +65,11 @@ const ObjectTable& OutageStateSpec::table() {
 }
 
 const ObjectTable& ThrottleSpec::table() {
-  static const ObjectTable kTable = TableBuilder<ThrottleSpec>("throttle", "Limits over all lanes of the source.")
-                                        .field("max_rate", &ThrottleSpec::max_rate, "Records per second; 0/s is a pause.", {.live = true, .min = 0})
-                                        .field("max_bytes", &ThrottleSpec::max_bytes, "Bytes per second; 0B/s is a pause.", {.live = true, .min = 0})
-                                        .unavailable("align");
+  static const ObjectTable kTable =
+      TableBuilder<ThrottleSpec>("throttle", "Limits over all lanes of the source.")
+          .field("max_rate", &ThrottleSpec::max_rate, "Records per second; 0/s is a pause.", {.live = true, .min = 0})
+          .field("max_bytes", &ThrottleSpec::max_bytes, "Bytes per second; 0B/s is a pause.", {.live = true, .min = 0})
+          .unavailable("align");
   return kTable;
 }
 
@@ -71,35 +81,45 @@ const ObjectTable& SourceSpec::table() {
           .field("file", &SourceSpec::file, "JSON lines, in place of topic and clusters.", {.not_empty = true})
           .field("start", &SourceSpec::start, "Where the first run begins; afterwards the checkpoint decides.")
           .field("format", &SourceSpec::format, "How records are decoded; JSON when not given.")
-          .field("fields", &SourceSpec::fields, "The fields that are read, each with its type.", {.required = true, .not_empty = true})
+          .field("fields", &SourceSpec::fields, "The fields that are read, each with its type.",
+                 {.required = true, .not_empty = true})
           .field("event_time", &SourceSpec::event_time, "When things happened.")
           .field("on_cluster_down", &SourceSpec::on_cluster_down, "What a lost cluster means.")
           .field("outage_state", &SourceSpec::outage_state, "How much is kept for a lost cluster.")
           .field("throttle", &SourceSpec::throttle, "Rate limits.")
           .field("on_gap", &SourceSpec::on_gap, "What to do when records were deleted before they were read.")
-          .field("readmit_after", &SourceSpec::readmit_after, "A returned cluster is read again after so long of health.", {.min = 0})
+          .field("readmit_after", &SourceSpec::readmit_after,
+                 "A returned cluster is read again after so long of health.", {.min = 0})
           .field("max_future", &SourceSpec::max_future, "A record further ahead of the clock is an error.", {.min = 1})
           .field("client", &SourceSpec::client, "librdkafka settings, from the allowed list.")
-          .unavailable("read").unavailable("id").unavailable("window").unavailable("overlap")
-          .unavailable("commit_group").unavailable("sample").unavailable("dedup");
+          .unavailable("read")
+          .unavailable("id")
+          .unavailable("window")
+          .unavailable("overlap")
+          .unavailable("commit_group")
+          .unavailable("sample")
+          .unavailable("dedup");
   return kTable;
 }
 
 const ObjectTable& MaxStateSpec::table() {
-  static const ObjectTable kTable = TableBuilder<MaxStateSpec>("max_state", "The state budget of a step.")
-                                        .field("bytes", &MaxStateSpec::bytes, "The budget.", {.required = true, .min = 1 << 20})
-                                        .field("when_full", &MaxStateSpec::when_full, "slow_sources: lanes ahead of the slowest are paused.");
+  static const ObjectTable kTable =
+      TableBuilder<MaxStateSpec>("max_state", "The state budget of a step.")
+          .field("bytes", &MaxStateSpec::bytes, "The budget.", {.required = true, .min = 1 << 20})
+          .field("when_full", &MaxStateSpec::when_full, "slow_sources: lanes ahead of the slowest are paused.");
   return kTable;
 }
 
 const ObjectTable& IntervalJoinSpec::table() {
   static const ObjectTable kTable =
-      TableBuilder<IntervalJoinSpec>("interval_join", "Rows of two inputs with equal keys whose times are near each other.")
+      TableBuilder<IntervalJoinSpec>("interval_join",
+                                     "Rows of two inputs with equal keys whose times are near each other.")
           .field("left", &IntervalJoinSpec::left, "A source or step.", {.required = true})
           .field("right", &IntervalJoinSpec::right, "A source or step.", {.required = true})
           .field("on", &IntervalJoinSpec::on, "Columns that are equal on both sides.", {.not_empty = true})
           .field("pairs", &IntervalJoinSpec::pairs, "In place of on: [[left.a, right.b], ...].", {.not_empty = true})
-          .field("between", &IntervalJoinSpec::between, "Least and largest right.ts - left.ts, both included.", {.required = true})
+          .field("between", &IntervalJoinSpec::between, "Least and largest right.ts - left.ts, both included.",
+                 {.required = true})
           .field("type", &IntervalJoinSpec::type, "inner, or left: unmatched left rows too.")
           .field("matches", &IntervalJoinSpec::matches, "all, or only the first to arrive for a left row.")
           .field("time", &IntervalJoinSpec::time, "Whose event time the result has.")
@@ -118,22 +138,26 @@ const ObjectTable& WindowSpec::table() {
           .field("offset", &WindowSpec::offset, "Shifts where windows begin.")
           .field("timezone", &WindowSpec::timezone, "Where the day begins, such as Asia/Shanghai.", {.not_empty = true})
           .field("time", &WindowSpec::time, "Event time.")
-          .unavailable("sliding").unavailable("session").unavailable("global");
+          .unavailable("sliding")
+          .unavailable("session")
+          .unavailable("global");
   return kTable;
 }
 
 const ObjectTable& EmitSpec::table() {
-  static const ObjectTable kTable = TableBuilder<EmitSpec>("emit", "When and how results come out.")
-                                        .field("every", &EmitSpec::every, "Early results at this distance of event time.", {.min = 1})
-                                        .field("mode", &EmitSpec::mode, "accumulating: the value so far; discarding: the change since the last.")
-                                        .field("clock", &EmitSpec::clock, "The clock of `every`.");
+  static const ObjectTable kTable =
+      TableBuilder<EmitSpec>("emit", "When and how results come out.")
+          .field("every", &EmitSpec::every, "Early results at this distance of event time.", {.min = 1})
+          .field("mode", &EmitSpec::mode, "accumulating: the value so far; discarding: the change since the last.")
+          .field("clock", &EmitSpec::clock, "The clock of `every`.");
   return kTable;
 }
 
 const ObjectTable& LateSpec::table() {
-  static const ObjectTable kTable = TableBuilder<LateSpec>("late", "What happens to rows behind the watermark.")
-                                        .field("allow", &LateSpec::allow, "Rows up to so late still change results.", {.min = 0})
-                                        .field("then", &LateSpec::then, "The sink for later ones; without it they are counted and dropped.");
+  static const ObjectTable kTable =
+      TableBuilder<LateSpec>("late", "What happens to rows behind the watermark.")
+          .field("allow", &LateSpec::allow, "Rows up to so late still change results.", {.min = 0})
+          .field("then", &LateSpec::then, "The sink for later ones; without it they are counted and dropped.");
   return kTable;
 }
 
@@ -149,11 +173,16 @@ const ObjectTable& StepSpec::table() {
           .field("key", &StepSpec::key, "The columns to group by.")
           .field("emit", &StepSpec::emit, "When and how results come out.")
           .field("late", &StepSpec::late, "What happens to late rows.")
-          .field("aggregate", &StepSpec::aggregate, "The aggregates by name, such as count(DISTINCT x) FILTER (WHERE y).", {.not_empty = true})
+          .field("aggregate", &StepSpec::aggregate,
+                 "The aggregates by name, such as count(DISTINCT x) FILTER (WHERE y).", {.not_empty = true})
           .field("max_state", &StepSpec::max_state, "The state budget.")
           .field("unmatched", &StepSpec::unmatched, "When unmatched rows of an outer join come out during an outage.")
-          .field("on_error", &StepSpec::on_error, "What happens to a row whose expression fails: dead_letter if the pipeline has dead letters, else fail.")
-          .unavailable("unnest").unavailable("deduplicate").unavailable("skew");
+          .field(
+              "on_error", &StepSpec::on_error,
+              "What happens to a row whose expression fails: dead_letter if the pipeline has dead letters, else fail.")
+          .unavailable("unnest")
+          .unavailable("deduplicate")
+          .unavailable("skew");
   return kTable;
 }
 
@@ -169,8 +198,11 @@ const ObjectTable& SinkSpec::table() {
           .field("delivery", &SinkSpec::delivery, "at_least_once: nothing acknowledged is lost.")
           .field("headers", &SinkSpec::headers, "Headers by name.")
           .field("compression", &SinkSpec::compression, "Compression of batches.")
-          .field("partitioner", &SinkSpec::partitioner, "How a key chooses its partition; the default is that of Java clients.")
-          .unavailable("loss_tolerance").unavailable("on_doubt").unavailable("timestamp");
+          .field("partitioner", &SinkSpec::partitioner,
+                 "How a key chooses its partition; the default is that of Java clients.")
+          .unavailable("loss_tolerance")
+          .unavailable("on_doubt")
+          .unavailable("timestamp");
   return kTable;
 }
 
@@ -180,27 +212,31 @@ const ObjectTable& DeadLetterSpec::table() {
           .field("topic", &DeadLetterSpec::topic, "Topic name, or one for each cluster.")
           .field("clusters", &DeadLetterSpec::clusters, "A cluster's name, or a pair with its policy.")
           .field("file", &DeadLetterSpec::file, "JSON lines, in place of topic and clusters.", {.not_empty = true})
-          .field("max_error_ratio", &DeadLetterSpec::max_error_ratio, "Beyond this share within a minute the pipeline stops.", {.min = 0, .max = 1});
+          .field("max_error_ratio", &DeadLetterSpec::max_error_ratio,
+                 "Beyond this share within a minute the pipeline stops.", {.min = 0, .max = 1});
   return kTable;
 }
 
 const ObjectTable& CheckpointSpec::table() {
-  static const ObjectTable kTable = TableBuilder<CheckpointSpec>("checkpoint", "When state and positions are saved.")
-                                        .field("every", &CheckpointSpec::every, "The distance of checkpoints.", {.min = 100, .max = 86'400'000})
-                                        .unavailable("copy_to");
+  static const ObjectTable kTable =
+      TableBuilder<CheckpointSpec>("checkpoint", "When state and positions are saved.")
+          .field("every", &CheckpointSpec::every, "The distance of checkpoints.", {.min = 100, .max = 86'400'000})
+          .unavailable("copy_to");
   return kTable;
 }
 
 const ObjectTable& StateSpec::table() {
   static const ObjectTable kTable =
-      TableBuilder<StateSpec>("state", "How state is kept.").field("backend", &StateSpec::backend, "memory never evicts; rocksdb may be larger than memory.");
+      TableBuilder<StateSpec>("state", "How state is kept.")
+          .field("backend", &StateSpec::backend, "memory never evicts; rocksdb may be larger than memory.");
   return kTable;
 }
 
 const ObjectTable& PipelineSpec::table() {
   static const ObjectTable kTable =
       TableBuilder<PipelineSpec>("the pipeline", "One pipeline: a named graph of sources, steps and sinks.")
-          .field("version", &PipelineSpec::version, "The version of the language.", {.required = true, .min = 1, .max = 1})
+          .field("version", &PipelineSpec::version, "The version of the language.",
+                 {.required = true, .min = 1, .max = 1})
           .field("name", &PipelineSpec::name, "The pipeline's name: a-z, 0-9, '_' and '-'.", {.required = true})
           .field("params", &PipelineSpec::params, "Values that ${param:name} stands for.")
           .field("sources", &PipelineSpec::sources, "Where rows come from.", {.required = true, .not_empty = true})
@@ -211,8 +247,14 @@ const ObjectTable& PipelineSpec::table() {
           .field("shards", &PipelineSpec::shards, "How many threads own keys; auto: half of the cores, at most 8.")
           .field("state", &PipelineSpec::state, "How state is kept.")
           .field("tests", &PipelineSpec::tests, "Scenarios; kept as written.")
-          .unavailable("priority").unavailable("outbox").unavailable("on_state_damage").unavailable("keep_revisions")
-          .unavailable("discard_lag").unavailable("functions").unavailable("health").unavailable("upgrade");
+          .unavailable("priority")
+          .unavailable("outbox")
+          .unavailable("on_state_damage")
+          .unavailable("keep_revisions")
+          .unavailable("discard_lag")
+          .unavailable("functions")
+          .unavailable("health")
+          .unavailable("upgrade");
   return kTable;
 }
 

@@ -31,7 +31,8 @@ class Resolver {
     for (Node& item : node.items) visit(item);
     for (MapEntry& entry : node.entries) {
       if (entry.name.value.find("${") != std::string::npos) {
-        diagnostics_.error(entry.name.origin, "T0125", "a reference is not allowed in a key", "references belong in values");
+        diagnostics_.error(entry.name.origin, "T0125", "a reference is not allowed in a key",
+                           "references belong in values");
       }
       visit(entry.value);
     }
@@ -59,7 +60,8 @@ class Resolver {
       }
       const std::size_t end = raw.find('}', dollar);
       if (end == std::string::npos) {
-        diagnostics_.error_at(node.origin, dollar, raw.size() - dollar, "T0120", "a reference is not closed: '}' is missing", "write $${ for a literal ${");
+        diagnostics_.error_at(node.origin, dollar, raw.size() - dollar, "T0120",
+                              "a reference is not closed: '}' is missing", "write $${ for a literal ${");
         node.unresolved = true;
         return;
       }
@@ -90,7 +92,8 @@ class Resolver {
     const std::size_t colon = inner.find(':');
     const std::string_view kind = inner.substr(0, colon);
     std::string_view name = colon == std::string_view::npos ? std::string_view() : inner.substr(colon + 1);
-    static constexpr const char* kForms = "write ${env:NAME}, ${env:NAME:-default}, ${secret:name} or ${param:name}; $${ for a literal ${";
+    static constexpr const char* kForms =
+        "write ${env:NAME}, ${env:NAME:-default}, ${secret:name} or ${param:name}; $${ for a literal ${";
     if (kind == "env") {
       std::optional<std::string> fallback;
       if (const std::size_t dash = name.find(":-"); dash != std::string_view::npos) {
@@ -107,7 +110,8 @@ class Resolver {
     if (!is_name(name)) return error("T0120", fmt::format("{} is not a reference", quoted(reference)), kForms);
     if (kind == "param") {
       if (context_.params == nullptr) return error("T0125", "params cannot be used here", {});
-      if (const auto found = context_.params->find(std::string(name)); found != context_.params->end()) return found->second;
+      if (const auto found = context_.params->find(std::string(name)); found != context_.params->end())
+        return found->second;
       std::vector<std::string> names;
       for (const auto& [known, value] : *context_.params) names.push_back(known);
       return error("T0123", fmt::format("param {} is not declared", quoted(name)),
@@ -117,7 +121,8 @@ class Resolver {
       if (!context_.secrets_allowed) return error("T0125", "a secret cannot be used here", context_.secrets_refused);
       if (!whole) return error("T0125", "a secret must be the whole value", "put the complete text into the secret");
       if (context_.secrets == nullptr) {
-        return error("T0122", fmt::format("secret {} cannot be read: no directory is named", quoted(name)), "add secrets: { directory: ... }");
+        return error("T0122", fmt::format("secret {} cannot be read: no directory is named", quoted(name)),
+                     "add secrets: { directory: ... }");
       }
       auto value = context_.secrets->read(name);
       if (!value) return error("T0122", value.error().message, "each secret is a file in secrets.directory");
@@ -144,7 +149,8 @@ Result<std::string> SecretDirectory::read(std::string_view name) const {
   std::ifstream in(path_ + "/" + std::string(name), std::ios::binary);
   std::string value;
   if (in) value.assign(std::istreambuf_iterator<char>(in), {});
-  if (!in.is_open() || in.bad()) return not_found_error(fmt::format("secret {} cannot be read from {}", quoted(name), quoted(path_)));
+  if (!in.is_open() || in.bad())
+    return not_found_error(fmt::format("secret {} cannot be read from {}", quoted(name), quoted(path_)));
   if (value.size() > kMaxSecretBytes) return config_error(fmt::format("secret {} is larger than 64KiB", quoted(name)));
   if (value.ends_with('\n')) value.pop_back();
   if (value.ends_with('\r')) value.pop_back();

@@ -25,8 +25,10 @@ class SchemaWriter {
     for (std::size_t i = 0; i < order_.size(); ++i) {  // grows while it runs
       definitions += fmt::format("{}\n    \"t{}\": {}", i == 0 ? "" : ",", i, object(*order_[i]));
     }
-    return fmt::format("{{\n  \"$schema\": \"https://json-schema.org/draft/2020-12/schema\",\n  \"title\": {},\n{},\n  \"$defs\": {{{}\n  }}\n}}\n",
-                       json_string(title), body.substr(1, body.size() - 2), definitions);
+    return fmt::format(
+        "{{\n  \"$schema\": \"https://json-schema.org/draft/2020-12/schema\",\n  \"title\": {},\n{},\n  \"$defs\": "
+        "{{{}\n  }}\n}}\n",
+        json_string(title), body.substr(1, body.size() - 2), definitions);
   }
 
  private:
@@ -37,8 +39,10 @@ class SchemaWriter {
       properties += fmt::format("{}{}:{}", properties.empty() ? "" : ",", json_string(field.name), property(field));
       if (field.options.required) required += fmt::format("{}{}", required.empty() ? "" : ",", json_string(field.name));
     }
-    return fmt::format("{{\"type\":\"object\",\"description\":{},\"additionalProperties\":false,\"required\":[{}],\"properties\":{{{}}}}}",
-                       json_string(table.doc()), required, properties);
+    return fmt::format(
+        "{{\"type\":\"object\",\"description\":{},\"additionalProperties\":false,\"required\":[{}],\"properties\":{{{}}"
+        "}}}",
+        json_string(table.doc()), required, properties);
   }
 
   std::string property(const Field& field) {
@@ -62,7 +66,9 @@ class SchemaWriter {
   static std::string pattern(const char* regex) {
     return fmt::format("{{\"type\":\"string\",\"pattern\":{}}}", json_string(fmt::format("^{}$|\\$\\{{", regex)));
   }
-  static std::string or_reference(const std::string& schema) { return fmt::format("{{\"anyOf\":[{},{}]}}", schema, kReference); }
+  static std::string or_reference(const std::string& schema) {
+    return fmt::format("{{\"anyOf\":[{},{}]}}", schema, kReference);
+  }
 
   std::string value(const Shape& shape) {
     switch (shape.kind) {
@@ -71,7 +77,8 @@ class SchemaWriter {
       case ShapeKind::string: return R"({"type":["string","number","boolean"]})";  // plain scalars are texts here
       case ShapeKind::identifier: return R"({"type":"string","minLength":1})";
       case ShapeKind::secret: return R"({"type":"string","minLength":1,"format":"password"})";
-      case ShapeKind::expression: return R"({"type":["string","number","boolean","null"],"x-language":"sql-expression"})";
+      case ShapeKind::expression:
+        return R"({"type":["string","number","boolean","null"],"x-language":"sql-expression"})";
       case ShapeKind::integer: return or_reference(R"({"type":"integer"})");
       case ShapeKind::number: return or_reference(R"({"type":"number"})");
       case ShapeKind::boolean: return or_reference(R"({"type":"boolean"})");
@@ -90,7 +97,8 @@ class SchemaWriter {
         return fmt::format("{{\"type\":\"array\",\"items\":{}{}}}", value(*shape.element), count);
       }
       case ShapeKind::map: {
-        const std::string names = shape.keys_are_ids ? fmt::format(",\"propertyNames\":{{\"pattern\":{}}}", json_string(kIdPattern)) : "";
+        const std::string names =
+            shape.keys_are_ids ? fmt::format(",\"propertyNames\":{{\"pattern\":{}}}", json_string(kIdPattern)) : "";
         return fmt::format("{{\"type\":\"object\",\"additionalProperties\":{}{}}}", value(*shape.element), names);
       }
       case ShapeKind::object: return fmt::format("{{\"$ref\":\"#/$defs/t{}\"}}", definition(*shape.object));

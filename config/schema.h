@@ -1,6 +1,6 @@
 #pragma once
-// JSON Schema (draft 2020-12) of the two kinds of file, written from the descriptor tables, for editors and for the console's
-// forms. Thread: any.
+// JSON Schema (draft 2020-12) of the two kinds of file, written from the descriptor tables, for editors and for the
+// console's forms. Thread: any.
 
 #include <string>
 

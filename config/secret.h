@@ -1,6 +1,6 @@
 #pragma once
-// A password or key. Prints as the reference it was written as, everywhere; the value leaves only by `reveal()`, whose few
-// callers hand it to a client library. Thread: any.
+// A password or key. Prints as the reference it was written as, everywhere; the value leaves only by `reveal()`, whose
+// few callers hand it to a client library. Thread: any.
 
 #include <fmt/format.h>
 

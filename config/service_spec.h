@@ -1,6 +1,6 @@
 #pragma once
-// The operator's file: clusters with their credentials, secrets, data directory, listener, log. Filled by parse_service().
-// Defaults are the member initializers here and nowhere else. Plain values. Thread: any.
+// The operator's file: clusters with their credentials, secrets, data directory, listener, log. Filled by
+// parse_service(). Defaults are the member initializers here and nowhere else. Plain values. Thread: any.
 
 #include "config/fields.h"
 

@@ -21,8 +21,10 @@ Escape measure_escape(std::string_view text, std::size_t at) {
     case 'x': digits = 2; break;
     case 'u': digits = 4; break;
     case 'U': digits = 8; break;
-    case 'N': case '_': return {2, 2};  // U+0085, U+00A0
-    case 'L': case 'P': return {2, 3};  // U+2028, U+2029
+    case 'N':
+    case '_': return {2, 2};  // U+0085, U+00A0
+    case 'L':
+    case 'P': return {2, 3};  // U+2028, U+2029
     default: return {2, 1};
   }
   std::uint32_t point = 0;
@@ -68,9 +70,11 @@ std::string_view SourceText::line(int number) const {
   return std::string_view(text_).substr(begin, end - begin);
 }
 
-// Value and source hold the same characters in the same order, apart from white space (folding, indentation) and quoting.
-// So walking both in step, with white space skipped in the source wherever the value has something else, is exact.
-std::size_t align_scalar(std::string_view text, std::size_t begin, ScalarStyle style, std::string_view raw, std::size_t offset) {
+// Value and source hold the same characters in the same order, apart from white space (folding, indentation) and
+// quoting. So walking both in step, with white space skipped in the source wherever the value has something else, is
+// exact.
+std::size_t align_scalar(std::string_view text, std::size_t begin, ScalarStyle style, std::string_view raw,
+                         std::size_t offset) {
   std::size_t at = begin;
   if (style == ScalarStyle::single_quoted || style == ScalarStyle::double_quoted) ++at;
   if (style == ScalarStyle::literal || style == ScalarStyle::folded) {
@@ -79,7 +83,8 @@ std::size_t align_scalar(std::string_view text, std::size_t begin, ScalarStyle s
   std::size_t last_end = at;
   for (std::size_t i = 0; i < raw.size();) {
     if (style == ScalarStyle::double_quoted && at < text.size() && text[at] == '\\') {
-      if (at + 1 < text.size() && (text[at + 1] == '\n' || text[at + 1] == '\r')) {  // an escaped line end is no character
+      if (at + 1 < text.size() &&
+          (text[at + 1] == '\n' || text[at + 1] == '\r')) {  // an escaped line end is no character
         at += 2;
         while (at < text.size() && is_space(text[at])) ++at;
         continue;

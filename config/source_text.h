@@ -1,7 +1,7 @@
 #pragma once
-// Where things stand in a file: the text with its line index, and the origin of every scalar, so that an error found long
-// after reading (in an expression, in a graph check) still points at the right column.
-// Immutable and shared by the values read from it. Thread: any.
+// Where things stand in a file: the text with its line index, and the origin of every scalar, so that an error found
+// long after reading (in an expression, in a graph check) still points at the right column. Immutable and shared by the
+// values read from it. Thread: any.
 
 #include <cstddef>
 #include <cstdint>
@@ -25,8 +25,8 @@ class SourceText {
   const std::string& file() const { return file_; }
   const std::string& text() const { return text_; }
   Position position(std::size_t offset) const;
-  std::string_view line(int number) const;       // without its line end
-  std::size_t line_begin(int number) const;      // byte offset
+  std::string_view line(int number) const;   // without its line end
+  std::size_t line_begin(int number) const;  // byte offset
   int line_count() const { return static_cast<int>(line_begins_.size()); }
 
  private:
@@ -62,14 +62,15 @@ struct Origin {
   explicit operator bool() const { return source != nullptr; }
 };
 
-// Byte offset in the file of byte `offset` of the scalar's value. Exact for every character that is not white space, in all
-// five styles (escapes, folded lines and block indentation included); inside a substituted reference it is the `$`.
+// Byte offset in the file of byte `offset` of the scalar's value. Exact for every character that is not white space, in
+// all five styles (escapes, folded lines and block indentation included); inside a substituted reference it is the `$`.
 std::size_t source_offset(const Origin& origin, std::size_t offset);
 // One past the last character of the scalar, without its closing quote.
 std::size_t source_end(const Origin& origin);
 
 // The same mapping on a scalar that has no origin yet: [begin of the scalar, text as read].
-std::size_t align_scalar(std::string_view text, std::size_t begin, ScalarStyle style, std::string_view raw, std::size_t offset);
+std::size_t align_scalar(std::string_view text, std::size_t begin, ScalarStyle style, std::string_view raw,
+                         std::size_t offset);
 
 // A value and the place it was written.
 template <class T>

@@ -42,7 +42,8 @@ std::string nearest_name(std::string_view written, const std::vector<std::string
 }
 
 std::string suggestion(std::string_view written, const std::vector<std::string>& names) {
-  if (const std::string near = nearest_name(written, names); !near.empty()) return fmt::format("did you mean '{}'?", near);
+  if (const std::string near = nearest_name(written, names); !near.empty())
+    return fmt::format("did you mean '{}'?", near);
   if (names.empty() || names.size() > 24) return {};
   std::string list;
   for (const std::string& name : names) list += (list.empty() ? "" : ", ") + name;

@@ -1,5 +1,6 @@
 #pragma once
-// "Did you mean": the nearest of some names by edit distance with transpositions (optimal string alignment). Thread: any.
+// "Did you mean": the nearest of some names by edit distance with transpositions (optimal string alignment). Thread:
+// any.
 
 #include <string>
 #include <string_view>

@@ -20,8 +20,15 @@ struct Unit {
 };
 
 constexpr std::array<Unit, 5> kTimes = {{{"d", 86'400'000}, {"h", 3'600'000}, {"m", 60'000}, {"s", 1'000}, {"ms", 1}}};
-constexpr std::array<Unit, 9> kSizes = {{{"TiB", 1ull << 40}, {"TB", 1'000'000'000'000}, {"GiB", 1ull << 30}, {"GB", 1'000'000'000},
-                                         {"MiB", 1ull << 20}, {"MB", 1'000'000}, {"KiB", 1ull << 10}, {"kB", 1'000}, {"B", 1}}};
+constexpr std::array<Unit, 9> kSizes = {{{"TiB", 1ull << 40},
+                                         {"TB", 1'000'000'000'000},
+                                         {"GiB", 1ull << 30},
+                                         {"GB", 1'000'000'000},
+                                         {"MiB", 1ull << 20},
+                                         {"MB", 1'000'000},
+                                         {"KiB", 1ull << 10},
+                                         {"kB", 1'000},
+                                         {"B", 1}}};
 constexpr std::array<Unit, 4> kCounts = {{{"G", 1'000'000'000}, {"M", 1'000'000}, {"k", 1'000}, {"", 1}}};
 
 bool is_digit(char c) { return c >= '0' && c <= '9'; }
@@ -121,7 +128,8 @@ UnitResult<ByteRate> parse_byte_rate(std::string_view text) {
 }
 
 UnitResult<std::int64_t> parse_timestamp(std::string_view text) {
-  const UnitError error = bad(text, "a timestamp", "write date, time and zone: 2026-01-01T00:00:00Z or 2026-01-01T08:00:00+08:00");
+  const UnitError error =
+      bad(text, "a timestamp", "write date, time and zone: 2026-01-01T00:00:00Z or 2026-01-01T08:00:00+08:00");
   std::size_t at = 0;
   bool good = true;
   const auto digits = [&](std::size_t count) {

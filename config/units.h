@@ -1,6 +1,6 @@
 #pragma once
-// Values that carry their unit: `1h30m`, `64MiB`, `200k/s`. A bare number is refused, because nobody can tell what it means.
-// Thread: any.
+// Values that carry their unit: `1h30m`, `64MiB`, `200k/s`. A bare number is refused, because nobody can tell what it
+// means. Thread: any.
 
 #include "engine/base/result.h"
 

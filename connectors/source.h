@@ -1,7 +1,8 @@
 #pragma once
 // Where records come from. A Source stands for one logical topic (all its lanes on all its clusters, or a file) and is
-// owned by the pipeline; it hands every shard one SourceReader, which delivers that shard's lanes. Offsets belong to us:
-// positions come from the checkpoint, are never read back from a consumer group, and move only as records are delivered.
+// owned by the pipeline; it hands every shard one SourceReader, which delivers that shard's lanes. Offsets belong to
+// us: positions come from the checkpoint, are never read back from a consumer group, and move only as records are
+// delivered.
 
 #include <cstdint>
 #include <functional>
@@ -26,12 +27,13 @@ struct RawRecord {
 
 struct LaneEvent {
   enum class Kind : std::uint8_t {
-    added,          // a lane this shard reads from now on; `position` = where it starts
-    at_end,         // a successful fetch showed position = end: nothing more to read at this moment (idle if it stays so)
+    added,   // a lane this shard reads from now on; `position` = where it starts
+    at_end,  // a successful fetch showed position = end: nothing more to read at this moment (idle if it stays so)
     cluster_state,  // `cluster` changed to `state`
     gap,            // records [position, to) are gone (retention, truncation, topic recreated); handled by on_gap
     stopped,        // the lane is no longer read (on_gap: fail, topic deleted); `detail` says why
-    lanes_known,    // every lane that `cluster` has at this moment was told, each to the shard that reads it; once a cluster
+    lanes_known,    // every lane that `cluster` has at this moment was told, each to the shard that reads it; once a
+                    // cluster
     cut,            // a pending cut was resolved at the cluster's return: records [position, to) are skipped
   };
   Kind kind = Kind::added;
@@ -48,10 +50,10 @@ class SourceReader {
  public:
   virtual ~SourceReader() = default;
 
-  // Up to `max` records in the order of each lane. Views stay valid until release(). The lane's position moves past what
-  // is returned. Not polling is how a shard holds a source back: nothing is lost and nothing grows beyond the client's queue.
-  // Returns 0 while an `added`, `gap` or `cut` waits to be taken: records never overtake those. After a wake-up poll until
-  // it returns 0 with no event taken, else the descriptor does not fire again.
+  // Up to `max` records in the order of each lane. Views stay valid until release(). The lane's position moves past
+  // what is returned. Not polling is how a shard holds a source back: nothing is lost and nothing grows beyond the
+  // client's queue. Returns 0 while an `added`, `gap` or `cut` waits to be taken: records never overtake those. After a
+  // wake-up poll until it returns 0 with no event taken, else the descriptor does not fire again.
   virtual std::size_t poll(RawRecord* out, std::size_t max) = 0;
   virtual void release() = 0;
 
@@ -82,8 +84,8 @@ struct LaneStatus {
 struct ClusterStatus {
   std::string cluster;
   ClusterState state = ClusterState::up;
-  std::int64_t since_ms = 0;            // wall clock of the last change
-  std::int64_t last_data_ms_ago = -1;   // age of the last record or empty answer; -1 = none yet
+  std::int64_t since_ms = 0;           // wall clock of the last change
+  std::int64_t last_data_ms_ago = -1;  // age of the last record or empty answer; -1 = none yet
   std::string last_error;
 };
 
@@ -96,12 +98,12 @@ struct DiscardTarget {
 struct LaneCut {
   LaneKey lane;
   LaneIndex index;
-  unsigned shard = 0;              // whose reader must jump
-  bool reachable = false;          // false: the cluster is away, the cut stays pending for its return
-  std::int64_t from = 0, to = 0;   // only if reachable
-  std::int64_t cut_time_ms = 0;    // time of the click, wall
-  std::int64_t cut_offset = -1;    // last end offset seen before the click; what a pending cut uses without LogAppendTime
-  bool by_time = false;            // timestamp, keep_last: a pending cut goes to cut_time_ms, on any topic
+  unsigned shard = 0;             // whose reader must jump
+  bool reachable = false;         // false: the cluster is away, the cut stays pending for its return
+  std::int64_t from = 0, to = 0;  // only if reachable
+  std::int64_t cut_time_ms = 0;   // time of the click, wall
+  std::int64_t cut_offset = -1;  // last end offset seen before the click; what a pending cut uses without LogAppendTime
+  bool by_time = false;          // timestamp, keep_last: a pending cut goes to cut_time_ms, on any topic
   std::int64_t first_timestamp = -1, last_timestamp = -1;  // of the skipped range, as far as known
 };
 

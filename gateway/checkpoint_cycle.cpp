@@ -1,16 +1,23 @@
 #include "gateway/checkpoint_cycle.h"
 
-#include <boost/json.hpp>
 #include <fmt/format.h>
+#include <boost/json.hpp>
 
 namespace twinspan::gateway {
 
 namespace json = boost::json;
 
-CheckpointCycle::CheckpointCycle(engine::CheckpointStore& store, Ledger& ledger, engine::FileSystem& files, std::string directory,
-                                 unsigned shards, std::int64_t every_ms, const Clock& clock, Hooks hooks)
-    : store_(store), ledger_(ledger), files_(files), directory_(std::move(directory)), shards_(shards), every_ms_(every_ms),
-      clock_(clock), hooks_(std::move(hooks)) {}
+CheckpointCycle::CheckpointCycle(engine::CheckpointStore& store, Ledger& ledger, engine::FileSystem& files,
+                                 std::string directory, unsigned shards, std::int64_t every_ms, const Clock& clock,
+                                 Hooks hooks)
+    : store_(store),
+      ledger_(ledger),
+      files_(files),
+      directory_(std::move(directory)),
+      shards_(shards),
+      every_ms_(every_ms),
+      clock_(clock),
+      hooks_(std::move(hooks)) {}
 
 void CheckpointCycle::barrier_from(engine::ShardBarrier&& barrier) {
   std::lock_guard lock(barriers_mutex_);
@@ -56,8 +63,10 @@ Status CheckpointCycle::write() {
     for (engine::StepDelta& d : b.deltas) {
       carried_bytes_ += d.bytes.size();
       std::string& all = carried_[{d.step, d.shard}];
-      if (all.empty()) all = std::move(d.bytes);
-      else all += d.bytes;
+      if (all.empty())
+        all = std::move(d.bytes);
+      else
+        all += d.bytes;
     }
   }
   for (SkippedRange& r : hooks_.take_ranges()) ranges_.push_back(std::move(r));
@@ -85,14 +94,19 @@ Status CheckpointCycle::write() {
   meta["watermarks"] = std::move(watermarks);
   json::array pending;
   for (const SkippedRange& r : ranges_)
-    pending.push_back({{"source", r.source}, {"cluster", r.lane.cluster}, {"topic", r.lane.topic}, {"partition", r.lane.partition},
-                       {"from", r.from}, {"to", r.to}, {"why", r.why}});
+    pending.push_back({{"source", r.source},
+                       {"cluster", r.lane.cluster},
+                       {"topic", r.lane.topic},
+                       {"partition", r.lane.partition},
+                       {"from", r.from},
+                       {"to", r.to},
+                       {"why", r.why}});
   meta["ledger"] = std::move(pending);
 
   const std::uint64_t free = files_.free_bytes(directory_);
   if (free < kDiskReserve + carried_bytes_)
-    return transient_error(fmt::format("checkpoint {} is not written: '{}' has {} MiB free, the reserve is {} MiB", epoch.value, directory_,
-                                       free >> 20, kDiskReserve >> 20));
+    return transient_error(fmt::format("checkpoint {} is not written: '{}' has {} MiB free, the reserve is {} MiB",
+                                       epoch.value, directory_, free >> 20, kDiskReserve >> 20));
   engine::PreparedEpoch prepared;
   prepared.epoch = epoch;
   prepared.meta = json::serialize(meta);

@@ -1,7 +1,8 @@
 #pragma once
-// One barrier after another (architecture.md "Epochs", at_least_once): start the barrier in every shard, collect what they
-// hand over, wait until every sink has acknowledged what was written before it, write PREPARED, append the ledger. The next
-// barrier waits for PREPARED of this one (protocol.md 17). A failed write keeps its deltas: the next epoch carries them.
+// One barrier after another (architecture.md "Epochs", at_least_once): start the barrier in every shard, collect what
+// they hand over, wait until every sink has acknowledged what was written before it, write PREPARED, append the ledger.
+// The next barrier waits for PREPARED of this one (protocol.md 17). A failed write keeps its deltas: the next epoch
+// carries them.
 //
 //   idle ──due──▶ collecting ──all shards──▶ acknowledging ──all sinks──▶ writing ──▶ idle
 //
@@ -41,17 +42,17 @@ class CheckpointCycle {
     std::function<void(Epoch)> prepared;
   };
 
-  CheckpointCycle(engine::CheckpointStore& store, Ledger& ledger, engine::FileSystem& files, std::string directory, unsigned shards,
-                  std::int64_t every_ms, const Clock& clock, Hooks hooks);
+  CheckpointCycle(engine::CheckpointStore& store, Ledger& ledger, engine::FileSystem& files, std::string directory,
+                  unsigned shards, std::int64_t every_ms, const Clock& clock, Hooks hooks);
 
   void resume_after(Epoch epoch) { last_ = epoch.value; }
   void barrier_from(engine::ShardBarrier&& barrier);  // Thread: shard
   void tick();
   // Asks for a barrier as soon as the one under way is done; served() says when an epoch begun after it is prepared.
-  std::uint64_t request_now() { return ++requested_; }                                 // Thread: any
-  bool served(std::uint64_t request) const { return served_ >= request; }              // Thread: any
-  Epoch last_prepared() const { return Epoch(last_); }                                 // Thread: any
-  CheckpointFigures figures() const;  // Thread: any
+  std::uint64_t request_now() { return ++requested_; }                     // Thread: any
+  bool served(std::uint64_t request) const { return served_ >= request; }  // Thread: any
+  Epoch last_prepared() const { return Epoch(last_); }                     // Thread: any
+  CheckpointFigures figures() const;                                       // Thread: any
   // Deltas of failed epochs have grown so large that sources should wait.
   bool overdue() const { return carried_bytes_ > kCarryLimit; }
 

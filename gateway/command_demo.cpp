@@ -86,8 +86,8 @@ std::string welcome(const Demo& demo) {
       "  limits mock brokers know no transactions, so delivery is at least once; they keep 5 MiB a partition "
       "and answer no "
       "time look-ups\n",
-      kVersion, demo.bootstrap(Demo::kEast), demo.bootstrap(Demo::kWest), demo.bootstrap(Demo::kEast),
-      kDemoResultTopic, demo.address(), server, demo.address());
+      kVersion, demo.bootstrap(Demo::kEast), demo.bootstrap(Demo::kWest), demo.bootstrap(Demo::kEast), kDemoResultTopic,
+      demo.address(), server, demo.address());
 }
 
 // Where the demo shows itself. false from show(): nobody looks any more.

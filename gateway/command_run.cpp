@@ -53,12 +53,14 @@ Arguments parse_arguments(const std::vector<std::string>& args) {
 
 std::shared_ptr<spdlog::logger> make_logger(const config::LogSpec& spec) {
   spdlog::sink_ptr sink;
-  if (spec.file.empty()) sink = std::make_shared<spdlog::sinks::stderr_sink_mt>();
-  else sink = std::make_shared<spdlog::sinks::basic_file_sink_mt>(spec.file);
+  if (spec.file.empty())
+    sink = std::make_shared<spdlog::sinks::stderr_sink_mt>();
+  else
+    sink = std::make_shared<spdlog::sinks::basic_file_sink_mt>(spec.file);
   auto log = std::make_shared<spdlog::logger>("-", sink);
   log->set_pattern("%Y-%m-%dT%H:%M:%S.%eZ %-5l pipeline=%n %v", spdlog::pattern_time_type::utc);
-  constexpr spdlog::level::level_enum kLevels[] = {spdlog::level::trace, spdlog::level::debug, spdlog::level::info, spdlog::level::warn,
-                                                   spdlog::level::err};
+  constexpr spdlog::level::level_enum kLevels[] = {spdlog::level::trace, spdlog::level::debug, spdlog::level::info,
+                                                   spdlog::level::warn, spdlog::level::err};
   log->set_level(kLevels[static_cast<int>(spec.level)]);
   log->flush_on(spdlog::level::info);
   return log;
@@ -85,7 +87,8 @@ int command_run(const std::vector<std::string>& args) {
       diagnostics.add(unreadable_file(path, text.error()));
       continue;
     }
-    if (auto p = load_pipeline(std::move(text.value()), path, &service_spec, arguments.params, diagnostics)) pipelines.push_back(std::move(*p));
+    if (auto p = load_pipeline(std::move(text.value()), path, &service_spec, arguments.params, diagnostics))
+      pipelines.push_back(std::move(*p));
   }
   std::fputs(diagnostics.render().c_str(), stderr);
   if (diagnostics.has_errors()) return kInvalidConfiguration;
@@ -108,7 +111,8 @@ int command_run(const std::vector<std::string>& args) {
   if (auto started = service.start(); !started) {
     log->error("cannot start: {}", started.error().message);
     (void)service.stop();
-    const bool invalid = started.error().kind == ErrorKind::config && std::string_view(started.error().code) != "address_in_use";
+    const bool invalid =
+        started.error().kind == ErrorKind::config && std::string_view(started.error().code) != "address_in_use";
     return invalid ? kInvalidConfiguration : 1;
   }
   bool asked = false;

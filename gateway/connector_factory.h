@@ -20,15 +20,15 @@ struct SourceRequest {
 };
 
 struct SinkRequest {
-  std::string id;             // sink id, or "dead_letter"
+  std::string id;  // sink id, or "dead_letter"
   std::string pipeline;
-  std::string unit;           // first part of every record's identity
+  std::string unit;  // first part of every record's identity
   std::uint64_t incarnation = 0;
   unsigned shards = 1;
-  const config::SinkSpec* sink = nullptr;               // one of the two
+  const config::SinkSpec* sink = nullptr;  // one of the two
   const config::DeadLetterSpec* dead_letter = nullptr;
-  std::uint64_t route_generation = 0;                   // restored
-  std::string route_cluster;                            // restored; empty: the configuration's first
+  std::uint64_t route_generation = 0;  // restored
+  std::string route_cluster;           // restored; empty: the configuration's first
   // Must have returned ok before the first record goes to another cluster. Thread: the sink's.
   std::function<Status(std::uint64_t generation, const std::string& cluster)> persist_route;
   // A record that no cluster will ever take (too large, ...). On the shard's thread; views hold during the call.

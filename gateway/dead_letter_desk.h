@@ -35,7 +35,8 @@ class DeadLetterDesk final : public engine::Terminal, public engine::FailureList
   // A row that failed in a step. Its original bytes are there while it still is one source record.
   void failed(const std::string& step, const Batch& batch, std::uint32_t row, std::string_view reason) override;
   // A row at a known place (a source that judges rows after decoding).
-  void row_failed(config::OnError on_error, const std::string& stage, const Batch& batch, std::uint32_t row, std::string_view reason);
+  void row_failed(config::OnError on_error, const std::string& stage, const Batch& batch, std::uint32_t row,
+                  std::string_view reason);
 
   // An output record that no cluster takes.
   void output_refused(const std::string& sink, const connectors::OutputRecord& record, std::string_view reason);
@@ -58,8 +59,8 @@ class DeadLetterDesk final : public engine::Terminal, public engine::FailureList
   std::string failure() const;
 
  private:
-  void act(config::OnError on_error, const std::string& stage, std::string_view origin, std::string_view key, bool has_key,
-           std::string_view value, bool has_value, std::string_view reason);
+  void act(config::OnError on_error, const std::string& stage, std::string_view origin, std::string_view key,
+           bool has_key, std::string_view value, bool has_value, std::string_view reason);
 
   const std::string pipeline_;
   connectors::SinkWriter* const writer_;

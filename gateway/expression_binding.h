@@ -18,8 +18,8 @@ void report(const engine::ExprErrors& errors, const config::Text& at, config::Di
 // nullptr: it does not parse (reported).
 engine::AstPtr parse(const config::Text& text, config::Diagnostics& diagnostics);
 
-// `let` names of a step. Each may use those before it; they are substituted into the expressions that name them, so that
-// the compiler sees one expression and computes equal parts once.
+// `let` names of a step. Each may use those before it; they are substituted into the expressions that name them, so
+// that the compiler sees one expression and computes equal parts once.
 class LetScope {
  public:
   LetScope(const config::NameMap<config::Expression>& let, config::Diagnostics& diagnostics);

@@ -1,7 +1,7 @@
 #include "gateway/journal.h"
 
-#include <boost/json.hpp>
 #include <fmt/format.h>
+#include <boost/json.hpp>
 
 namespace twinspan::gateway {
 
@@ -14,7 +14,8 @@ json::object lane_json(const connectors::LaneKey& lane) {
 }
 
 connectors::LaneKey lane_of(const json::value& v) {
-  return {std::string(v.at("cluster").as_string()), std::string(v.at("topic").as_string()), v.at("partition").to_number<std::int32_t>()};
+  return {std::string(v.at("cluster").as_string()), std::string(v.at("topic").as_string()),
+          v.at("partition").to_number<std::int32_t>()};
 }
 
 }  // namespace
@@ -56,7 +57,8 @@ Status JournalFile::cut_off_rest() {
   if (!files_.exists(path_)) return ok();
   TS_TRY(bytes, files_.read(path_));
   const std::size_t slash = path_.rfind('/');
-  return engine::replace_file(files_, path_.substr(0, slash), path_.substr(slash + 1), std::string_view(bytes).substr(0, good_));
+  return engine::replace_file(files_, path_.substr(0, slash), path_.substr(slash + 1),
+                              std::string_view(bytes).substr(0, good_));
 }
 
 Status OperationLog::open() {
@@ -98,8 +100,13 @@ Status OperationLog::append(const DiscardOperation& o) {
     c["by_time"] = cut.by_time;
     cuts.push_back(std::move(c));
   }
-  const json::object line{{"id", o.id}, {"plan", o.plan}, {"reason", o.reason}, {"target", static_cast<int>(o.target.kind)},
-                          {"target_ms", o.target.ms}, {"at", o.at_ms}, {"cuts", std::move(cuts)}};
+  const json::object line{{"id", o.id},
+                          {"plan", o.plan},
+                          {"reason", o.reason},
+                          {"target", static_cast<int>(o.target.kind)},
+                          {"target_ms", o.target.ms},
+                          {"at", o.at_ms},
+                          {"cuts", std::move(cuts)}};
   TS_TRYV(file_.append(json::serialize(line) + "\n"));
   operations_.push_back(o);
   return ok();

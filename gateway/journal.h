@@ -1,9 +1,9 @@
 #pragma once
-// Two append-only files of a unit, JSON lines, synced line by line. The operation log holds what operators asked for that
-// moves positions (lag discards), written before it is done; after a crash, operations newer than the restored checkpoint
-// are done again, in order (protocol.md 26). The ledger holds every gap the service knowingly caused, appended when the
-// epoch that contains it is prepared, keyed (epoch, index), so a repeated append is recognised (protocol.md 6).
-// Owned by the pipeline. Thread: control.
+// Two append-only files of a unit, JSON lines, synced line by line. The operation log holds what operators asked for
+// that moves positions (lag discards), written before it is done; after a crash, operations newer than the restored
+// checkpoint are done again, in order (protocol.md 26). The ledger holds every gap the service knowingly caused,
+// appended when the epoch that contains it is prepared, keyed (epoch, index), so a repeated append is recognised
+// (protocol.md 6). Owned by the pipeline. Thread: control.
 
 #include <cstdint>
 #include <functional>
@@ -24,7 +24,8 @@ namespace twinspan::gateway {
 class JournalFile {
  public:
   JournalFile(engine::FileSystem& files, std::string path) : files_(files), path_(std::move(path)) {}
-  // `visit` throws on a line it cannot use. The last one is then dropped (it was never acknowledged), another is an error.
+  // `visit` throws on a line it cannot use. The last one is then dropped (it was never acknowledged), another is an
+  // error.
   Status open(const std::function<void(std::string_view line)>& visit);
   Status append(const std::string& lines);
 

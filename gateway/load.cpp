@@ -28,10 +28,13 @@ std::optional<config::ServiceSpec> load_service(const std::string& path, config:
   return config::parse_service(std::move(text.value()), path, config::process_environment(), diagnostics);
 }
 
-std::optional<LoadedPipeline> load_pipeline(std::string text, const std::string& path, const config::ServiceSpec* service,
-                                            const std::map<std::string, std::string>& params, config::Diagnostics& diagnostics) {
+std::optional<LoadedPipeline> load_pipeline(std::string text, const std::string& path,
+                                            const config::ServiceSpec* service,
+                                            const std::map<std::string, std::string>& params,
+                                            config::Diagnostics& diagnostics) {
   const std::size_t before = diagnostics.error_count();
-  auto spec = config::read_pipeline(std::move(text), path, {service, config::process_environment(), params}, diagnostics);
+  auto spec =
+      config::read_pipeline(std::move(text), path, {service, config::process_environment(), params}, diagnostics);
   if (!spec) return std::nullopt;
   LoadedPipeline out;
   out.spec = std::make_unique<config::PipelineSpec>(std::move(*spec));

@@ -27,9 +27,11 @@ int usage(std::FILE* to) {
   std::string text =
       "usage: twinspan COMMAND [options]\n\n"
       "  run [-c SERVICE.yaml] [--bounded] [--param NAME=VALUE] PIPELINE.yaml...   start a node\n"
-      "  validate [-c SERVICE.yaml] [--format human|json] PIPELINE.yaml...         check files, say everything that is wrong\n"
+      "  validate [-c SERVICE.yaml] [--format human|json] PIPELINE.yaml...         check files, say everything that is "
+      "wrong\n"
       "  schema [pipeline|service]                                                 JSON Schema of the files\n"
-      "  demo [--for 30s] [--plain]                                                two embedded clusters and the main job\n"
+      "  demo [--for 30s] [--plain]                                                two embedded clusters and the main "
+      "job\n"
       "  version\n\n"
       "Of a running node (all take --server HOST:PORT, --json, --timeout):\n";
   for (const auto& c : admin::operator_commands()) text += fmt::format("  {:<73} {}\n", c.usage, c.summary);
@@ -42,13 +44,17 @@ int validate(const std::vector<std::string>& args) {
   std::vector<std::string> paths;
   std::map<std::string, std::string> params;
   for (std::size_t i = 1; i < args.size(); ++i) {
-    if ((args[i] == "-c" || args[i] == "--config") && i + 1 < args.size()) service_path = args[++i];
-    else if (args[i] == "--format" && i + 1 < args.size()) format = args[++i];
+    if ((args[i] == "-c" || args[i] == "--config") && i + 1 < args.size())
+      service_path = args[++i];
+    else if (args[i] == "--format" && i + 1 < args.size())
+      format = args[++i];
     else if (args[i] == "--param" && i + 1 < args.size() && args[i + 1].find('=') != std::string::npos) {
       const std::string& p = args[++i];
       params[p.substr(0, p.find('='))] = p.substr(p.find('=') + 1);
-    } else if (args[i].starts_with("-")) return usage(stderr);
-    else paths.push_back(args[i]);
+    } else if (args[i].starts_with("-"))
+      return usage(stderr);
+    else
+      paths.push_back(args[i]);
   }
   if (paths.empty() || (format != "human" && format != "json")) return usage(stderr);
   config::Diagnostics diagnostics;
@@ -62,8 +68,10 @@ int validate(const std::vector<std::string>& args) {
     }
     (void)gateway::load_pipeline(std::move(text.value()), path, service ? &*service : nullptr, params, diagnostics);
   }
-  if (format == "json") std::puts(diagnostics.to_json().c_str());
-  else std::fputs(diagnostics.render().c_str(), stderr);
+  if (format == "json")
+    std::puts(diagnostics.to_json().c_str());
+  else
+    std::fputs(diagnostics.render().c_str(), stderr);
   if (!diagnostics.has_errors() && format == "human") std::puts("valid");
   return diagnostics.has_errors() ? kInvalidConfiguration : 0;
 }

@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <future>
 
-#include <boost/json.hpp>
 #include <fmt/format.h>
+#include <boost/json.hpp>
 
 namespace twinspan::gateway {
 
@@ -18,9 +18,14 @@ constexpr std::uint64_t kErrorsAtLeast = 100;  // records in the window before a
 constexpr std::size_t kPacketsPerRing = 16;
 }  // namespace
 
-Pipeline::Pipeline(std::unique_ptr<config::PipelineSpec> spec, std::unique_ptr<Plan> plan, PipelineEnvironment environment)
-    : spec_(std::move(spec)), plan_(std::move(plan)), env_(std::move(environment)), store_(env_.files, env_.directory + "/state"),
-      ledger_(env_.files, env_.directory + "/ledger.jsonl"), operations_(env_.files, env_.directory + "/operations.jsonl"),
+Pipeline::Pipeline(std::unique_ptr<config::PipelineSpec> spec, std::unique_ptr<Plan> plan,
+                   PipelineEnvironment environment)
+    : spec_(std::move(spec)),
+      plan_(std::move(plan)),
+      env_(std::move(environment)),
+      store_(env_.files, env_.directory + "/state"),
+      ledger_(env_.files, env_.directory + "/ledger.jsonl"),
+      operations_(env_.files, env_.directory + "/operations.jsonl"),
       plans_(static_cast<std::uint64_t>(env_.clock.wall_ms())) {
   // auto: half of the cores, since the Kafka clients need the other half.
   const unsigned cores = std::max(1u, std::thread::hardware_concurrency());
@@ -119,20 +124,25 @@ Status Pipeline::build() {
     request.unit = name();
     request.incarnation = incarnation_;
     request.shards = shards_;
-    if (i < plan_->sinks.size()) request.sink = plan_->sinks[i].spec;
-    else request.dead_letter = &*spec_->dead_letter;
+    if (i < plan_->sinks.size())
+      request.sink = plan_->sinks[i].spec;
+    else
+      request.dead_letter = &*spec_->dead_letter;
     request.route_generation = routes_[i].first;
     request.route_cluster = routes_[i].second;
     request.persist_route = [this, i](std::uint64_t generation, const std::string& cluster) -> Status {
       if (!env_.bounded)
-        TS_TRYV(engine::replace_file(env_.files, env_.directory, "route-" + plan_->graph.terminals[i],
-                                     json::serialize(json::object{{"generation", generation}, {"cluster", cluster}}) + "\n"));
-      env_.log->warn("sink '{}' goes to cluster '{}' (route generation {})", plan_->graph.terminals[i], cluster, generation);
+        TS_TRYV(engine::replace_file(
+            env_.files, env_.directory, "route-" + plan_->graph.terminals[i],
+            json::serialize(json::object{{"generation", generation}, {"cluster", cluster}}) + "\n"));
+      env_.log->warn("sink '{}' goes to cluster '{}' (route generation {})", plan_->graph.terminals[i], cluster,
+                     generation);
       std::lock_guard lock(routes_mutex_);
       routes_[i] = {generation, cluster};
       return ok();
     };
-    request.rejected = [this, id = request.id](unsigned shard, const connectors::OutputRecord& record, std::string_view why) {
+    request.rejected = [this, id = request.id](unsigned shard, const connectors::OutputRecord& record,
+                                               std::string_view why) {
       env_.log->error("sink '{}': a record was refused: {}", id, why);
       if (id != "dead_letter") threads_[shard]->parts().dead_letters->output_refused(id, record, why);
     };
@@ -145,9 +155,10 @@ Status Pipeline::build() {
         const auto generation = v.at("generation").to_number<std::uint64_t>();
         if (generation > request.route_generation) routes_[i] = {generation, std::string(v.at("cluster").as_string())};
       } catch (const std::exception& e) {
-        return permanent_error(fmt::format("'{}' says which cluster sink '{}' goes to and cannot be read: {}. Remove it to go on where the "
-                                           "last checkpoint was",
-                                           route_file, request.id, e.what()));
+        return permanent_error(fmt::format(
+            "'{}' says which cluster sink '{}' goes to and cannot be read: {}. Remove it to go on where the "
+            "last checkpoint was",
+            route_file, request.id, e.what()));
       }
       request.route_generation = routes_[i].first;
       request.route_cluster = routes_[i].second;
@@ -156,11 +167,13 @@ Status Pipeline::build() {
     sinks_.push_back(std::move(sink));
   }
   rates_.resize(sources_.size());
-  for (std::size_t i = 0; i < sources_.size(); ++i) source_firing_.push_back(std::make_unique<std::atomic<EventTime>>(kMinTime));
+  for (std::size_t i = 0; i < sources_.size(); ++i)
+    source_firing_.push_back(std::make_unique<std::atomic<EventTime>>(kMinTime));
   sink_records_.resize(sinks_.size());
   sink_rates_.resize(sinks_.size());
 
-  rings_ = std::make_unique<engine::ExchangeRings>(shards_ > 1 ? engine::Shard::count_exchanges(plan_->graph) : 0, shards_, kPacketsPerRing);
+  rings_ = std::make_unique<engine::ExchangeRings>(shards_ > 1 ? engine::Shard::count_exchanges(plan_->graph) : 0,
+                                                   shards_, kPacketsPerRing);
   std::vector<std::string> node_names;
   for (const auto& n : plan_->graph.nodes) node_names.push_back(n.id);
   for (unsigned s = 0; s < shards_; ++s) {
@@ -172,8 +185,9 @@ Status Pipeline::build() {
     std::vector<engine::Feed*> feeds;
     for (std::size_t i = 0; i < sources_.size(); ++i) {
       TS_TRY(decoder, connectors::JsonDecoder::make(plan_->sources[i].decoder));
-      parts.feeds.push_back(std::make_unique<ShardFeed>(plan_->sources[i], sources_[i]->reader(s), std::move(decoder), *buckets_[i], *source_firing_[i],
-                                                        *parts.dead_letters, errors_, env_.clock));
+      parts.feeds.push_back(std::make_unique<ShardFeed>(plan_->sources[i], sources_[i]->reader(s), std::move(decoder),
+                                                        *buckets_[i], *source_firing_[i], *parts.dead_letters, errors_,
+                                                        env_.clock));
       if (i < restored_feeds_.size()) parts.feeds.back()->restore(restored_feeds_[i]);
       parts.wake_fds.push_back(sources_[i]->wake_fd(s));
       feeds.push_back(parts.feeds.back().get());
@@ -181,7 +195,8 @@ Status Pipeline::build() {
     std::vector<engine::Terminal*> terminals;
     for (std::size_t i = 0; i < plan_->sinks.size(); ++i) {
       const config::OnError on_error = has_dead_letters ? config::OnError::dead_letter : config::OnError::fail;
-      parts.sinks.push_back(std::make_unique<SinkTerminal>(plan_->sinks[i], sinks_[i]->writer(s), *parts.dead_letters, on_error));
+      parts.sinks.push_back(
+          std::make_unique<SinkTerminal>(plan_->sinks[i], sinks_[i]->writer(s), *parts.dead_letters, on_error));
       terminals.push_back(parts.sinks.back().get());
     }
     if (has_dead_letters) terminals.push_back(parts.dead_letters.get());
@@ -219,7 +234,8 @@ void Pipeline::control_loop(std::stop_token stop) {
       if (cycle_->overdue() != held_.load()) {
         held_ = !held_.load();
         set_paused(user_paused_);
-        env_.log->warn(held_ ? "sources are held: checkpoints cannot be written" : "checkpoints are written again: sources go on");
+        env_.log->warn(held_ ? "sources are held: checkpoints cannot be written"
+                             : "checkpoints are written again: sources go on");
       }
     }
     if (now - sampled_at_ >= 1000) {
@@ -231,13 +247,16 @@ void Pipeline::control_loop(std::stop_token stop) {
       const auto snapshot = t->snapshot();
       if (!snapshot->failure.empty()) fail(snapshot->failure);
     }
-    if (env_.bounded && std::all_of(threads_.begin(), threads_.end(), [](const auto& t) { return t->snapshot()->ended; })) {
+    if (env_.bounded &&
+        std::all_of(threads_.begin(), threads_.end(), [](const auto& t) { return t->snapshot()->ended; })) {
       check_errors(now);
       Status flushed = ok();
       for (auto& s : sinks_)
         if (auto f = s->flush(30'000); !f) flushed = f;
-      if (!flushed) fail(flushed.error().message);
-      else set_state(PipelineState::stopped, "read to the end");
+      if (!flushed)
+        fail(flushed.error().message);
+      else
+        set_state(PipelineState::stopped, "read to the end");
       return;
     }
     if (state() == PipelineState::failed) {
@@ -258,7 +277,8 @@ std::string Pipeline::begin_barrier(Epoch epoch) {
   {
     std::lock_guard lock(mutex_);
     last_operation = barrier_operation_ = last_operation_;
-    // Before the shards record their positions: a cut resolved in between is in both, and skips nothing the second time.
+    // Before the shards record their positions: a cut resolved in between is in both, and skips nothing the second
+    // time.
     for (std::size_t i = 0; i < sources_.size(); ++i) {
       const auto cuts = sources_[i]->pending_cuts();
       std::map<connectors::LaneKey, std::size_t> left;  // of the lane; the queue may still hold taken ones, in front
@@ -267,8 +287,14 @@ std::string Pipeline::begin_barrier(Epoch epoch) {
         const auto& queue = waiting_cuts_[{plan_->sources[i].id, c.lane}];
         const std::size_t from_back = left[c.lane]--;
         const std::uint64_t operation = from_back <= queue.size() ? queue[queue.size() - from_back] : 0;
-        pending.push_back({{"source", plan_->sources[i].id}, {"cluster", c.lane.cluster}, {"topic", c.lane.topic}, {"partition", c.lane.partition},
-                           {"cut_time", c.cut_time_ms}, {"cut_offset", c.cut_offset}, {"by_time", c.by_time}, {"operation", operation}});
+        pending.push_back({{"source", plan_->sources[i].id},
+                           {"cluster", c.lane.cluster},
+                           {"topic", c.lane.topic},
+                           {"partition", c.lane.partition},
+                           {"cut_time", c.cut_time_ms},
+                           {"cut_offset", c.cut_offset},
+                           {"by_time", c.by_time},
+                           {"operation", operation}});
       }
     }
   }
@@ -276,7 +302,8 @@ std::string Pipeline::begin_barrier(Epoch epoch) {
     std::lock_guard lock(routes_mutex_);
     for (std::size_t i = 0; i < routes_.size(); ++i)
       if (routes_[i].first > 0)
-        routes.push_back({{"sink", plan_->graph.terminals[i]}, {"generation", routes_[i].first}, {"cluster", routes_[i].second}});
+        routes.push_back(
+            {{"sink", plan_->graph.terminals[i]}, {"generation", routes_[i].first}, {"cluster", routes_[i].second}});
   }
   for (std::size_t i = 0; i < buckets_.size(); ++i) {
     const throttle::Limits l = buckets_[i]->limits();
@@ -295,8 +322,14 @@ std::string Pipeline::begin_barrier(Epoch epoch) {
       if (!parts.dead_letters->stopped()) parts.shard->begin_barrier(epoch);
     });
   }
-  return json::serialize(json::object{{"pipeline", name()}, {"incarnation", incarnation_}, {"sources", sources}, {"nodes", nodes},
-                                      {"pending_cuts", pending}, {"routes", routes}, {"throttle", limits}, {"last_operation", last_operation}});
+  return json::serialize(json::object{{"pipeline", name()},
+                                      {"incarnation", incarnation_},
+                                      {"sources", sources},
+                                      {"nodes", nodes},
+                                      {"pending_cuts", pending},
+                                      {"routes", routes},
+                                      {"throttle", limits},
+                                      {"last_operation", last_operation}});
 }
 
 // A cut taken at a cluster's return belongs to the discard whose turn it is on that lane. Under mutex_.
@@ -335,7 +368,9 @@ bool Pipeline::acknowledged(const std::vector<engine::ShardBarrier>& barriers) c
 void Pipeline::sample_rates(std::int64_t now) {
   std::lock_guard lock(mutex_);
   const double seconds = sampled_at_ < 0 ? 0 : static_cast<double>(now - sampled_at_) / 1000.0;
-  const auto smooth = [&](double old, std::uint64_t delta) { return seconds <= 0 ? 0 : old * 0.5 + 0.5 * static_cast<double>(delta) / seconds; };
+  const auto smooth = [&](double old, std::uint64_t delta) {
+    return seconds <= 0 ? 0 : old * 0.5 + 0.5 * static_cast<double>(delta) / seconds;
+  };
   for (std::size_t i = 0; i < rates_.size(); ++i) {
     std::uint64_t records = 0, bytes = 0;
     for (auto& t : threads_) {
@@ -365,9 +400,11 @@ void Pipeline::check_errors(std::int64_t now) {
   const std::uint64_t records = current.records - first.records, failed = current.failed - first.failed;
   const double limit = spec_->dead_letter ? spec_->dead_letter->max_error_ratio : 0.05;
   if (records >= kErrorsAtLeast && static_cast<double>(failed) > limit * static_cast<double>(records))
-    fail(fmt::format("{} of {} records failed within a minute, more than max_error_ratio {}: stopped rather than draining the source "
-                     "into the dead letters",
-                     failed, records, limit));
+    fail(
+        fmt::format("{} of {} records failed within a minute, more than max_error_ratio {}: stopped rather than "
+                    "draining the source "
+                    "into the dead letters",
+                    failed, records, limit));
 }
 
 void Pipeline::check_clusters() {
@@ -381,7 +418,8 @@ void Pipeline::check_clusters() {
     }
   }
   if (!any || env_.bounded) return;
-  if (!any_up && now == PipelineState::running) set_state(PipelineState::waiting, "no source cluster answers; goes on by itself when one does");
+  if (!any_up && now == PipelineState::running)
+    set_state(PipelineState::waiting, "no source cluster answers; goes on by itself when one does");
   if (any_up && now == PipelineState::waiting) set_state(PipelineState::running, "");
 }
 
@@ -394,7 +432,9 @@ void Pipeline::fail(const std::string& why) {
 void Pipeline::set_state(PipelineState state, const std::string& reason) {
   std::lock_guard lock(mutex_);
   if (state_ == PipelineState::failed) return;
-  if (state_ != state) env_.log->info("{} -> {}{}{}", admin::to_string(state_), admin::to_string(state), reason.empty() ? "" : ": ", reason);
+  if (state_ != state)
+    env_.log->info("{} -> {}{}{}", admin::to_string(state_), admin::to_string(state), reason.empty() ? "" : ": ",
+                   reason);
   state_ = state;
   reason_ = reason;
   since_ms_ = env_.clock.wall_ms();
@@ -446,7 +486,9 @@ Status Pipeline::stop(int deadline_ms) {
     while (!cycle_->served(request) && state_ != PipelineState::failed && env_.clock.monotonic_ms() < deadline)
       changed_.wait_for(lock, std::chrono::milliseconds(kTickMs));
     if (!cycle_->served(request))
-      result = transient_error("the last checkpoint could not be finished before the deadline: what came after the one before it is read again");
+      result = transient_error(
+          "the last checkpoint could not be finished before the deadline: what came after the one before it is read "
+          "again");
   }
   control_ = {};
   for (auto& s : sources_) s->stop();
@@ -467,7 +509,8 @@ unsigned Pipeline::source_index(const std::string& source) const {
 
 Status Pipeline::set_throttle(const std::string& source, const admin::RateLimits& limits) {
   const unsigned s = source_index(source);
-  if (s >= buckets_.size()) return not_found_error(fmt::format("pipeline '{}' has no source '{}'", name(), source), admin::kSourceNotFound);
+  if (s >= buckets_.size())
+    return not_found_error(fmt::format("pipeline '{}' has no source '{}'", name(), source), admin::kSourceNotFound);
   std::lock_guard lock(mutex_);
   buckets_[s]->set_limits({limits.records_per_s, limits.bytes_per_s}, env_.clock.monotonic_ms() * 1'000'000);
   return ok();

@@ -1,6 +1,6 @@
 #pragma once
-// One running pipeline (today: one unit): its sources, shards, sinks, checkpoints, and the control thread that keeps them
-// going. Everything that operators ask of it is here; admin/ reaches it through the service.
+// One running pipeline (today: one unit): its sources, shards, sinks, checkpoints, and the control thread that keeps
+// them going. Everything that operators ask of it is here; admin/ reaches it through the service.
 //
 //   starting ──▶ running ◀──▶ waiting (no source cluster answers)      running ◀──▶ paused
 //                   └──▶ finished (bounded) | stopped (asked) | failed (reason says why)
@@ -47,8 +47,8 @@ class Pipeline {
   const std::string& name() const { return plan_->name; }
   // Restores, connects, starts. An error leaves nothing running.
   Status start();
-  // Sources stop, a last barrier passes and is prepared, sinks are flushed. `deadline_ms` bounds the wait for sinks; what
-  // is not acknowledged by then is read again after the next start.
+  // Sources stop, a last barrier passes and is prepared, sinks are flushed. `deadline_ms` bounds the wait for sinks;
+  // what is not acknowledged by then is read again after the next start.
   Status stop(int deadline_ms);
   bool finished() const { return state() == admin::PipelineState::stopped || state() == admin::PipelineState::failed; }
   bool restored() const { return restored_.load(); }
@@ -112,11 +112,11 @@ class Pipeline {
   std::vector<std::vector<std::vector<Watermark>>> restored_watermarks_;  // [shard][node][input]
 
   ErrorCounts errors_;
-  std::vector<std::unique_ptr<throttle::TokenBucket>> buckets_;  // by source
+  std::vector<std::unique_ptr<throttle::TokenBucket>> buckets_;         // by source
   std::vector<std::unique_ptr<std::atomic<EventTime>>> source_firing_;  // by source: the furthest of all shards
   std::vector<std::unique_ptr<connectors::Source>> sources_;
-  std::vector<std::unique_ptr<connectors::Sink>> sinks_;         // by Graph::terminals; the dead letters are the last, if any
-  std::vector<std::pair<std::uint64_t, std::string>> routes_;    // by sink: generation, cluster
+  std::vector<std::unique_ptr<connectors::Sink>> sinks_;  // by Graph::terminals; the dead letters are the last, if any
+  std::vector<std::pair<std::uint64_t, std::string>> routes_;  // by sink: generation, cluster
   std::unique_ptr<engine::ExchangeRings> rings_;
   std::vector<std::unique_ptr<ShardThread>> threads_;
   std::unique_ptr<CheckpointCycle> cycle_;

@@ -24,8 +24,10 @@ admin::DiscardTarget to_admin(const connectors::DiscardTarget& t) {
 
 }  // namespace
 
-Result<admin::DiscardPlan> Pipeline::plan_discard(const std::optional<std::string>& source, const admin::DiscardTarget& target) {
-  if (finished()) return conflict_error(fmt::format("pipeline '{}' is {}", name(), admin::to_string(state())), admin::kWrongState);
+Result<admin::DiscardPlan> Pipeline::plan_discard(const std::optional<std::string>& source,
+                                                  const admin::DiscardTarget& target) {
+  if (finished())
+    return conflict_error(fmt::format("pipeline '{}' is {}", name(), admin::to_string(state())), admin::kWrongState);
   if (source && source_index(*source) >= sources_.size())
     return not_found_error(fmt::format("pipeline '{}' has no source '{}'", name(), *source), admin::kSourceNotFound);
   const std::int64_t click = env_.clock.wall_ms();
@@ -78,7 +80,8 @@ Result<admin::DiscardPlan> Pipeline::plan_discard(const std::optional<std::strin
   out.pending_lanes = decided.pending_lanes;
   for (std::size_t i = 0; i < decided.lanes.size(); ++i) {
     const throttle::LaneDiscard& l = decided.lanes[i];
-    out.ranges.push_back({l.source, l.cluster, l.topic, l.partition, l.pending, l.from, l.to, l.records, l.first_timestamp, l.last_timestamp});
+    out.ranges.push_back({l.source, l.cluster, l.topic, l.partition, l.pending, l.from, l.to, l.records,
+                          l.first_timestamp, l.last_timestamp});
     cuts[i].pending = l.pending;
     if (!l.pending) cuts[i].cut.to = l.to;
   }
@@ -90,7 +93,8 @@ Result<admin::DiscardPlan> Pipeline::plan_discard(const std::optional<std::strin
 }
 
 Result<admin::Discard> Pipeline::execute_discard(const std::string& plan_id, const std::string& reason) {
-  if (finished()) return conflict_error(fmt::format("pipeline '{}' is {}", name(), admin::to_string(state())), admin::kWrongState);
+  if (finished())
+    return conflict_error(fmt::format("pipeline '{}' is {}", name(), admin::to_string(state())), admin::kWrongState);
   std::lock_guard one_at_a_time(executing_);
   const std::int64_t began = env_.clock.monotonic_ms();
   DiscardOperation operation;
@@ -123,17 +127,21 @@ Result<admin::Discard> Pipeline::execute_discard(const std::string& plan_id, con
     }
     auto promise = std::make_shared<std::promise<SkippedRange>>();
     jumps.push_back(promise->get_future());
-    threads_[cut.shard]->post(
-        [promise, s, cut = cut, why](ShardParts& parts) { promise->set_value(parts.feeds[s]->jump(cut.index, cut.to, why)); });
+    threads_[cut.shard]->post([promise, s, cut = cut, why](ShardParts& parts) {
+      promise->set_value(parts.feeds[s]->jump(cut.index, cut.to, why));
+    });
   }
   for (auto& j : jumps) {
     if (j.wait_for(kJumpTimeout) != std::future_status::ready)
-      return transient_error(fmt::format("discard {} is under way, but a shard has not answered within 5 s", operation.id));
+      return transient_error(
+          fmt::format("discard {} is under way, but a shard has not answered within 5 s", operation.id));
     try {
       operation.ranges.push_back(j.get());
     } catch (const std::future_error&) {  // the shard is gone and never ran it
-      return conflict_error(fmt::format("pipeline '{}' is being stopped; discard {} is written down and is done at its next start", name(), operation.id),
-                            admin::kWrongState);
+      return conflict_error(
+          fmt::format("pipeline '{}' is being stopped; discard {} is written down and is done at its next start",
+                      name(), operation.id),
+          admin::kWrongState);
     }
   }
   operation.took_ms = env_.clock.monotonic_ms() - began;
@@ -160,12 +168,15 @@ admin::Discard Pipeline::describe(const DiscardOperation& o) const {
   out.took_ms = o.took_ms;
   out.durable_in = o.durable_in;
   for (const SkippedRange& r : o.ranges) {
-    out.ranges.push_back({r.source, r.lane.cluster, r.lane.topic, r.lane.partition, false, r.from, r.to, r.to - r.from, -1, -1});
+    out.ranges.push_back(
+        {r.source, r.lane.cluster, r.lane.topic, r.lane.partition, false, r.from, r.to, r.to - r.from, -1, -1});
     out.records += r.to - r.from;
   }
   for (const auto& [source, cut] : o.cuts) {
     const auto queue = waiting_cuts_.find({source, cut.lane});
-    if (queue == waiting_cuts_.end() || std::find(queue->second.begin(), queue->second.end(), o.id) == queue->second.end()) continue;
+    if (queue == waiting_cuts_.end() ||
+        std::find(queue->second.begin(), queue->second.end(), o.id) == queue->second.end())
+      continue;
     out.ranges.push_back({source, cut.lane.cluster, cut.lane.topic, cut.lane.partition, true, 0, 0, 0, -1, -1});
     ++out.pending_lanes;
   }

@@ -1,11 +1,11 @@
-// What a pipeline finds on disk and goes on from: journals, incarnation, the restored checkpoint, and the operations that
-// came after it.
+// What a pipeline finds on disk and goes on from: journals, incarnation, the restored checkpoint, and the operations
+// that came after it.
 #include "gateway/pipeline.h"
 
 #include <algorithm>
 
-#include <boost/json.hpp>
 #include <fmt/format.h>
+#include <boost/json.hpp>
 
 namespace twinspan::gateway {
 
@@ -80,13 +80,17 @@ Status Pipeline::apply_restored(const engine::RestoredState& state) {
     std::vector<SkippedRange> ranges;
     for (const auto& r : meta.at("ledger").as_array())
       ranges.push_back({std::string(r.at("source").as_string()),
-                        {std::string(r.at("cluster").as_string()), std::string(r.at("topic").as_string()), r.at("partition").to_number<std::int32_t>()},
-                        r.at("from").to_number<std::int64_t>(), r.at("to").to_number<std::int64_t>(), std::string(r.at("why").as_string())});
+                        {std::string(r.at("cluster").as_string()), std::string(r.at("topic").as_string()),
+                         r.at("partition").to_number<std::int32_t>()},
+                        r.at("from").to_number<std::int64_t>(),
+                        r.at("to").to_number<std::int64_t>(),
+                        std::string(r.at("why").as_string())});
     TS_TRYV(ledger_.append(state.epoch, ranges, meta.at("at").to_number<std::int64_t>()));
     for (const auto& c : meta.at("pending_cuts").as_array()) {
       PlannedCut p;
       p.source = std::string(c.at("source").as_string());
-      p.cut.lane = {std::string(c.at("cluster").as_string()), std::string(c.at("topic").as_string()), c.at("partition").to_number<std::int32_t>()};
+      p.cut.lane = {std::string(c.at("cluster").as_string()), std::string(c.at("topic").as_string()),
+                    c.at("partition").to_number<std::int32_t>()};
       p.cut.cut_time_ms = c.at("cut_time").to_number<std::int64_t>();
       p.cut.cut_offset = c.at("cut_offset").to_number<std::int64_t>();
       p.cut.by_time = c.at("by_time").as_bool();
@@ -103,7 +107,8 @@ Status Pipeline::apply_restored(const engine::RestoredState& state) {
       buckets_[s] = std::make_unique<throttle::TokenBucket>(limits, env_.clock.monotonic_ms() * 1'000'000);
     }
   } catch (const std::exception& e) {
-    return permanent_error(fmt::format("checkpoint {} of '{}' has a meta.json that cannot be used: {}", state.epoch.value, name(), e.what()));
+    return permanent_error(fmt::format("checkpoint {} of '{}' has a meta.json that cannot be used: {}",
+                                       state.epoch.value, name(), e.what()));
   }
   return ok();
 }

@@ -9,7 +9,8 @@ namespace {
 
 std::string lower(const char* text) {
   std::string out = text;
-  std::transform(out.begin(), out.end(), out.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  std::transform(out.begin(), out.end(), out.begin(),
+                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
   return out;
 }
 
@@ -37,7 +38,8 @@ admin::PipelineStatus Pipeline::status() const {
     admin::SourceStatus s;
     s.name = plan_->sources[i].id;
     for (const auto& c : sources_[i]->clusters())
-      s.clusters.push_back({c.cluster, lower(connectors::to_string(c.state)), c.since_ms, c.last_data_ms_ago, c.last_error});
+      s.clusters.push_back(
+          {c.cluster, lower(connectors::to_string(c.state)), c.since_ms, c.last_data_ms_ago, c.last_error});
     for (const auto& l : sources_[i]->lanes()) {
       admin::LaneStatus lane;
       lane.cluster = l.lane.cluster;
@@ -71,7 +73,8 @@ admin::PipelineStatus Pipeline::status() const {
     for (const auto& shard : shards) {
       if (i >= shard->sources.size() || shard->lanes[i].empty()) continue;
       const Watermark& w = shard->sources[i];
-      s.watermark = any ? Watermark{std::min(s.watermark.firing, w.firing), std::min(s.watermark.retention, w.retention)} : w;
+      s.watermark =
+          any ? Watermark{std::min(s.watermark.firing, w.firing), std::min(s.watermark.retention, w.retention)} : w;
       any = true;
     }
     const throttle::Limits limits = buckets_[i]->limits();
@@ -99,7 +102,8 @@ admin::PipelineStatus Pipeline::status() const {
     if (plan_->graph.terminals[i] == "dead_letter") out.dead_letters = k.records;
     admin::SinkStatus s;
     s.name = plan_->graph.terminals[i];
-    for (const auto& [cluster, state] : k.clusters) s.clusters.push_back({cluster, lower(connectors::to_string(state)), -1, -1, ""});
+    for (const auto& [cluster, state] : k.clusters)
+      s.clusters.push_back({cluster, lower(connectors::to_string(state)), -1, -1, ""});
     s.active_cluster = k.active_cluster;
     s.generation = k.route_generation;
     s.route_reason = k.route_reason;

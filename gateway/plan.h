@@ -30,8 +30,8 @@ struct SourcePlan {
 struct SinkPlan {
   std::string id;
   const config::SinkSpec* spec = nullptr;
-  Schema schema;                  // the columns that become JSON fields: the first of its input's
-  engine::Program expressions;    // slot 0: key (when has_key), then one slot a header; over the input's columns
+  Schema schema;                // the columns that become JSON fields: the first of its input's
+  engine::Program expressions;  // slot 0: key (when has_key), then one slot a header; over the input's columns
   bool has_key = false;
   std::vector<std::string> headers;
 };
@@ -45,11 +45,11 @@ struct Plan {
   std::string name;
   const config::PipelineSpec* spec = nullptr;
   engine::Graph graph;
-  std::vector<SourcePlan> sources;                    // by Graph::sources
-  std::vector<SinkPlan> sinks;                        // by Graph::terminals
+  std::vector<SourcePlan> sources;  // by Graph::sources
+  std::vector<SinkPlan> sinks;      // by Graph::terminals
   std::vector<StepInfo> steps;
-  std::vector<config::OnError> node_on_error;         // by Graph::nodes
-  std::vector<std::shared_ptr<const Schema>> schemas; // what batches point to
+  std::vector<config::OnError> node_on_error;          // by Graph::nodes
+  std::vector<std::shared_ptr<const Schema>> schemas;  // what batches point to
 };
 
 // `spec` must outlive the plan. nullptr if anything was reported as an error.

@@ -30,7 +30,8 @@ std::unique_ptr<Plan> Planner::run() {
   return std::move(plan_);
 }
 
-void Planner::Needed::add(const std::set<std::pair<std::string, std::string>>& columns, const std::string& only_qualifier) {
+void Planner::Needed::add(const std::set<std::pair<std::string, std::string>>& columns,
+                          const std::string& only_qualifier) {
   for (const auto& [qualifier, name] : columns)
     if (only_qualifier.empty() || qualifier.empty() || qualifier == only_qualifier) names.insert(name);
 }
@@ -45,7 +46,9 @@ bool Planner::order_steps() {
       if (done.count(step.name.value) > 0) continue;
       const auto inputs = step.value.inputs();
       // An input that does not exist has been reported; it keeps nobody waiting.
-      const auto ready = [&](const config::Id* i) { return done.count(i->value) > 0 || spec_.steps.find(i->value) == nullptr; };
+      const auto ready = [&](const config::Id* i) {
+        return done.count(i->value) > 0 || spec_.steps.find(i->value) == nullptr;
+      };
       if (!std::all_of(inputs.begin(), inputs.end(), ready)) continue;
       order_.push_back(&step);
       done.insert(step.name.value);
@@ -119,7 +122,8 @@ int Planner::sink_index(const std::string& id) const {
 
 void Planner::warn_about_budget(const std::optional<config::MaxStateSpec>& budget, const config::Origin& at) {
   if (budget && budget->bytes)
-    diagnostics_.warning(at, "T0191", "max_state is measured but not enforced in this version", "watch state_bytes in the metrics");
+    diagnostics_.warning(at, "T0191", "max_state is measured but not enforced in this version",
+                         "watch state_bytes in the metrics");
 }
 
 unsigned Planner::add_node(engine::OperatorNode node, config::OnError on_error) {
@@ -143,8 +147,9 @@ void Planner::plan_source(const std::string& id, const config::SourceSpec& sourc
   for (const auto& field : source.fields) {
     const auto type = parse_type(field.value.value);
     if (!type) {
-      diagnostics_.error(field.value.origin, "T0410", fmt::format("'{}' is not a type", field.value.value),
-                         "types: bool, int64, float64, decimal(p,s), string, bytes, timestamp, timestamp_ms, timestamp_s, duration");
+      diagnostics_.error(
+          field.value.origin, "T0410", fmt::format("'{}' is not a type", field.value.value),
+          "types: bool, int64, float64, decimal(p,s), string, bytes, timestamp, timestamp_ms, timestamp_s, duration");
       continue;
     }
     const bool is_time = time_field != nullptr && *time_field == field.name.value;
@@ -163,13 +168,16 @@ void Planner::plan_source(const std::string& id, const config::SourceSpec& sourc
     plan.decoder.fields.push_back(std::move(f));
   }
   if (time_field != nullptr && !time_found && source.fields.find(*time_field) == nullptr)
-    diagnostics_.error(source.event_time.field->origin, "T0412", fmt::format("event time field '{}' is not among the fields", *time_field),
+    diagnostics_.error(source.event_time.field->origin, "T0412",
+                       fmt::format("event time field '{}' is not among the fields", *time_field),
                        engine::nearest_name(*time_field, source.fields.names()));
-  for (const auto meta : {connectors::MetaColumn::key, connectors::MetaColumn::timestamp, connectors::MetaColumn::cluster,
-                          connectors::MetaColumn::topic, connectors::MetaColumn::partition, connectors::MetaColumn::offset})
+  for (const auto meta :
+       {connectors::MetaColumn::key, connectors::MetaColumn::timestamp, connectors::MetaColumn::cluster,
+        connectors::MetaColumn::topic, connectors::MetaColumn::partition, connectors::MetaColumn::offset})
     if (needed.names.count(connectors::column_name(meta)) > 0) plan.decoder.meta.push_back(meta);
   for (const auto& f : plan.decoder.fields) plan.schema.fields.push_back({f.name, f.type});
-  for (const auto m : plan.decoder.meta) plan.schema.fields.push_back({connectors::column_name(m), connectors::column_type(m)});
+  for (const auto m : plan.decoder.meta)
+    plan.schema.fields.push_back({connectors::column_name(m), connectors::column_type(m)});
   plan.watermarks.out_of_order_ms = source.event_time.out_of_order.count();
   plan.watermarks.idle_after_ms = source.event_time.idle_after.count();
   plan.watermarks.advance_when_all_idle = source.event_time.when_idle == config::WhenIdle::advance;
@@ -193,7 +201,8 @@ std::optional<Planner::Stream> Planner::input_stream(const std::string& node_id,
     const Stream* s = find(id);
     if (s == nullptr) return std::nullopt;
     if (!inputs.empty() && s->schema->fields != inputs[0]->schema->fields) {
-      diagnostics_.error(id.origin, "T0413", fmt::format("'{}' and '{}' have different columns", ids[0].value, id.value),
+      diagnostics_.error(id.origin, "T0413",
+                         fmt::format("'{}' and '{}' have different columns", ids[0].value, id.value),
                          "a union needs the same names and types in the same order: give each a select");
       return std::nullopt;
     }
@@ -211,11 +220,12 @@ std::optional<Planner::Stream> Planner::input_stream(const std::string& node_id,
   return Stream{false, index, keep(schema), append_only};
 }
 
-std::optional<Planner::Stream> Planner::add_transform(const std::string& node_id, const Stream& input, const engine::Scope& scope,
+std::optional<Planner::Stream> Planner::add_transform(const std::string& node_id, const Stream& input,
+                                                      const engine::Scope& scope,
                                                       const std::optional<config::Expression>& where,
                                                       const std::vector<std::pair<std::string, AstPtr>>& select,
-                                                      const std::vector<const config::Text*>& select_text, bool identity,
-                                                      const LetScope& let, config::OnError on_error) {
+                                                      const std::vector<const config::Text*>& select_text,
+                                                      bool identity, const LetScope& let, config::OnError on_error) {
   const std::size_t before = diagnostics_.error_count();
   engine::TransformSpec t;
   if (where) {
@@ -283,8 +293,8 @@ void Planner::plan_transform(const std::string& id, const config::StepSpec& step
     select.emplace_back(s.name.value, let.expand(parse(s.value, diagnostics_)));
     text.push_back(&s.value);
   }
-  auto out = add_transform(id, *input, engine::Scope(*input->schema), step.where, select, text, step.select.empty(), let,
-                           config::effective_on_error(step.on_error, spec_));
+  auto out = add_transform(id, *input, engine::Scope(*input->schema), step.where, select, text, step.select.empty(),
+                           let, config::effective_on_error(step.on_error, spec_));
   if (!out) return;
   streams_[id] = *out;
   plan_->steps.push_back({id, step.select.empty() ? "filter" : "project", out->index});

@@ -15,7 +15,8 @@ namespace twinspan::gateway {
 
 class Planner {
  public:
-  Planner(const config::PipelineSpec& spec, config::Diagnostics& diagnostics) : spec_(spec), diagnostics_(diagnostics) {}
+  Planner(const config::PipelineSpec& spec, config::Diagnostics& diagnostics)
+      : spec_(spec), diagnostics_(diagnostics) {}
   std::unique_ptr<Plan> run();
 
  private:
@@ -42,12 +43,13 @@ class Planner {
   void plan_window(const std::string& id, const config::StepSpec& step);
   void plan_sink(const std::string& id, const config::SinkSpec& sink);
 
-  // `where` and `select` as one stateless node over `input`; with neither, nothing is added and the input itself returned.
+  // `where` and `select` as one stateless node over `input`; with neither, nothing is added and the input itself
+  // returned.
   std::optional<Stream> add_transform(const std::string& node_id, const Stream& input, const engine::Scope& scope,
                                       const std::optional<config::Expression>& where,
                                       const std::vector<std::pair<std::string, engine::AstPtr>>& select,
-                                      const std::vector<const config::Text*>& select_text, bool identity, const LetScope& let,
-                                      config::OnError on_error);
+                                      const std::vector<const config::Text*>& select_text, bool identity,
+                                      const LetScope& let, config::OnError on_error);
   // The one stream a step reads: its input, or a union of several.
   std::optional<Stream> input_stream(const std::string& node_id, const std::vector<config::Id>& ids);
   unsigned add_node(engine::OperatorNode node, config::OnError on_error);

@@ -33,15 +33,18 @@ void Planner::plan_join(const std::string& id, const config::StepSpec& step) {
   if (!left || !right) return;
   for (const auto& [stream, at] : {std::pair(&*left, &join.left), std::pair(&*right, &join.right)})
     if (!stream->append_only)
-      diagnostics_.error(at->origin, "T0420", fmt::format("'{}' changes its results later; an interval join needs rows that stay", at->value),
-                         "join before the window");
+      diagnostics_.error(
+          at->origin, "T0420",
+          fmt::format("'{}' changes its results later; an interval join needs rows that stay", at->value),
+          "join before the window");
 
   warn_about_budget(join.max_state, join.left.origin);
   IntervalJoinSpec spec;
   spec.lower = join.between.lower.count();
   spec.upper = join.between.upper.count();
   spec.type = join.type == config::JoinType::left ? IntervalJoinSpec::Type::left : IntervalJoinSpec::Type::inner;
-  spec.matches = join.matches == config::Matches::first ? IntervalJoinSpec::Matches::first : IntervalJoinSpec::Matches::all;
+  spec.matches =
+      join.matches == config::Matches::first ? IntervalJoinSpec::Matches::first : IntervalJoinSpec::Matches::all;
   spec.time = join.time == config::JoinTime::right ? IntervalJoinSpec::Time::right : IntervalJoinSpec::Time::left;
   if (step.late) spec.allow = step.late->allow.count();
 
@@ -53,23 +56,26 @@ void Planner::plan_join(const std::string& id, const config::StepSpec& step) {
       AstPtr ast = parse(*text[s], diagnostics_);
       if (ast == nullptr) continue;
       if (ast->kind != engine::AstKind::column) {
-        diagnostics_.error(text[s]->origin, "T0421", "a join key is a column", "compute it in the step before, under a name of its own");
+        diagnostics_.error(text[s]->origin, "T0421", "a join key is a column",
+                           "compute it in the step before, under a name of its own");
         continue;
       }
       column[s] = side[s]->schema->index_of(ast->text);
       if (column[s] < 0) {
         std::vector<std::string> names;
         for (const Field& f : side[s]->schema->fields) names.push_back(f.name);
-        diagnostics_.error(text[s]->origin, "T0422",
-                           fmt::format("'{}' has no column '{}'", s == 0 ? join.left.value : join.right.value, ast->text),
-                           engine::nearest_name(ast->text, names));
+        diagnostics_.error(
+            text[s]->origin, "T0422",
+            fmt::format("'{}' has no column '{}'", s == 0 ? join.left.value : join.right.value, ast->text),
+            engine::nearest_name(ast->text, names));
       }
     }
     if (column[0] < 0 || column[1] < 0) continue;
     const DataType l = left->schema->fields[column[0]].type, r = right->schema->fields[column[1]].type;
     if (!(l == r)) {
       const auto common = common_key_type(l, r);
-      diagnostics_.error(key.right.origin, "T0423", fmt::format("join keys have different types: {} and {}", to_string(l), to_string(r)),
+      diagnostics_.error(key.right.origin, "T0423",
+                         fmt::format("join keys have different types: {} and {}", to_string(l), to_string(r)),
                          common ? fmt::format("CAST one to {} in the step before", to_string(*common)) : "");
       continue;
     }
@@ -97,7 +103,8 @@ void Planner::plan_join(const std::string& id, const config::StepSpec& step) {
       diagnostics_.error(join.where->origin, "T0190", "'where' of a left join is not available in this version",
                          "filter the inputs in the steps before");
     } else if (where) {
-      diagnostics_.error(join.where->origin, "T0424", "an inner join takes one 'where'", "join the two with AND in the step's own where");
+      diagnostics_.error(join.where->origin, "T0424", "an inner join takes one 'where'",
+                         "join the two with AND in the step's own where");
     } else {
       where = join.where;
     }
@@ -120,14 +127,16 @@ void Planner::plan_join(const std::string& id, const config::StepSpec& step) {
     std::set<std::string> names;
     for (const Field& f : spec.schema.fields)
       if (!names.insert(f.name).second)
-        diagnostics_.error(join.right.origin, "T0425", fmt::format("both sides have a column '{}'", f.name), "add a select that names what you want");
+        diagnostics_.error(join.right.origin, "T0425", fmt::format("both sides have a column '{}'", f.name),
+                           "add a select that names what you want");
   }
   if (diagnostics_.error_count() != before) return;
 
   engine::Scope scope;
   const std::size_t left_kept = spec.left.kept.size();
   for (std::size_t i = 0; i < spec.schema.fields.size(); ++i)
-    scope.add(i < left_kept ? "left" : "right", spec.schema.fields[i].name, spec.schema.fields[i].type, static_cast<int>(i));
+    scope.add(i < left_kept ? "left" : "right", spec.schema.fields[i].name, spec.schema.fields[i].type,
+              static_cast<int>(i));
 
   engine::OperatorNode node;
   node.id = id;
@@ -135,18 +144,22 @@ void Planner::plan_join(const std::string& id, const config::StepSpec& step) {
   node.make = [spec](unsigned, unsigned) { return std::make_unique<engine::IntervalJoin>(spec); };
   if (step.late && step.late->then) node.late_terminal = sink_index(step.late->then->value);
   if (node.late_terminal >= 0) {
-    diagnostics_.error(step.late->then->origin, "T0190", "late rows of a join to a sink are not available in this version");
+    diagnostics_.error(step.late->then->origin, "T0190",
+                       "late rows of a join to a sink are not available in this version");
     return;
   }
   const config::OnError on_error = config::effective_on_error(step.on_error, spec_);
   const auto schema = keep(spec.schema);
   const unsigned index = add_node(std::move(node), on_error);
-  connect(*left, {Target::Kind::node, index, 0, std::make_shared<engine::RowCodec>(spec.left.key, spec.left.key_types), true});
-  connect(*right, {Target::Kind::node, index, 1, std::make_shared<engine::RowCodec>(spec.right.key, spec.right.key_types), true});
+  connect(*left,
+          {Target::Kind::node, index, 0, std::make_shared<engine::RowCodec>(spec.left.key, spec.left.key_types), true});
+  connect(*right, {Target::Kind::node, index, 1,
+                   std::make_shared<engine::RowCodec>(spec.right.key, spec.right.key_types), true});
   plan_->steps.push_back({id, "interval_join", index});
   Stream out{false, index, schema, true};
   if (where || !step.select.empty()) {
-    auto selected = add_transform(id + ".select", out, scope, where, select, select_text, step.select.empty(), let, on_error);
+    auto selected =
+        add_transform(id + ".select", out, scope, where, select, select_text, step.select.empty(), let, on_error);
     if (!selected) return;
     out = *selected;
   }

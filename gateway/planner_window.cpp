@@ -51,7 +51,8 @@ void Planner::plan_window(const std::string& id, const config::StepSpec& step) {
   const auto input = input_stream(id, step.from->ids);
   if (!input) return;
   if (!input->append_only) {
-    diagnostics_.error(step.from->ids[0].origin, "T0190", "a window on the result of a window is not available in this version");
+    diagnostics_.error(step.from->ids[0].origin, "T0190",
+                       "a window on the result of a window is not available in this version");
     return;
   }
   warn_about_budget(step.max_state, step.from->ids[0].origin);
@@ -119,19 +120,22 @@ void Planner::plan_window(const std::string& id, const config::StepSpec& step) {
   if (diagnostics_.error_count() != before) return;
 
   const config::OnError on_error = config::effective_on_error(step.on_error, spec_);
-  const auto projected = add_transform(id + ".input", *input, scope, step.where, columns.select, columns.texts, false, let, on_error);
+  const auto projected =
+      add_transform(id + ".input", *input, scope, step.where, columns.select, columns.texts, false, let, on_error);
   if (!projected) return;
   const Schema& in = *projected->schema;
   for (int k : spec.key_columns) spec.key_types.push_back(in.fields[static_cast<std::size_t>(k)].type);
 
-  spec.kind = step.window->kind() == config::WindowKind::cumulate ? engine::WindowKind::cumulate : engine::WindowKind::tumbling;
+  spec.kind =
+      step.window->kind() == config::WindowKind::cumulate ? engine::WindowKind::cumulate : engine::WindowKind::tumbling;
   spec.size = step.window->size().count();
   spec.offset = step.window->offset->count();
   spec.time_zone = step.window->timezone.value;
   if (spec.kind == engine::WindowKind::cumulate) spec.every = step.window->step().count();
   if (step.emit && step.emit->every) {
     if (spec.kind == engine::WindowKind::cumulate && step.emit->every->count() != spec.every) {
-      diagnostics_.error(step.window->cumulate->origin, "T0432", "a cumulate window has results every step: emit.every is not another period");
+      diagnostics_.error(step.window->cumulate->origin, "T0432",
+                         "a cumulate window has results every step: emit.every is not another period");
     }
     spec.every = step.emit->every->count();
   }
@@ -146,7 +150,8 @@ void Planner::plan_window(const std::string& id, const config::StepSpec& step) {
     if (a.argument >= 0) a.argument_type = in.fields[static_cast<std::size_t>(a.argument)].type;
     a.filter = call_columns[i].second;
     if (a.filter >= 0 && in.fields[static_cast<std::size_t>(a.filter)].type.kind != TypeKind::boolean)
-      diagnostics_.error_at(*call_text[i], calls[i].offset, calls[i].length, "T0433", "FILTER (WHERE ...) needs a condition");
+      diagnostics_.error_at(*call_text[i], calls[i].offset, calls[i].length, "T0433",
+                            "FILTER (WHERE ...) needs a condition");
     if (auto type = engine::aggregate_result_type(a); !type)
       diagnostics_.error_at(*call_text[i], calls[i].offset, calls[i].length, "T0434", type.error().message);
     spec.aggregates.push_back(a);
@@ -170,10 +175,13 @@ void Planner::plan_window(const std::string& id, const config::StepSpec& step) {
     plan_->sinks[static_cast<std::size_t>(node.late_terminal)].schema = *input->schema;
   }
   const unsigned index = add_node(std::move(node), on_error);
-  connect(*projected, {Target::Kind::node, index, 0, std::make_shared<engine::RowCodec>(spec.key_columns, spec.key_types), true});
-  plan_->steps.push_back({id, spec.kind == engine::WindowKind::cumulate ? "cumulate window" : "tumbling window", index});
+  connect(*projected,
+          {Target::Kind::node, index, 0, std::make_shared<engine::RowCodec>(spec.key_columns, spec.key_types), true});
+  plan_->steps.push_back(
+      {id, spec.kind == engine::WindowKind::cumulate ? "cumulate window" : "tumbling window", index});
 
-  // Results: key, window_start, window_end, then the aggregates under the names the user gave; `select` picks and renames.
+  // Results: key, window_start, window_end, then the aggregates under the names the user gave; `select` picks and
+  // renames.
   const Stream window{false, index, schema, false};
   std::vector<std::pair<std::string, AstPtr>> named;
   std::vector<const config::Text*> named_text;
@@ -188,7 +196,8 @@ void Planner::plan_window(const std::string& id, const config::StepSpec& step) {
   for (const char* w : {"window_start", "window_end"}) named.emplace_back(w, column(w)), named_text.push_back(&nowhere);
   for (std::size_t i = 0; i < outer.size(); ++i) named.push_back(outer[i]), named_text.push_back(outer_text[i]);
   const LetScope no_let({}, diagnostics_);
-  auto out = add_transform(id + ".output", window, engine::Scope(*schema), std::nullopt, named, named_text, false, no_let, on_error);
+  auto out = add_transform(id + ".output", window, engine::Scope(*schema), std::nullopt, named, named_text, false,
+                           no_let, on_error);
   if (!out) return;
   if (!step.select.empty()) {
     std::vector<std::pair<std::string, AstPtr>> select;
@@ -197,7 +206,8 @@ void Planner::plan_window(const std::string& id, const config::StepSpec& step) {
       select.emplace_back(s.name.value, parse(s.value, diagnostics_));
       select_text.push_back(&s.value);
     }
-    out = add_transform(id + ".select", *out, engine::Scope(*out->schema), std::nullopt, select, select_text, false, no_let, on_error);
+    out = add_transform(id + ".select", *out, engine::Scope(*out->schema), std::nullopt, select, select_text, false,
+                        no_let, on_error);
     if (!out) return;
   }
   streams_[id] = *out;

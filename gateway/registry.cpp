@@ -67,10 +67,12 @@ ConnectorRegistry::~ConnectorRegistry() = default;
 Result<connectors::ClusterSettings> ConnectorRegistry::cluster(const std::string& name) const {
   const config::ClusterSpec* spec = service_.clusters.find(name);
   if (spec == nullptr)
-    return config_error(fmt::format("cluster '{}' is not in the service file; pass one with -c that names it under clusters", name));
+    return config_error(
+        fmt::format("cluster '{}' is not in the service file; pass one with -c that names it under clusters", name));
   connectors::ClusterSettings out;
   out.name = name;
-  for (const config::Text& address : spec->bootstrap) out.bootstrap += (out.bootstrap.empty() ? "" : ",") + address.value;
+  for (const config::Text& address : spec->bootstrap)
+    out.bootstrap += (out.bootstrap.empty() ? "" : ",") + address.value;
   const config::SecuritySpec& s = spec->security;
   out.client["security.protocol"] = config::librdkafka_name(s.protocol.value);
   if (s.mechanism) out.client["sasl.mechanism"] = config::librdkafka_name(s.mechanism->value);
@@ -83,7 +85,8 @@ Result<connectors::ClusterSettings> ConnectorRegistry::cluster(const std::string
   return out;
 }
 
-connectors::ConsumerSet& ConnectorRegistry::consumers(const std::string& pipeline, const std::map<std::string, std::string>& client) {
+connectors::ConsumerSet& ConnectorRegistry::consumers(const std::string& pipeline,
+                                                      const std::map<std::string, std::string>& client) {
   auto& set = consumers_[pipeline];
   if (set == nullptr) {
     connectors::ConsumerOptions options;
@@ -101,7 +104,8 @@ connectors::ConsumerSet& ConnectorRegistry::consumers(const std::string& pipelin
 Result<std::unique_ptr<connectors::Source>> ConnectorRegistry::make_source(const SourceRequest& request) {
   const config::SourceSpec& spec = *request.plan->spec;
   if (spec.file)
-    return std::unique_ptr<connectors::Source>(std::make_unique<connectors::FileSource>(connectors::FileSourceOptions{spec.file->value, request.shards}));
+    return std::unique_ptr<connectors::Source>(
+        std::make_unique<connectors::FileSource>(connectors::FileSourceOptions{spec.file->value, request.shards}));
   connectors::KafkaSourceSettings settings;
   settings.name = request.plan->id;
   for (const config::Id& name : spec.clusters->names) {
@@ -117,15 +121,16 @@ Result<std::unique_ptr<connectors::Source>> ConnectorRegistry::make_source(const
   settings.log = spdlog::default_logger()->clone(request.pipeline);
   std::map<std::string, std::string> client;
   for (const auto& c : spec.client) client[c.name.value] = c.value.value;
-  TS_TRY(source, connectors::KafkaSource::make(std::move(settings), consumers(request.pipeline, client), health_, clock_));
+  TS_TRY(source,
+         connectors::KafkaSource::make(std::move(settings), consumers(request.pipeline, client), health_, clock_));
   return std::unique_ptr<connectors::Source>(std::move(source));
 }
 
 Result<std::unique_ptr<connectors::Sink>> ConnectorRegistry::make_sink(const SinkRequest& request) {
   const std::optional<config::Text>& file = request.sink != nullptr ? request.sink->file : request.dead_letter->file;
   if (file)
-    return std::unique_ptr<connectors::Sink>(
-        std::make_unique<connectors::FileSink>(connectors::FileSinkOptions{request.id, file->value, request.shards}, clock_));
+    return std::unique_ptr<connectors::Sink>(std::make_unique<connectors::FileSink>(
+        connectors::FileSinkOptions{request.id, file->value, request.shards}, clock_));
   const config::TopicSpec& topic = request.sink != nullptr ? *request.sink->topic : *request.dead_letter->topic;
   const config::RouteSpec& route = request.sink != nullptr ? *request.sink->clusters : *request.dead_letter->clusters;
   connectors::KafkaSinkSettings settings;

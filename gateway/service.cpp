@@ -19,9 +19,14 @@ namespace {
 constexpr int kStopDeadlineMs = 15'000;
 }
 
-Service::Service(const config::ServiceSpec& spec, ServiceOptions options, ConnectorFactory& connectors, const Clock& clock,
-                 engine::FileSystem& files, std::shared_ptr<spdlog::logger> log)
-    : spec_(spec), options_(options), connectors_(connectors), clock_(clock), files_(files), log_(std::move(log)),
+Service::Service(const config::ServiceSpec& spec, ServiceOptions options, ConnectorFactory& connectors,
+                 const Clock& clock, engine::FileSystem& files, std::shared_ptr<spdlog::logger> log)
+    : spec_(spec),
+      options_(options),
+      connectors_(connectors),
+      clock_(clock),
+      files_(files),
+      log_(std::move(log)),
       started_ms_(clock.wall_ms()) {}
 
 Service::~Service() {
@@ -32,10 +37,12 @@ Service::~Service() {
 void Service::add(LoadedPipeline loaded) {
   const std::string name = loaded.plan->name;
   auto log = log_->clone(name);
-  PipelineEnvironment environment{clock_, files_, connectors_, spec_.data_directory + "/pipelines/" + name, options_.bounded, log};
+  PipelineEnvironment environment{clock_,           files_, connectors_, spec_.data_directory + "/pipelines/" + name,
+                                  options_.bounded, log};
   // Files end, so a pipeline that reads nothing else is a batch.
   const auto& sources = loaded.spec->sources;
-  if (!sources.empty() && std::all_of(sources.begin(), sources.end(), [](const auto& s) { return s.value.file.has_value(); }))
+  if (!sources.empty() &&
+      std::all_of(sources.begin(), sources.end(), [](const auto& s) { return s.value.file.has_value(); }))
     environment.bounded = true;
   auto entry = std::make_unique<Entry>();
   entry->pipeline = std::make_unique<Pipeline>(std::move(loaded.spec), std::move(loaded.plan), std::move(environment));
@@ -43,7 +50,8 @@ void Service::add(LoadedPipeline loaded) {
 }
 
 Status Service::start() {
-  const bool needs_directory = std::any_of(pipelines_.begin(), pipelines_.end(), [](const auto& e) { return !e->pipeline->bounded(); });
+  const bool needs_directory =
+      std::any_of(pipelines_.begin(), pipelines_.end(), [](const auto& e) { return !e->pipeline->bounded(); });
   if (needs_directory) {
     TS_TRYV(engine::make_durable_directories(files_, spec_.data_directory));
     TS_TRY(lock, files_.lock_directory(spec_.data_directory));
@@ -53,16 +61,20 @@ Status Service::start() {
     admin::HttpServer::Options http;
     http.listen = spec_.admin.listen.value;
     auto server = admin::HttpServer::start(http, admin::make_endpoints(*this, clock_));
-    if (server) http_ = std::move(server.value());
-    else if (needs_directory) return server.error();
-    else log_->warn("the API is off: {}", server.error().message);  // a batch gives its result without it
+    if (server)
+      http_ = std::move(server.value());
+    else if (needs_directory)
+      return server.error();
+    else
+      log_->warn("the API is off: {}", server.error().message);  // a batch gives its result without it
   }
   std::string names;
   for (const auto& e : pipelines_) names += (names.empty() ? "" : ", ") + e->pipeline->name();
   std::string clusters;
   for (const auto& c : spec_.clusters) clusters += (clusters.empty() ? "" : ", ") + c.name.value;
-  log_->info("twinspan {} | pipelines: {} | clusters: {} | api: {} | data: {}", kVersion, names, clusters.empty() ? "none" : clusters,
-             http_ ? http_->address() : "off", needs_directory ? spec_.data_directory : "none (bounded)");
+  log_->info("twinspan {} | pipelines: {} | clusters: {} | api: {} | data: {}", kVersion, names,
+             clusters.empty() ? "none" : clusters, http_ ? http_->address() : "off",
+             needs_directory ? spec_.data_directory : "none (bounded)");
   for (auto& e : pipelines_) {
     TS_TRYV(e->pipeline->start());
     e->started = true;
@@ -85,7 +97,8 @@ bool Service::all_finished() const {
 
 std::string Service::failure() const {
   for (const auto& e : pipelines_)
-    if (e->pipeline->state() == admin::PipelineState::failed) return fmt::format("pipeline '{}': {}", e->pipeline->name(), e->pipeline->reason());
+    if (e->pipeline->state() == admin::PipelineState::failed)
+      return fmt::format("pipeline '{}': {}", e->pipeline->name(), e->pipeline->reason());
   return "";
 }
 
@@ -151,7 +164,8 @@ Result<admin::DiscardPlan> Service::plan_discard(const std::string& name, const 
   return p->plan_discard(source, target);
 }
 
-Result<admin::Discard> Service::execute_discard(const std::string& name, const std::string& plan_id, const std::string& reason) {
+Result<admin::Discard> Service::execute_discard(const std::string& name, const std::string& plan_id,
+                                                const std::string& reason) {
   TS_TRY(p, find(name));
   return p->execute_discard(plan_id, reason);
 }

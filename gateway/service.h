@@ -1,6 +1,6 @@
 #pragma once
-// The process: data directory, pipelines, HTTP listener, in the order in which they start and, backwards, stop. It is what
-// the HTTP API speaks to. Owned by main. Thread: control (start, stop); the ControlPlane part any.
+// The process: data directory, pipelines, HTTP listener, in the order in which they start and, backwards, stop. It is
+// what the HTTP API speaks to. Owned by main. Thread: control (start, stop); the ControlPlane part any.
 
 #include <atomic>
 #include <memory>
@@ -52,7 +52,8 @@ class Service final : public admin::ControlPlane {
   Status set_throttle(const std::string& name, const std::string& source, const admin::RateLimits& limits) override;
   Result<admin::DiscardPlan> plan_discard(const std::string& name, const std::optional<std::string>& source,
                                           const admin::DiscardTarget& target) override;
-  Result<admin::Discard> execute_discard(const std::string& name, const std::string& plan_id, const std::string& reason) override;
+  Result<admin::Discard> execute_discard(const std::string& name, const std::string& plan_id,
+                                         const std::string& reason) override;
   Result<std::vector<admin::Discard>> discards(const std::string& name) const override;
 
  private:

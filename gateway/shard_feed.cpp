@@ -2,8 +2,8 @@
 
 #include <algorithm>
 
-#include <boost/json.hpp>
 #include <fmt/format.h>
+#include <boost/json.hpp>
 
 namespace twinspan::gateway {
 
@@ -44,11 +44,20 @@ Result<RestoredFeed> parse_feed_states(const std::vector<std::string>& states) {
   return out;
 }
 
-ShardFeed::ShardFeed(const SourcePlan& plan, connectors::SourceReader& reader, std::unique_ptr<connectors::JsonDecoder> decoder,
-                     throttle::TokenBucket& bucket, std::atomic<EventTime>& source_firing, DeadLetterDesk& dead_letters,
-                     ErrorCounts& counts, const Clock& clock)
-    : plan_(plan), reader_(reader), decoder_(std::move(decoder)), bucket_(bucket), source_firing_(source_firing), dead_letters_(dead_letters), counts_(counts),
-      clock_(clock), tracker_(plan.watermarks), records_(kRecordsPerPoll) {
+ShardFeed::ShardFeed(const SourcePlan& plan, connectors::SourceReader& reader,
+                     std::unique_ptr<connectors::JsonDecoder> decoder, throttle::TokenBucket& bucket,
+                     std::atomic<EventTime>& source_firing, DeadLetterDesk& dead_letters, ErrorCounts& counts,
+                     const Clock& clock)
+    : plan_(plan),
+      reader_(reader),
+      decoder_(std::move(decoder)),
+      bucket_(bucket),
+      source_firing_(source_firing),
+      dead_letters_(dead_letters),
+      counts_(counts),
+      clock_(clock),
+      tracker_(plan.watermarks),
+      records_(kRecordsPerPoll) {
   if (plan.spec->clusters)
     for (const config::Id& cluster : plan.spec->clusters->names) tracker_.await_cluster(cluster.value);
 }
@@ -74,7 +83,8 @@ void ShardFeed::take_events(std::int64_t now_ms) {
         const auto known = restored_max_.find(e.key);
         tracker_.add_lane(lane, e.key.cluster, known == restored_max_.end() ? kMinTime : known->second, now_ms);
         const auto state = clusters_.find(e.key.cluster);
-        if (state != clusters_.end() && state->second == connectors::ClusterState::down) tracker_.cluster_lost(e.key.cluster, now_ms);
+        if (state != clusters_.end() && state->second == connectors::ClusterState::down)
+          tracker_.cluster_lost(e.key.cluster, now_ms);
         break;
       }
       case Kind::at_end: tracker_.lane_at_end(of_source_.at(e.lane.value), now_ms); break;
@@ -89,10 +99,12 @@ void ShardFeed::take_events(std::int64_t now_ms) {
       case Kind::stopped:
         tracker_.remove_lane(of_source_.at(e.lane.value));
         if (stopped_lane_.empty())
-          stopped_lane_ = fmt::format("lane {}/{}/{} stopped: {}", e.key.cluster, e.key.topic, e.key.partition, e.detail);
+          stopped_lane_ =
+              fmt::format("lane {}/{}/{} stopped: {}", e.key.cluster, e.key.topic, e.key.partition, e.detail);
         break;
       case Kind::cut:  // also when there was nothing to skip: the cut is no longer pending
-        skipped_.push_back({plan_.id, e.key, e.position, std::max(e.position, e.to), "discard at the cluster's return", true});
+        skipped_.push_back(
+            {plan_.id, e.key, e.position, std::max(e.position, e.to), "discard at the cluster's return", true});
         break;
     }
   }
@@ -147,8 +159,9 @@ void ShardFeed::reject_future_rows(Batch& batch) {
     if (batch.time[i] <= limit) {
       good.push_back(i);
     } else {
-      dead_letters_.row_failed(plan_.on_error, plan_.id, batch, i,
-                               fmt::format("event time {} is more than max_future ahead", timestamp_to_string(batch.time[i])));
+      dead_letters_.row_failed(
+          plan_.on_error, plan_.id, batch, i,
+          fmt::format("event time {} is more than max_future ahead", timestamp_to_string(batch.time[i])));
     }
   }
   figures_.failed.fetch_add(bad, std::memory_order_relaxed);
@@ -186,8 +199,12 @@ std::string ShardFeed::barrier_state() {
       const auto it = restored_max_.find(p.lane);
       if (it != restored_max_.end()) max_time = it->second;
     }
-    lanes.push_back({{"cluster", p.lane.cluster}, {"topic", p.lane.topic}, {"partition", p.lane.partition}, {"offset", p.offset},
-                     {"leader_epoch", p.leader_epoch}, {"max_time", max_time}});
+    lanes.push_back({{"cluster", p.lane.cluster},
+                     {"topic", p.lane.topic},
+                     {"partition", p.lane.partition},
+                     {"offset", p.offset},
+                     {"leader_epoch", p.leader_epoch},
+                     {"max_time", max_time}});
   }
   const Watermark w = tracker_.watermark();
   return json::serialize(json::object{{"watermark", {w.firing, w.retention}}, {"lanes", std::move(lanes)}});
@@ -195,7 +212,8 @@ std::string ShardFeed::barrier_state() {
 
 SkippedRange ShardFeed::jump(LaneIndex lane, std::int64_t to, const std::string& why) {
   const std::int64_t from = reader_.jump(lane, to);
-  const connectors::LaneKey key = lane.value < of_source_.size() ? lanes_[of_source_[lane.value].value] : connectors::LaneKey{};
+  const connectors::LaneKey key =
+      lane.value < of_source_.size() ? lanes_[of_source_[lane.value].value] : connectors::LaneKey{};
   SkippedRange range{plan_.id, key, from, std::max(from, to), why, false};
   // Taken by the barrier that records the new position, so ledger and checkpoint agree whatever happens in between.
   if (range.to > range.from) skipped_.push_back(range);
@@ -205,7 +223,8 @@ SkippedRange ShardFeed::jump(LaneIndex lane, std::int64_t to, const std::string&
 std::vector<ShardFeed::LaneTime> ShardFeed::lane_times() const {
   std::vector<LaneTime> out;
   for (std::uint32_t i = 0; i < lanes_.size(); ++i)
-    if (!lanes_[i].topic.empty()) out.push_back({lanes_[i], tracker_.lane_watermark(LaneIndex(i)), tracker_.lane_idle(LaneIndex(i))});
+    if (!lanes_[i].topic.empty())
+      out.push_back({lanes_[i], tracker_.lane_watermark(LaneIndex(i)), tracker_.lane_idle(LaneIndex(i))});
   return out;
 }
 

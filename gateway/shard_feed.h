@@ -1,7 +1,7 @@
 #pragma once
-// A source as one shard reads it: raw records from its reader, within the rate limit, decoded, with the watermark before
-// each row. Failing records go to the dead letters; so do rows too far in the future to be believed.
-// Owned by the shard's thread object. Thread: shard, except figures(): any.
+// A source as one shard reads it: raw records from its reader, within the rate limit, decoded, with the watermark
+// before each row. Failing records go to the dead letters; so do rows too far in the future to be believed. Owned by
+// the shard's thread object. Thread: shard, except figures(): any.
 
 #include <map>
 #include <memory>
@@ -47,8 +47,8 @@ struct SkippedRange {
 class ShardFeed final : public engine::Feed {
  public:
   ShardFeed(const SourcePlan& plan, connectors::SourceReader& reader, std::unique_ptr<connectors::JsonDecoder> decoder,
-            throttle::TokenBucket& bucket, std::atomic<EventTime>& source_firing, DeadLetterDesk& dead_letters, ErrorCounts& counts,
-            const Clock& clock);
+            throttle::TokenBucket& bucket, std::atomic<EventTime>& source_firing, DeadLetterDesk& dead_letters,
+            ErrorCounts& counts, const Clock& clock);
 
   void restore(const RestoredFeed& restored);
 

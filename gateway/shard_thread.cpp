@@ -16,8 +16,12 @@ constexpr std::int64_t kPublishEveryMs = 200;
 }
 
 ShardThread::ShardThread(unsigned index, ShardParts parts, const Clock& clock, BarrierListener on_barrier)
-    : index_(index), parts_(std::move(parts)), clock_(clock), on_barrier_(std::move(on_barrier)),
-      mail_fd_(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)), snapshot_(std::make_shared<ShardSnapshot>()) {}
+    : index_(index),
+      parts_(std::move(parts)),
+      clock_(clock),
+      on_barrier_(std::move(on_barrier)),
+      mail_fd_(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)),
+      snapshot_(std::make_shared<ShardSnapshot>()) {}
 
 ShardThread::~ShardThread() {
   stop();

@@ -1,7 +1,7 @@
 #pragma once
-// The thread of one shard: drains the mailbox, steps the shard, hands over barriers, publishes a snapshot. Everything of
-// the shard is touched by this thread alone; others post() commands, and read the snapshot.
-// Owned by the pipeline. Thread: control, except post() and snapshot(): any.
+// The thread of one shard: drains the mailbox, steps the shard, hands over barriers, publishes a snapshot. Everything
+// of the shard is touched by this thread alone; others post() commands, and read the snapshot. Owned by the pipeline.
+// Thread: control, except post() and snapshot(): any.
 
 #include <atomic>
 #include <functional>

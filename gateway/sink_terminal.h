@@ -15,8 +15,13 @@ namespace twinspan::gateway {
 
 class SinkTerminal final : public engine::Terminal {
  public:
-  SinkTerminal(const SinkPlan& plan, connectors::SinkWriter& writer, DeadLetterDesk& dead_letters, config::OnError on_error)
-      : plan_(plan), writer_(writer), dead_letters_(dead_letters), on_error_(on_error), expressions_(plan.expressions),
+  SinkTerminal(const SinkPlan& plan, connectors::SinkWriter& writer, DeadLetterDesk& dead_letters,
+               config::OnError on_error)
+      : plan_(plan),
+        writer_(writer),
+        dead_letters_(dead_letters),
+        on_error_(on_error),
+        expressions_(plan.expressions),
         encoder_(plan.schema) {}
 
   void write(const Batch& batch) override;

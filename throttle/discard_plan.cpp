@@ -35,8 +35,7 @@ LaneDiscard plan_lane(const LaneView& lane, const DiscardTarget& target, std::in
     out.pending = true;
     out.cut = {time_to_locate(target, click_ms).value_or(click_ms), lane.end};
     out.from = out.to = lane.position;
-    out.note =
-        lane.pending.empty() ? "cluster away: taken at its return" : "waits behind an earlier pending cut";
+    out.note = lane.pending.empty() ? "cluster away: taken at its return" : "waits behind an earlier pending cut";
     return out;
   }
   if (lane.end < 0) {
@@ -72,8 +71,7 @@ std::uint64_t mix(std::uint64_t x) {  // splitmix64 (Steele, Lea, Flood 2014)
 
 }  // namespace
 
-DiscardPlan plan_discard(const std::vector<LaneView>& lanes, const DiscardTarget& target,
-                         std::int64_t click_ms) {
+DiscardPlan plan_discard(const std::vector<LaneView>& lanes, const DiscardTarget& target, std::int64_t click_ms) {
   DiscardPlan plan;
   plan.target = target;
   plan.click_ms = click_ms;
@@ -82,8 +80,7 @@ DiscardPlan plan_discard(const std::vector<LaneView>& lanes, const DiscardTarget
     const LaneDiscard& made = plan.lanes.emplace_back(plan_lane(lane, target, click_ms));
     plan.records += made.records;
     plan.pending_lanes += made.pending ? 1 : 0;
-    if (made.first_timestamp >= 0 &&
-        (plan.first_timestamp < 0 || made.first_timestamp < plan.first_timestamp)) {
+    if (made.first_timestamp >= 0 && (plan.first_timestamp < 0 || made.first_timestamp < plan.first_timestamp)) {
       plan.first_timestamp = made.first_timestamp;
     }
     plan.last_timestamp = std::max(plan.last_timestamp, made.last_timestamp);
@@ -102,24 +99,21 @@ const PlanBook::Entry& PlanBook::add(std::string pipeline, DiscardPlan plan, std
   return entry;
 }
 
-Result<PlanBook::Entry> PlanBook::take(const std::string& id, const std::string& pipeline,
-                                       const std::string& reason, std::int64_t now_ms) {
+Result<PlanBook::Entry> PlanBook::take(const std::string& id, const std::string& pipeline, const std::string& reason,
+                                       std::int64_t now_ms) {
   if (reason.find_first_not_of(" \t\r\n") == std::string::npos) {
     return conflict_error("a lag discard needs a reason: it goes into the ledger", "reason_missing");
   }
-  const auto found =
-      std::find_if(entries_.begin(), entries_.end(), [&](const Entry& e) { return e.id == id; });
+  const auto found = std::find_if(entries_.begin(), entries_.end(), [&](const Entry& e) { return e.id == id; });
   if (found == entries_.end()) {
     return conflict_error(fmt::format("there is no plan \"{}\": make a new one", id), "plan_unknown");
   }
   if (found->pipeline != pipeline) {
-    return conflict_error(
-        fmt::format("plan \"{}\" is for pipeline \"{}\", not \"{}\"", id, found->pipeline, pipeline),
-        "plan_of_another_pipeline");
+    return conflict_error(fmt::format("plan \"{}\" is for pipeline \"{}\", not \"{}\"", id, found->pipeline, pipeline),
+                          "plan_of_another_pipeline");
   }
   if (found->executed) {
-    return conflict_error(fmt::format("plan \"{}\" was executed before: a plan is executed once", id),
-                          "plan_executed");
+    return conflict_error(fmt::format("plan \"{}\" was executed before: a plan is executed once", id), "plan_executed");
   }
   if (now_ms >= found->expires_ms) {
     return conflict_error(

@@ -71,8 +71,7 @@ struct DiscardPlan {
   bool nothing_to_do() const { return records == 0 && pending_lanes == 0; }
 };
 
-DiscardPlan plan_discard(const std::vector<LaneView>& lanes, const DiscardTarget& target,
-                         std::int64_t click_ms);
+DiscardPlan plan_discard(const std::vector<LaneView>& lanes, const DiscardTarget& target, std::int64_t click_ms);
 
 // Plans waiting for their execution. Remembers the last kKept, so that it can say why an old id is refused.
 // Owned by the pipeline's control; thread: control.

@@ -35,8 +35,7 @@ class RateClock {
  public:
   static constexpr std::int64_t kUnlimited = -1;
 
-  RateClock(std::int64_t rate_per_s, std::int64_t now_ns)
-      : rate_(rate_per_s), used_until_(now_ns - burst(rate_per_s)) {
+  RateClock(std::int64_t rate_per_s, std::int64_t now_ns) : rate_(rate_per_s), used_until_(now_ns - burst(rate_per_s)) {
     if (rate_per_s == 0) stopped_at_ = now_ns;
   }
 
@@ -49,8 +48,7 @@ class RateClock {
     while (true) {
       const std::int64_t start = std::max(used, now_ns - burst(rate));
       if (start >= now_ns) return 0;
-      const std::uint64_t left =
-          static_cast<std::uint64_t>(static_cast<Wide>(now_ns - start) * rate / kSecond);
+      const std::uint64_t left = static_cast<std::uint64_t>(static_cast<Wide>(now_ns - start) * rate / kSecond);
       const std::uint64_t n = std::min(want, left);
       if (n == 0) return 0;
       if (used_until_.compare_exchange_weak(used, start + cost(n, rate), std::memory_order_relaxed)) return n;
@@ -104,8 +102,7 @@ class RateClock {
   static constexpr std::int64_t kSecond = 1'000'000'000;
 
   static std::int64_t cost(std::uint64_t n, std::int64_t rate) {
-    return static_cast<std::int64_t>(
-        std::min<Wide>((static_cast<Wide>(n) * kSecond + rate / 2) / rate, kForever / 4));
+    return static_cast<std::int64_t>(std::min<Wide>((static_cast<Wide>(n) * kSecond + rate / 2) / rate, kForever / 4));
   }
   // A rate below 10/s would never save up one token within kBurst.
   static std::int64_t burst(std::int64_t rate) { return rate > 0 ? std::max(kBurst, cost(1, rate)) : kBurst; }
@@ -116,8 +113,8 @@ class RateClock {
     std::int64_t scaled = 0;
     do {
       if (used <= now_ns) return;
-      scaled = now_ns + static_cast<std::int64_t>(std::min<Wide>(
-                            static_cast<Wide>(used - now_ns) * from_rate / to_rate, kForever / 4));
+      scaled = now_ns + static_cast<std::int64_t>(
+                            std::min<Wide>(static_cast<Wide>(used - now_ns) * from_rate / to_rate, kForever / 4));
     } while (!used_until_.compare_exchange_weak(used, scaled, std::memory_order_relaxed));
   }
 

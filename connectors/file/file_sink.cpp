@@ -90,7 +90,8 @@ class FileSink::Writer final : public SinkWriter {
   std::atomic<std::uint64_t> written_{0}, acknowledged_{0};
 };
 
-FileSink::FileSink(FileSinkOptions options, const Clock& clock) : options_(std::move(options)), file_(std::make_unique<File>()) {
+FileSink::FileSink(FileSinkOptions options, const Clock& clock)
+    : options_(std::move(options)), file_(std::make_unique<File>()) {
   for (unsigned i = 0; i < options_.shards; ++i)
     writers_.push_back(std::make_unique<Writer>(*file_, options_.max_unacknowledged_bytes, clock));
 }

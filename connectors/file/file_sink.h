@@ -1,8 +1,8 @@
 #pragma once
 // Appends every record's value as a line to a file (a tombstone as "null"); keys and headers are not written: what a
 // reader of the file needs (op, final) are fields (JsonEncoderOptions). A record is acknowledged when write(2) took it;
-// flush() also syncs the file. When the disk is full or failing, records wait and the write is tried again at every step.
-// Owned by the pipeline.
+// flush() also syncs the file. When the disk is full or failing, records wait and the write is tried again at every
+// step. Owned by the pipeline.
 
 #include <memory>
 #include <string>

@@ -29,10 +29,11 @@ class FileSource::Reader final : public SourceReader {
     if (fd_ < 0) return config_error(fmt::format("cannot read \"{}\": {}", path, std::strerror(errno)));
     struct stat s {};
     if (::fstat(fd_, &s) != 0 || !S_ISREG(s.st_mode))
-      return config_error(fmt::format("cannot read \"{}\": it is {}", path, S_ISDIR(s.st_mode) ? "a directory" : "not a regular file"));
+      return config_error(
+          fmt::format("cannot read \"{}\": it is {}", path, S_ISDIR(s.st_mode) ? "a directory" : "not a regular file"));
     if (from > s.st_size)
-      return permanent_error(fmt::format("\"{}\" has {} bytes, but the checkpoint has read {}: it is not the same file", path,
-                                         s.st_size, from));
+      return permanent_error(fmt::format("\"{}\" has {} bytes, but the checkpoint has read {}: it is not the same file",
+                                         path, s.st_size, from));
     end_ = s.st_size;
     position_ = read_at_ = from;
     events_.push_back({LaneEvent::Kind::added, LaneIndex(0), key(), from});
@@ -130,7 +131,8 @@ class FileSource::Reader final : public SourceReader {
 
   bool stop_lane(std::string why) {
     stopped_ = true;
-    events_.push_back({LaneEvent::Kind::stopped, LaneIndex(0), key(), position_, position_, {}, ClusterState::up, std::move(why)});
+    events_.push_back(
+        {LaneEvent::Kind::stopped, LaneIndex(0), key(), position_, position_, {}, ClusterState::up, std::move(why)});
     return false;
   }
 
@@ -144,8 +146,8 @@ class FileSource::Reader final : public SourceReader {
   const FileSourceOptions& options_;
   const bool has_lane_;
   int fd_ = -1;
-  std::int64_t end_ = 0, position_ = 0;         // position_: of the next line
-  std::int64_t data_at_ = 0, read_at_ = 0;      // the chunk holds [data_at_, read_at_)
+  std::int64_t end_ = 0, position_ = 0;     // position_: of the next line
+  std::int64_t data_at_ = 0, read_at_ = 0;  // the chunk holds [data_at_, read_at_)
   const char* data_ = nullptr;
   std::unique_ptr<char[]> current_;
   std::vector<std::unique_ptr<char[]>> kept_;
@@ -156,7 +158,8 @@ class FileSource::Reader final : public SourceReader {
 };
 
 FileSource::FileSource(FileSourceOptions options) : options_(std::move(options)) {
-  for (unsigned i = 0; i < std::max(1u, options_.shards); ++i) readers_.push_back(std::make_unique<Reader>(options_, i == 0));
+  for (unsigned i = 0; i < std::max(1u, options_.shards); ++i)
+    readers_.push_back(std::make_unique<Reader>(options_, i == 0));
 }
 FileSource::~FileSource() = default;
 
@@ -185,7 +188,8 @@ std::vector<ClusterStatus> FileSource::clusters() const { return {}; }
 
 Result<std::vector<LaneCut>> FileSource::plan_discard(DiscardTarget target, int) {
   if (target.kind != DiscardTarget::Kind::latest)
-    return conflict_error(fmt::format("\"{}\" is a file: its lines have no timestamps, only `latest` can be discarded to", options_.path));
+    return conflict_error(fmt::format(
+        "\"{}\" is a file: its lines have no timestamps, only `latest` can be discarded to", options_.path));
   LaneCut cut;
   cut.lane = readers_[0]->key();
   cut.reachable = true;

@@ -1,8 +1,8 @@
 #pragma once
-// A file of JSON lines as a source: one lane (cluster "file", topic = the path, partition 0), read by shard 0. Bounded by
-// nature: its end is the size the file has at start(). Offsets are the byte offsets of the line starts, so going on after a
-// restart is one seek. Empty lines are skipped, a '\r' before the line end is dropped, a last line needs no line end.
-// Lines carry no timestamp (-1): event time must come from a field. Owned by the pipeline.
+// A file of JSON lines as a source: one lane (cluster "file", topic = the path, partition 0), read by shard 0. Bounded
+// by nature: its end is the size the file has at start(). Offsets are the byte offsets of the line starts, so going on
+// after a restart is one seek. Empty lines are skipped, a '\r' before the line end is dropped, a last line needs no
+// line end. Lines carry no timestamp (-1): event time must come from a field. Owned by the pipeline.
 
 #include <memory>
 #include <string>

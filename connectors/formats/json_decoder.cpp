@@ -63,7 +63,9 @@ struct FieldColumn {
   bool nulls = false;
 
   template <class T>
-  T* as() { return static_cast<T*>(data); }
+  T* as() {
+    return static_cast<T*>(data);
+  }
 };
 
 void put_default(const FieldColumn& c, std::size_t row) {
@@ -104,13 +106,14 @@ struct JsonDecoder::Impl {
   std::vector<FieldColumn> columns;
   std::vector<LearnedKey> learned;  // in the order of the records seen last
   StructuralIndex index;
-  std::vector<LaneKey> lanes;       // by LaneIndex
+  std::vector<LaneKey> lanes;  // by LaneIndex
 
   // Of the record at work.
-  const char* base = nullptr;          // of the block
-  const std::uint32_t* at = nullptr;   // next structural position, relative to base; the walk below keeps it in a register
+  const char* base = nullptr;  // of the block
+  const std::uint32_t* at =
+      nullptr;  // next structural position, relative to base; the walk below keeps it in a register
   Arena* arena = nullptr;
-  std::size_t row = 0, set = 0;        // `set`: columns with a value in this row
+  std::size_t row = 0, set = 0;  // `set`: columns with a value in this row
   std::string reason;
 
   struct Part {
@@ -136,7 +139,8 @@ struct JsonDecoder::Impl {
   }
   std::string describe(Place here) const {
     const char c = base[*here];
-    return c == ':' || c == '\0' ? std::string("it ends early, or a ':' is out of place") : fmt::format("unexpected {}", excerpt(here));
+    return c == ':' || c == '\0' ? std::string("it ends early, or a ':' is out of place")
+                                 : fmt::format("unexpected {}", excerpt(here));
   }
   // The token there, shortened.
   std::string excerpt(Place here) const {
@@ -168,8 +172,8 @@ struct JsonDecoder::Impl {
   Place convert_text(Place here, FieldColumn& c);
   bool object(std::uint32_t end);
   bool event_time_ok(const RawRecord& record);
-  void meta_columns(Batch& batch, const RawRecord* records, const Origins& origins, const std::vector<std::uint32_t>& kept,
-                    Arena& to);
+  void meta_columns(Batch& batch, const RawRecord* records, const Origins& origins,
+                    const std::vector<std::uint32_t>& kept, Arena& to);
 };
 
 // The slow way to a key: not where the record before had it.
@@ -240,7 +244,8 @@ JsonDecoder::Impl::Place JsonDecoder::Impl::skip_nested(Place here, int depth) {
 }
 
 inline JsonDecoder::Impl::Place JsonDecoder::Impl::convert_text(Place here, FieldColumn& c) {
-  if (base[*here] != '"') return wrong(here, c, c.field.type.kind == TypeKind::timestamp ? "an ISO 8601 string" : "a string");
+  if (base[*here] != '"')
+    return wrong(here, c, c.field.type.kind == TypeKind::timestamp ? "an ISO 8601 string" : "a string");
   std::string_view text = inside(here);
   if (has_backslash(text.data(), text.size())) [[unlikely]] {
     const auto plain = unescape(text, *arena);
@@ -315,9 +320,12 @@ inline JsonDecoder::Impl::Place JsonDecoder::Impl::convert(Place here, FieldColu
       break;
     }
     case TypeKind::boolean:
-      if (is_true(v)) c.as<std::uint8_t>()[row] = 1;
-      else if (is_false(v)) c.as<std::uint8_t>()[row] = 0;
-      else return wrong(here, c, "true or false");
+      if (is_true(v))
+        c.as<std::uint8_t>()[row] = 1;
+      else if (is_false(v))
+        c.as<std::uint8_t>()[row] = 0;
+      else
+        return wrong(here, c, "true or false");
       break;
     case TypeKind::null: break;  // refused by make()
   }
@@ -362,7 +370,9 @@ bool JsonDecoder::Impl::object(std::uint32_t end) {
 
 bool JsonDecoder::Impl::event_time_ok(const RawRecord& record) {
   if (options.event_time_field < 0)
-    return is_sane_time(record.timestamp) && record.timestamp >= 0 ? true : fail("the record has no timestamp to take its event time from");
+    return is_sane_time(record.timestamp) && record.timestamp >= 0
+               ? true
+               : fail("the record has no timestamp to take its event time from");
   FieldColumn& c = columns[static_cast<std::size_t>(options.event_time_field)];
   if (c.valid[row] == 0) return fail(fmt::format("event time field \"{}\" is missing or NULL", c.field.name));
   return is_sane_time(c.as<std::int64_t>()[row]) ||
@@ -420,7 +430,8 @@ Result<std::unique_ptr<JsonDecoder>> JsonDecoder::make(JsonDecoderOptions option
     for (std::size_t k = 0; k < i; ++k)
       if (options.fields[k].name == f.name) return config_error(fmt::format("field \"{}\" is named twice", f.name));
     for (const MetaColumn m : options.meta)
-      if (f.name == column_name(m)) return config_error(fmt::format("field \"{}\" has the name of a built-in column", f.name));
+      if (f.name == column_name(m))
+        return config_error(fmt::format("field \"{}\" has the name of a built-in column", f.name));
   }
   const int event_time = options.event_time_field;
   if (event_time >= 0) {
@@ -500,7 +511,7 @@ Batch JsonDecoder::decode(const RawRecord* records, std::size_t n, const Schema*
       const char* error = nullptr;
       const char* const payload = block + part.begin;
       std::uint32_t end = part.end + 1;  // of the separator's colon
-      if (!together) {  // some record of the block is broken: find out which, one by one
+      if (!together) {                   // some record of the block is broken: find out which, one by one
         d.base = payload;
         end -= part.begin;
         error = d.index.build(payload, part.end - part.begin + sizeof kSeparator);
@@ -508,9 +519,12 @@ Batch JsonDecoder::decode(const RawRecord* records, std::size_t n, const Schema*
       }
       d.set = 0;
       bool good = false;
-      if (!record.has_value) d.fail("no value (tombstone)");
-      else if (error != nullptr) d.fail(std::string("not valid JSON: ") + error);
-      else if (good = d.object(end) && d.event_time_ok(record); !good && *d.at > end) d.fail("not valid JSON: it ends early");
+      if (!record.has_value)
+        d.fail("no value (tombstone)");
+      else if (error != nullptr)
+        d.fail(std::string("not valid JSON: ") + error);
+      else if (good = d.object(end) && d.event_time_ok(record); !good && *d.at > end)
+        d.fail("not valid JSON: it ends early");
       if (good && checks_key && !is_utf8(record.key)) good = d.fail("_key is not valid UTF-8");
       if (together) {
         while (*d.at <= end && *d.at < static_cast<std::uint32_t>(write - block)) ++d.at;

@@ -8,9 +8,9 @@
 // order"), and strings without escapes become views of the copy.
 //
 // Rules: missing key or JSON null = NULL. Of duplicate keys the last one wins. Nothing is converted silently: a number
-// for a string column, 1.5 or 1.0 for int64, a value out of range are failures. Decimals are read from their digits, from
-// a number or a string (digits beyond the scale are rounded half up, as CAST does). Event times and timestamps lie in the
-// years 1 to 9999.
+// for a string column, 1.5 or 1.0 for int64, a value out of range are failures. Decimals are read from their digits,
+// from a number or a string (digits beyond the scale are rounded half up, as CAST does). Event times and timestamps lie
+// in the years 1 to 9999.
 //
 // Owned by a shard's source step. Thread: shard.
 

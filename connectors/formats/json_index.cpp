@@ -20,7 +20,8 @@ const char* StructuralIndex::build(const char* text, std::size_t size) {
     const std::size_t capacity = std::max<std::size_t>(size, 64 * 1024);
     if (capacity >= simdjson::SIMDJSON_MAXSIZE_BYTES) return "larger than 4 GB";
     // The depth is of no interest to stage 1.
-    if (simdjson::get_active_implementation()->create_dom_parser_implementation(capacity, 1, p.stage) != simdjson::SUCCESS)
+    if (simdjson::get_active_implementation()->create_dom_parser_implementation(capacity, 1, p.stage) !=
+        simdjson::SUCCESS)
       return "no memory for its index";
     p.capacity = capacity;
   }

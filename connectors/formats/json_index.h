@@ -1,7 +1,8 @@
 #pragma once
-// Stage 1 of simdjson (Langdale, Lemire: "Parsing Gigabytes of JSON per Second", VLDB J. 2019) over a buffer: the places
-// of { } [ ] : , and of the first character of every scalar, strings closed, no raw control characters in them, UTF-8
-// valid. The kernel is chosen at run time (up to AVX-512). The only file pair that names simdjson. Thread: one at a time.
+// Stage 1 of simdjson (Langdale, Lemire: "Parsing Gigabytes of JSON per Second", VLDB J. 2019) over a buffer: the
+// places of { } [ ] : , and of the first character of every scalar, strings closed, no raw control characters in them,
+// UTF-8 valid. The kernel is chosen at run time (up to AVX-512). The only file pair that names simdjson. Thread: one at
+// a time.
 
 #include <cstdint>
 #include <memory>

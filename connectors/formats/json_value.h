@@ -38,8 +38,10 @@ inline bool is_digit(char c) { return static_cast<unsigned char>(c - '0') < 10; 
 inline const char* number_end(const char* p) {
   if (*p == '-') ++p;
   if (!is_digit(*p)) return nullptr;
-  if (*p == '0') ++p;
-  else while (is_digit(*p)) ++p;
+  if (*p == '0')
+    ++p;
+  else
+    while (is_digit(*p)) ++p;
   if (*p == '.') {
     if (!is_digit(*++p)) return nullptr;
     while (is_digit(*p)) ++p;
@@ -62,7 +64,9 @@ inline bool eight_digits(const char* p, std::uint64_t& value) {
   if (not_digits != 0) return false;
   w -= 0x3030303030303030ull;
   w = w * 10 + (w >> 8);
-  w = ((w & 0x000000FF000000FFull) * 0x000F424000000064ull + ((w >> 16) & 0x000000FF000000FFull) * 0x0000271000000001ull) >> 32;
+  w = ((w & 0x000000FF000000FFull) * 0x000F424000000064ull +
+       ((w >> 16) & 0x000000FF000000FFull) * 0x0000271000000001ull) >>
+      32;
   value = value * 100'000'000 + w;
   return true;
 }
@@ -102,8 +106,8 @@ inline bool has_backslash(const char* p, std::size_t n) {
 #endif
 }
 
-// The text of the inside of a string with escapes, written into the arena; nullopt: an escape JSON does not know, or half
-// a surrogate pair.
+// The text of the inside of a string with escapes, written into the arena; nullopt: an escape JSON does not know, or
+// half a surrogate pair.
 std::optional<std::string_view> unescape(std::string_view inside, Arena& arena);
 
 // Exact decimals of up to 18 digits without a detour; the rest through parse_decimal.
@@ -118,9 +122,12 @@ inline std::optional<Decimal> read_decimal(std::string_view text, DataType type)
     const char* digits = p;
     int point = -1, count = 0;
     for (; p < end; ++p) {
-      if (is_digit(*p)) value = value * 10 + (*p - '0'), ++count;
-      else if (*p == '.' && point < 0) point = static_cast<int>(p - digits);
-      else break;
+      if (is_digit(*p))
+        value = value * 10 + (*p - '0'), ++count;
+      else if (*p == '.' && point < 0)
+        point = static_cast<int>(p - digits);
+      else
+        break;
     }
     const int fraction = point < 0 ? 0 : count - point;
     const int up = static_cast<int>(type.scale) - fraction;

@@ -27,8 +27,10 @@ Result<ClusterConsumer*> ConsumerSet::get(const ClusterSettings& cluster, Cluste
   return consumers_.emplace(cluster.name, std::move(opened)).first->second.get();
 }
 
-Result<std::unique_ptr<ClusterConsumer>> ClusterConsumer::open(const std::string& pipeline, const ClusterSettings& cluster,
-                                                               const ConsumerOptions& options, ClusterHealth& health, const Clock& clock) {
+Result<std::unique_ptr<ClusterConsumer>> ClusterConsumer::open(const std::string& pipeline,
+                                                               const ClusterSettings& cluster,
+                                                               const ConsumerOptions& options, ClusterHealth& health,
+                                                               const Clock& clock) {
   TS_TRY(conf, make_client_conf(cluster, "source"));
   // Assign mode joins no group and commits nothing; the client only insists on a name.
   TS_TRYV(set_conf(conf, "group.id", "twinspan." + pipeline));
@@ -55,8 +57,8 @@ Result<std::unique_ptr<ClusterConsumer>> ClusterConsumer::open(const std::string
   TS_TRY(handle, make_client(RD_KAFKA_CONSUMER, std::move(conf), cluster));
   consumer->handle_ = std::move(handle);
 
-  // No group, nothing assigned. On the consumer's own connection an answer would wait behind fetched data: up to a second
-  // when far behind, which is when somebody discards lag.
+  // No group, nothing assigned. On the consumer's own connection an answer would wait behind fetched data: up to a
+  // second when far behind, which is when somebody discards lag.
   TS_TRY(asking, make_client_conf(cluster, "ask"));
   TS_TRYV(set_conf(asking, "isolation.level", options.read_committed ? "read_committed" : "read_uncommitted"));
   TS_TRY(asker, make_client(RD_KAFKA_CONSUMER, std::move(asking), cluster));
@@ -76,7 +78,8 @@ void ClusterConsumer::serve(std::stop_token stop) {
       const RdMessage message(rd_kafka_consumer_poll(handle(), wait));
       if (!message) break;
       if (message->err == RD_KAFKA_RESP_ERR_NO_ERROR) {
-        spdlog::error("cluster={} a record of {} [{}] came outside its queue", cluster_, rd_kafka_topic_name(message->rkt), message->partition);
+        spdlog::error("cluster={} a record of {} [{}] came outside its queue", cluster_,
+                      rd_kafka_topic_name(message->rkt), message->partition);
       } else {
         on_error(message->err, rd_kafka_message_errstr(message.get()));
       }
@@ -114,7 +117,9 @@ void ClusterConsumer::note_answer() {
   health_.data_progress();
 }
 
-RdTopic ClusterConsumer::topic(const std::string& name) const { return RdTopic(rd_kafka_topic_new(asker_.get(), name.c_str(), nullptr)); }
+RdTopic ClusterConsumer::topic(const std::string& name) const {
+  return RdTopic(rd_kafka_topic_new(asker_.get(), name.c_str(), nullptr));
+}
 
 Result<std::vector<PartitionInfo>> ClusterConsumer::partitions(const std::string& name, int timeout_ms) {
   const RdTopic rkt = topic(name);
@@ -122,15 +127,19 @@ Result<std::vector<PartitionInfo>> ClusterConsumer::partitions(const std::string
   const rd_kafka_metadata_t* raw = nullptr;
   const auto err = rd_kafka_metadata(asker_.get(), 0, rkt.get(), &raw, timeout_ms);
   const RdMetadata metadata(raw);
-  if (err != RD_KAFKA_RESP_ERR_NO_ERROR) return transient_error("cluster '" + cluster_ + "' does not answer: " + error_text(err));
+  if (err != RD_KAFKA_RESP_ERR_NO_ERROR)
+    return transient_error("cluster '" + cluster_ + "' does not answer: " + error_text(err));
   note_answer();
   std::vector<PartitionInfo> found;
   for (int t = 0; t < metadata->topic_cnt; ++t) {
     const auto& answer = metadata->topics[t];
     if (name != answer.topic) continue;
-    if (answer.err == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART) return not_found_error("topic '" + name + "' does not exist on cluster '" + cluster_ + "'");
-    if (answer.err != RD_KAFKA_RESP_ERR_NO_ERROR) return transient_error("topic '" + name + "' on cluster '" + cluster_ + "': " + error_text(answer.err));
-    for (int p = 0; p < answer.partition_cnt; ++p) found.push_back({answer.partitions[p].id, answer.partitions[p].leader});
+    if (answer.err == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART)
+      return not_found_error("topic '" + name + "' does not exist on cluster '" + cluster_ + "'");
+    if (answer.err != RD_KAFKA_RESP_ERR_NO_ERROR)
+      return transient_error("topic '" + name + "' on cluster '" + cluster_ + "': " + error_text(answer.err));
+    for (int p = 0; p < answer.partition_cnt; ++p)
+      found.push_back({answer.partitions[p].id, answer.partitions[p].leader});
   }
   if (found.empty()) return not_found_error("topic '" + name + "' does not exist on cluster '" + cluster_ + "'");
   std::sort(found.begin(), found.end(), [](const auto& a, const auto& b) { return a.partition < b.partition; });
@@ -158,8 +167,10 @@ void ClusterConsumer::look_up(std::vector<OffsetQuery>& queries, int timeout_ms)
     for (const OffsetQuery* query : group) {
       rd_kafka_topic_partition_list_add(list.get(), query->at.topic.c_str(), query->at.partition)->offset = query->what;
     }
-    const auto share = std::max<std::int64_t>(left / static_cast<std::int64_t>(by_leader.size()), std::min<std::int64_t>(left, 300));
-    if (rd_kafka_offsets_for_times(asker_.get(), list.get(), static_cast<int>(share)) != RD_KAFKA_RESP_ERR_NO_ERROR) continue;
+    const auto share =
+        std::max<std::int64_t>(left / static_cast<std::int64_t>(by_leader.size()), std::min<std::int64_t>(left, 300));
+    if (rd_kafka_offsets_for_times(asker_.get(), list.get(), static_cast<int>(share)) != RD_KAFKA_RESP_ERR_NO_ERROR)
+      continue;
     note_answer();
     for (OffsetQuery* query : group) {
       const auto* answer = rd_kafka_topic_partition_list_find(list.get(), query->at.topic.c_str(), query->at.partition);
@@ -213,19 +224,22 @@ TimestampType ClusterConsumer::timestamp_type(const std::string& name, int timeo
   rd_kafka_DescribeConfigs(asker_.get(), asked, 1, options.get(), queue.get());
   const RdEvent event(rd_kafka_queue_poll(queue.get(), timeout_ms));
   const auto* result = event ? rd_kafka_event_DescribeConfigs_result(event.get()) : nullptr;
-  if (result == nullptr || rd_kafka_event_error(event.get()) != RD_KAFKA_RESP_ERR_NO_ERROR) return TimestampType::unknown;
+  if (result == nullptr || rd_kafka_event_error(event.get()) != RD_KAFKA_RESP_ERR_NO_ERROR)
+    return TimestampType::unknown;
   std::size_t count = 0;
   const auto** resources = rd_kafka_DescribeConfigs_result_resources(result, &count);
   TimestampType type = TimestampType::unknown;
   for (std::size_t r = 0; r < count; ++r) {
     // Without the right to look, a cut goes by offset, which is always safe.
-    if (rd_kafka_ConfigResource_error(resources[r]) == RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED) type = TimestampType::create;
+    if (rd_kafka_ConfigResource_error(resources[r]) == RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED)
+      type = TimestampType::create;
     std::size_t entries = 0;
     const auto** entry = rd_kafka_ConfigResource_configs(resources[r], &entries);
     for (std::size_t e = 0; e < entries; ++e) {
       if (std::strcmp(rd_kafka_ConfigEntry_name(entry[e]), "message.timestamp.type") != 0) continue;
       const char* value = rd_kafka_ConfigEntry_value(entry[e]);
-      type = value != nullptr && std::strcmp(value, "LogAppendTime") == 0 ? TimestampType::log_append : TimestampType::create;
+      type = value != nullptr && std::strcmp(value, "LogAppendTime") == 0 ? TimestampType::log_append
+                                                                          : TimestampType::create;
     }
   }
   if (type == TimestampType::unknown) return type;
@@ -246,7 +260,8 @@ void ClusterConsumer::keep_forwarded(const TopicPartition& at, rd_kafka_queue_t*
   if (partition) rd_kafka_queue_forward(partition.get(), queue);
 }
 
-void ClusterConsumer::assign(const TopicPartition& at, std::int64_t offset, std::int32_t leader_epoch, rd_kafka_queue_t* queue) {
+void ClusterConsumer::assign(const TopicPartition& at, std::int64_t offset, std::int32_t leader_epoch,
+                             rd_kafka_queue_t* queue) {
   // Forwarding by the application sticks to the partition: the client's own queue never gets its records, also not
   // after a release, when they wait in the partition's queue for keep_forwarded().
   keep_forwarded(at, queue);
@@ -255,7 +270,9 @@ void ClusterConsumer::assign(const TopicPartition& at, std::int64_t offset, std:
   partition->offset = offset;
   if (leader_epoch >= 0) rd_kafka_topic_partition_set_leader_epoch(partition, leader_epoch);
   const RdError error(rd_kafka_incremental_assign(handle(), list.get()));
-  if (error) spdlog::error("cluster={} cannot read {} [{}]: {}", cluster_, at.topic, at.partition, rd_kafka_error_string(error.get()));
+  if (error)
+    spdlog::error("cluster={} cannot read {} [{}]: {}", cluster_, at.topic, at.partition,
+                  rd_kafka_error_string(error.get()));
   keep_forwarded(at, queue);
 }
 
@@ -273,7 +290,8 @@ void ClusterConsumer::seek(const TopicPartition& at, std::int64_t offset) {
 
 void ClusterConsumer::cached_watermarks(const TopicPartition& at, std::int64_t* low, std::int64_t* end) {
   *low = *end = -1;
-  if (rd_kafka_get_watermark_offsets(handle(), at.topic.c_str(), at.partition, low, end) != RD_KAFKA_RESP_ERR_NO_ERROR) *low = *end = -1;
+  if (rd_kafka_get_watermark_offsets(handle(), at.topic.c_str(), at.partition, low, end) != RD_KAFKA_RESP_ERR_NO_ERROR)
+    *low = *end = -1;
 }
 
 }  // namespace twinspan::connectors

@@ -1,9 +1,9 @@
 #pragma once
-// One librdkafka consumer for one cluster and pipeline (and a second client that only asks questions): manual assignment, partition queues forwarded to a queue per
-// (source, shard), and a service thread for what may block: metadata, offset look-ups, topic settings. An answer that does
-// not come holds up this cluster's service thread only. The handle is kept through outages and never recreated: it resumes
-// by itself without gap or repeat, recreating is the risky path (kafka_ha.md, section 0.9).
-// Owned by the ConsumerSet. Thread: any, unless said otherwise. Milliseconds.
+// One librdkafka consumer for one cluster and pipeline (and a second client that only asks questions): manual
+// assignment, partition queues forwarded to a queue per (source, shard), and a service thread for what may block:
+// metadata, offset look-ups, topic settings. An answer that does not come holds up this cluster's service thread only.
+// The handle is kept through outages and never recreated: it resumes by itself without gap or repeat, recreating is the
+// risky path (kafka_ha.md, section 0.9). Owned by the ConsumerSet. Thread: any, unless said otherwise. Milliseconds.
 
 #include <atomic>
 #include <cstdint>
@@ -54,7 +54,8 @@ class ClusterConsumer {
   };
 
   static Result<std::unique_ptr<ClusterConsumer>> open(const std::string& pipeline, const ClusterSettings& cluster,
-                                                       const ConsumerOptions& options, ClusterHealth& health, const Clock& clock);
+                                                       const ConsumerOptions& options, ClusterHealth& health,
+                                                       const Clock& clock);
   ~ClusterConsumer();
 
   const std::string& cluster() const { return settings_.name; }
@@ -68,7 +69,8 @@ class ClusterConsumer {
   // Partitions of a topic with their leaders; not_found if the topic does not exist (it is never created).
   Result<std::vector<PartitionInfo>> partitions(const std::string& topic, int timeout_ms);
 
-  // One call per leader, since one leader that is away spoils the whole answer. What could not be asked stays unanswered.
+  // One call per leader, since one leader that is away spoils the whole answer. What could not be asked stays
+  // unanswered.
   void look_up(std::vector<OffsetQuery>& queries, int timeout_ms);
 
   // message.timestamp.type of the topic; unknown if it cannot be asked now. A known answer is kept.
@@ -77,8 +79,8 @@ class ClusterConsumer {
   // The queue of one (source, shard): becomes readable on `wake_fd`. Destroy it before the consumer.
   RdQueue make_queue(int wake_fd);
 
-  // Starts reading at a concrete offset into `queue`. Also used again after release(): the partition's forwarding is lost
-  // when its fetcher stops, so it is set again by keep_forwarded().
+  // Starts reading at a concrete offset into `queue`. Also used again after release(): the partition's forwarding is
+  // lost when its fetcher stops, so it is set again by keep_forwarded().
   void assign(const TopicPartition& at, std::int64_t offset, std::int32_t leader_epoch, rd_kafka_queue_t* queue);
   void keep_forwarded(const TopicPartition& at, rd_kafka_queue_t* queue);
   void release(const TopicPartition& at);  // what is queued of it is dropped by the client from here on

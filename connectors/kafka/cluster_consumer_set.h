@@ -1,7 +1,7 @@
 #pragma once
-// The consumers of one pipeline: one librdkafka handle per cluster, shared by all its sources, because every handle costs
-// about six threads and its own connections. Owned by the pipeline; made before its sources and destroyed after them.
-// Thread: control.
+// The consumers of one pipeline: one librdkafka handle per cluster, shared by all its sources, because every handle
+// costs about six threads and its own connections. Owned by the pipeline; made before its sources and destroyed after
+// them. Thread: control.
 
 #include <cstdint>
 #include <map>
@@ -19,10 +19,10 @@ class ClusterConsumer;
 
 struct ConsumerOptions {
   bool read_committed = true;
-  int fetch_wait_max_ms = 100;        // mock brokers answer an empty fetch only then: 10-50 there
-  std::int64_t prefetch_kbytes = 16'384;    // per cluster, source and shard: what waits to be polled
-  std::int64_t prefetch_messages = 50'000;  // the same, counted; more falls out of the cache before it is polled
-  bool mock = false;                  // librdkafka's mock brokers: no time look-ups, no DescribeConfigs
+  int fetch_wait_max_ms = 100;                // mock brokers answer an empty fetch only then: 10-50 there
+  std::int64_t prefetch_kbytes = 16'384;      // per cluster, source and shard: what waits to be polled
+  std::int64_t prefetch_messages = 50'000;    // the same, counted; more falls out of the cache before it is polled
+  bool mock = false;                          // librdkafka's mock brokers: no time look-ups, no DescribeConfigs
   std::map<std::string, std::string> client;  // the user's own settings, last word
 };
 

@@ -1,6 +1,6 @@
 #pragma once
-// What sources and sinks ask about a physical cluster. One monitor per cluster, shared by every pipeline of the process;
-// the watchdog (watchdog.h) feeds it. Thread: any.
+// What sources and sinks ask about a physical cluster. One monitor per cluster, shared by every pipeline of the
+// process; the watchdog (watchdog.h) feeds it. Thread: any.
 
 #include <cstdint>
 #include <string>

@@ -1,8 +1,8 @@
 #pragma once
-// The judgement over one cluster: UP -> SUSPECT -> DOWN -> REJOINING -> UP (semantics.md, "Sources"). Event and `now` in,
-// state out; no clock, no thread, no I/O of its own, so every path is a row of a test table. That both clusters of a pair
-// are bad at the same moment (then the fault is probably ours) is judged by whoever looks at both.
-// Milliseconds, monotonic. Owned by the watchdog, which calls it under its lock.
+// The judgement over one cluster: UP -> SUSPECT -> DOWN -> REJOINING -> UP (semantics.md, "Sources"). Event and `now`
+// in, state out; no clock, no thread, no I/O of its own, so every path is a row of a test table. That both clusters of
+// a pair are bad at the same moment (then the fault is probably ours) is judged by whoever looks at both. Milliseconds,
+// monotonic. Owned by the watchdog, which calls it under its lock.
 
 #include <cstdint>
 
@@ -11,7 +11,7 @@
 namespace twinspan::connectors {
 
 struct HealthRules {
-  int suspect_after = 2;                  // bad rounds in a row
+  int suspect_after = 2;  // bad rounds in a row
   int down_after = 3;
   std::int64_t readmit_after_ms = 5'000;  // good for so long after the return: UP
   std::int64_t void_after_ms = 500;       // we were not scheduled for longer: what was under way proves nothing
@@ -58,7 +58,8 @@ class ReadmissionView {
   explicit ReadmissionView(std::int64_t readmit_after_ms) : readmit_after_ms_(readmit_after_ms) {}
 
   ClusterState look(ClusterState state, std::int64_t healthy_since, std::int64_t now) {
-    // `rejoining` as well: who looks seldom may have missed the outage, and our time may be shorter than the watchdog's.
+    // `rejoining` as well: who looks seldom may have missed the outage, and our time may be shorter than the
+    // watchdog's.
     if (state == ClusterState::down || state == ClusterState::rejoining) was_down_ = true;
     if (!was_down_ || state == ClusterState::down || state == ClusterState::suspect) return state;
     if (healthy_since < 0 || now - healthy_since < readmit_after_ms_) return ClusterState::rejoining;

@@ -59,7 +59,8 @@ struct ClusterProducer::Impl {
                           : is_rejection(m.err)     ? Report::Outcome::rejected
                           : is_missing_topic(m.err) ? Report::Outcome::topic_missing
                                                     : Report::Outcome::again;
-              if (m.err != RD_KAFKA_RESP_ERR__PURGE_QUEUE && m.err != RD_KAFKA_RESP_ERR__PURGE_INFLIGHT) r.why = error_text(m.err);
+              if (m.err != RD_KAFKA_RESP_ERR__PURGE_QUEUE && m.err != RD_KAFKA_RESP_ERR__PURGE_INFLIGHT)
+                r.why = error_text(m.err);
             }
             reports.push_back(std::move(r));
           }
@@ -90,7 +91,7 @@ Result<std::unique_ptr<ClusterProducer>> ClusterProducer::open(const ClusterSett
       {"compression.codec", tuning.compression},
       {"partitioner", "murmur2_random"},
       {"message.max.bytes", "1000000000"},  // the topic's own limit decides, and its broker says so
-      {"message.timeout.ms", "0"},  // never
+      {"message.timeout.ms", "0"},          // never
       {"queue.buffering.max.messages", "2000000"},
       {"queue.buffering.max.kbytes", std::to_string(kbytes)},
       {"request.timeout.ms", "10000"},
@@ -107,7 +108,8 @@ Result<std::unique_ptr<ClusterProducer>> ClusterProducer::open(const ClusterSett
   impl->queue.reset(rd_kafka_queue_get_main(impl->handle.get()));
   impl->topic.reset(rd_kafka_topic_new(impl->handle.get(), topic.c_str(), nullptr));
   if (!impl->topic)
-    return config_error("cluster '" + cluster.name + "': '" + topic + "' cannot be written: " + error_text(rd_kafka_last_error()));
+    return config_error("cluster '" + cluster.name + "': '" + topic +
+                        "' cannot be written: " + error_text(rd_kafka_last_error()));
   return std::unique_ptr<ClusterProducer>(new ClusterProducer(std::move(impl)));
 }
 

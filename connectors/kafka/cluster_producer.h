@@ -1,7 +1,7 @@
 #pragma once
-// One idempotent producer of one cluster and topic. It lives as long as the route points to its cluster and is never used
-// again after a purge (an idempotent client has a gap in its sequence numbers then; kafka_ha.md, 5.1): a return to the
-// cluster makes a new one. Nothing ever times out in it: the outbox of the writers decides, not a timer.
+// One idempotent producer of one cluster and topic. It lives as long as the route points to its cluster and is never
+// used again after a purge (an idempotent client has a gap in its sequence numbers then; kafka_ha.md, 5.1): a return to
+// the cluster makes a new one. Nothing ever times out in it: the outbox of the writers decides, not a timer.
 //
 // Owned by the sink. produce(): any thread; the rest: the sink's thread. Ends on a reaper thread (rdkafka_handle.h).
 
@@ -20,7 +20,8 @@ namespace twinspan::connectors {
 struct ProducerTuning {
   int linger_ms = 5;
   std::string compression = "lz4";
-  std::size_t queue_bytes = 256u << 20;  // above what the writers may hold together, so that the client's queue is never full
+  std::size_t queue_bytes =
+      256u << 20;  // above what the writers may hold together, so that the client's queue is never full
 };
 
 // Bytes are copied by produce().
@@ -46,7 +47,13 @@ class ClusterProducer {
   struct Report {
     std::uintptr_t tag = 0;
     // too_large: the batch this record was in is above the topic's limit; it need not be the record's fault
-    enum class Outcome : std::uint8_t { acknowledged, again, topic_missing, too_large, rejected } outcome = Outcome::acknowledged;
+    enum class Outcome : std::uint8_t {
+      acknowledged,
+      again,
+      topic_missing,
+      too_large,
+      rejected
+    } outcome = Outcome::acknowledged;
     std::string why;  // empty when acknowledged
   };
 
@@ -60,7 +67,8 @@ class ClusterProducer {
   // what the client says of its connections: hints, no verdicts.
   void poll(int timeout_ms, std::vector<Report>& reports, std::vector<std::string>& errors);
 
-  // Gives up everything queued and in flight. Reports that came in the meantime are in `reports`; what has none is unknown.
+  // Gives up everything queued and in flight. Reports that came in the meantime are in `reports`; what has none is
+  // unknown.
   void purge(std::vector<Report>& reports, int timeout_ms);
 
   // The client cannot go on (idempotence lost): its text, or empty.

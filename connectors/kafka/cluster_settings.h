@@ -1,5 +1,6 @@
 #pragma once
-// How to reach one cluster: filled by gateway/ from the service file. The password is in here in the clear: never print it.
+// How to reach one cluster: filled by gateway/ from the service file. The password is in here in the clear: never print
+// it.
 
 #include <map>
 #include <string>

@@ -1,7 +1,7 @@
 #pragma once
-// Cuts of lanes whose cluster was away at the click (protocol.md 25, 26): an ordered list per lane, kept in the checkpoint,
-// resolved before the lane's first fetch. A cut leaves the list only after the shard moved the lane, so that a barrier
-// always finds it in the list or in the position. Thread: any.
+// Cuts of lanes whose cluster was away at the click (protocol.md 25, 26): an ordered list per lane, kept in the
+// checkpoint, resolved before the lane's first fetch. A cut leaves the list only after the shard moved the lane, so
+// that a barrier always finds it in the list or in the position. Thread: any.
 
 #include <cstdint>
 #include <mutex>

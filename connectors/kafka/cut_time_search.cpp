@@ -49,7 +49,8 @@ void search_by_time(const ClusterSettings& cluster, std::vector<TimeSearch>& sea
     RdPartitions round = make_partitions(static_cast<int>(open.size()));
     for (auto& b : open) {
       b.probed = false;
-      rd_kafka_topic_partition_list_add(round.get(), b.search->at.topic.c_str(), b.search->at.partition)->offset = b.low + (b.high - b.low) / 2;
+      rd_kafka_topic_partition_list_add(round.get(), b.search->at.topic.c_str(), b.search->at.partition)->offset =
+          b.low + (b.high - b.low) / 2;
     }
     rd_kafka_assign(handle.get(), round.get());
     for (std::size_t missing = open.size(); missing > 0;) {
@@ -64,8 +65,10 @@ void search_by_time(const ClusterSettings& cluster, std::vector<TimeSearch>& sea
       const std::int64_t middle = b->low + (b->high - b->low) / 2;
       if (message->err == RD_KAFKA_RESP_ERR_NO_ERROR) {
         if (message->offset < middle) continue;
-        if (rd_kafka_message_timestamp(message.get(), nullptr) >= b->search->time_ms) b->high = middle;
-        else b->low = std::min(message->offset + 1, b->high);
+        if (rd_kafka_message_timestamp(message.get(), nullptr) >= b->search->time_ms)
+          b->high = middle;
+        else
+          b->low = std::min(message->offset + 1, b->high);
       } else if (message->err == RD_KAFKA_RESP_ERR__PARTITION_EOF) {
         b->high = middle;  // nothing from here on
       } else if (message->err == RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET) {

@@ -1,8 +1,8 @@
 #pragma once
-// Finds offsets by time where the broker cannot (librdkafka's mock cluster answers -1 to every time look-up): bisection, one
-// record read per probe, all partitions of a round at once. With timestamps out of order the answer is one of the places
-// where they pass the time, as it is with a broker's sparse index. Uses a consumer of its own, opened for the search.
-// Thread: any; blocks at most `timeout_ms`.
+// Finds offsets by time where the broker cannot (librdkafka's mock cluster answers -1 to every time look-up):
+// bisection, one record read per probe, all partitions of a round at once. With timestamps out of order the answer is
+// one of the places where they pass the time, as it is with a broker's sparse index. Uses a consumer of its own, opened
+// for the search. Thread: any; blocks at most `timeout_ms`.
 
 #include <vector>
 

@@ -13,14 +13,16 @@
 namespace twinspan::connectors {
 
 namespace {
-constexpr int kPollMs = 20;          // also how often the route is asked
+constexpr int kPollMs = 20;  // also how often the route is asked
 constexpr int kPurgeMs = 500;
 constexpr std::int64_t kReopenMs = 500;  // between two attempts to make a client
 }  // namespace
 
 struct KafkaSink::Impl {
   Impl(KafkaSinkSettings s, const Clock& c, std::size_t active)
-      : settings(std::move(s)), clock(c), route(settings.route, settings.clusters.size(), active, settings.restored_generation) {}
+      : settings(std::move(s)),
+        clock(c),
+        route(settings.route, settings.clusters.size(), active, settings.restored_generation) {}
 
   KafkaSinkSettings settings;
   const Clock& clock;
@@ -31,7 +33,7 @@ struct KafkaSink::Impl {
   std::unique_ptr<ClusterProducer> producer;
   std::vector<ClusterProducer::Report> reports;
   std::vector<std::string> errors;
-  std::int64_t last_ack_ms = 0;       // monotonic; of the present producer, or when it was made, or when it last was idle
+  std::int64_t last_ack_ms = 0;  // monotonic; of the present producer, or when it was made, or when it last was idle
   std::int64_t route_started_ms = 0;  // monotonic
   std::int64_t first_bad_ms = -1;     // of the trouble that caused the last move, until its first acknowledgement
   std::int64_t reopen_at_ms = 0;
@@ -75,8 +77,8 @@ void KafkaSink::Impl::distribute() {
   if (first_bad_ms >= 0) {
     published.last_switch_took_ms = now - first_bad_ms;
     first_bad_ms = -1;
-    settings.log->info("cluster={} sink={} first acknowledgement {} ms after the first bad sign", active().cluster.name, settings.name,
-                 published.last_switch_took_ms);
+    settings.log->info("cluster={} sink={} first acknowledgement {} ms after the first bad sign", active().cluster.name,
+                       settings.name, published.last_switch_took_ms);
   }
   progress.notify_all();
 }
@@ -126,7 +128,8 @@ void KafkaSink::Impl::move(const RouteVerdict& verdict, std::int64_t now) {
     const Status kept = settings.persist_route(route.generation() + 1, to);
     if (!kept) {
       if (persist_error != kept.error().message)
-        settings.log->error("cluster={} sink={} the route cannot move here: {}", to, settings.name, kept.error().message);
+        settings.log->error("cluster={} sink={} the route cannot move here: {}", to, settings.name,
+                            kept.error().message);
       persist_error = kept.error().message;
       return;  // the loop opens the old cluster's producer again, and the next decision tries once more
     }
@@ -142,7 +145,8 @@ void KafkaSink::Impl::move(const RouteVerdict& verdict, std::int64_t now) {
     published.route_since_ms = clock.wall_ms();
     ++published.switches;
   }
-  settings.log->warn("cluster={} sink={} route generation {}: moved from {} ({})", to, settings.name, route.generation(), from, verdict.reason);
+  settings.log->warn("cluster={} sink={} route generation {}: moved from {} ({})", to, settings.name,
+                     route.generation(), from, verdict.reason);
   reopen_at_ms = 0;
   open_producer();
 }
@@ -166,11 +170,14 @@ void KafkaSink::Impl::decide() {
     in.idle = in.idle && s.sent == 0;
     in.topic_missing = in.topic_missing || s.topic_missing;
     client_failed = client_failed || s.client_failed;
-    if (s.oldest_sent_ms >= 0) in.oldest_ms = std::max(in.oldest_ms, now - std::max(s.oldest_sent_ms, route_started_ms));
+    if (s.oldest_sent_ms >= 0)
+      in.oldest_ms = std::max(in.oldest_ms, now - std::max(s.oldest_sent_ms, route_started_ms));
     if (!s.note.empty()) note = s.note;
   }
-  if (in.idle) last_ack_ms = now;
-  else in.stalled_ms = now - last_ack_ms;
+  if (in.idle)
+    last_ack_ms = now;
+  else
+    in.stalled_ms = now - last_ack_ms;
   const RouteVerdict verdict = route.decide(in);
   if (verdict.action == RouteVerdict::Action::move) {
     move(verdict, now);
@@ -183,13 +190,16 @@ void KafkaSink::Impl::decide() {
   }
   const std::string fatal = producer ? producer->fatal() : std::string();
   if (client_failed || !fatal.empty()) {
-    settings.log->warn("cluster={} sink={} new client: {}", active().cluster.name, settings.name, fatal.empty() ? note : fatal);
+    settings.log->warn("cluster={} sink={} new client: {}", active().cluster.name, settings.name,
+                       fatal.empty() ? note : fatal);
     close_producer();
     open_producer();
   }
   std::string why = verdict.reason;
-  if (!persist_error.empty()) why = "the route cannot move: " + persist_error;
-  else if (in.topic_missing) why = fmt::format("cluster {} has no topic {}: waiting for it", active().cluster.name, active().topic);
+  if (!persist_error.empty())
+    why = "the route cannot move: " + persist_error;
+  else if (in.topic_missing)
+    why = fmt::format("cluster {} has no topic {}: waiting for it", active().cluster.name, active().topic);
   publish(verdict.holding || !persist_error.empty() || in.topic_missing, why);
 }
 
@@ -206,7 +216,8 @@ void KafkaSink::Impl::publish(bool holding, const std::string& why) {
   }
   for (const auto& m : settings.clusters) s.clusters.emplace_back(m.cluster.name, m.health->snapshot().state);
   std::lock_guard lock(mutex);
-  if (holding && !published.holding) settings.log->warn("cluster={} sink={} output waits: {}", active().cluster.name, settings.name, why);
+  if (holding && !published.holding)
+    settings.log->warn("cluster={} sink={} output waits: {}", active().cluster.name, settings.name, why);
   s.sink = settings.name;
   s.active_cluster = active().cluster.name;
   s.route_generation = route.generation();
@@ -244,21 +255,24 @@ KafkaSink::~KafkaSink() { stop(); }
 
 Result<std::unique_ptr<KafkaSink>> KafkaSink::make(KafkaSinkSettings settings, const Clock& clock) {
   if (settings.clusters.empty() || settings.clusters.size() > 2)
-    return config_error(fmt::format("sink \"{}\" names {} clusters: one or two are possible", settings.name, settings.clusters.size()));
+    return config_error(
+        fmt::format("sink \"{}\" names {} clusters: one or two are possible", settings.name, settings.clusters.size()));
   if (settings.log == nullptr) settings.log = spdlog::default_logger();
   std::size_t active = 0;
   for (std::size_t i = 0; i < settings.clusters.size(); ++i) {
     const auto& m = settings.clusters[i];
     TS_CHECK(m.health != nullptr);
     if (m.cluster.name == settings.restored_cluster) active = i;
-    TS_TRY(tried, ClusterProducer::open(m.cluster, m.topic, settings.producer));  // settings are refused now, not at a failover
+    TS_TRY(tried, ClusterProducer::open(m.cluster, m.topic,
+                                        settings.producer));  // settings are refused now, not at a failover
     tried.reset();
   }
   auto impl = std::make_unique<Impl>(std::move(settings), clock, active);
   const KafkaSinkSettings& s = impl->settings;
   for (unsigned i = 0; i < s.shards; ++i)
-    impl->writers.push_back(std::make_unique<KafkaSinkWriter>(i, fmt::format("{}/{}/{}.{}/", s.unit, s.name, s.incarnation, i),
-                                                              s.max_unacknowledged_bytes, clock, s.rejected));
+    impl->writers.push_back(
+        std::make_unique<KafkaSinkWriter>(i, fmt::format("{}/{}/{}.{}/", s.unit, s.name, s.incarnation, i),
+                                          s.max_unacknowledged_bytes, clock, s.rejected));
   impl->generation = s.restored_generation;
   impl->published.sink = s.name;
   impl->published.active_cluster = impl->active().cluster.name;
@@ -290,8 +304,8 @@ Status KafkaSink::flush(int timeout_ms) {
   std::unique_lock lock(impl_->mutex);
   if (impl_->progress.wait_for(lock, std::chrono::milliseconds(timeout_ms), done)) return ok();
   const SinkStatus& s = impl_->published;
-  return transient_error(fmt::format("sink \"{}\": {} of {} records are not acknowledged after {} ms (cluster {}{}{})", s.sink,
-                                     s.records - s.acknowledged, s.records, timeout_ms, s.active_cluster,
+  return transient_error(fmt::format("sink \"{}\": {} of {} records are not acknowledged after {} ms (cluster {}{}{})",
+                                     s.sink, s.records - s.acknowledged, s.records, timeout_ms, s.active_cluster,
                                      s.holding ? ": " : "", s.holding ? s.route_reason : ""));
 }
 

@@ -1,11 +1,13 @@
 #pragma once
-// The failover sink: one topic on one or two clusters, at least once. Every record has an identity (header twinspan-id =
-// "<unit>/<sink>/<incarnation>.<shard>/<sequence>") that no resend changes, so a reader of both topics can drop repeats.
+// The failover sink: one topic on one or two clusters, at least once. Every record has an identity (header twinspan-id
+// =
+// "<unit>/<sink>/<incarnation>.<shard>/<sequence>") that no resend changes, so a reader of both topics can drop
+// repeats.
 //
-// A thread of the sink takes delivery reports, asks the route (route.h) and moves the output: the new generation is made
-// durable first (persist_route), the old producer is purged and never used again, everything unacknowledged goes to the
-// other cluster in order. Per key order holds within a route generation. Nothing times out: a record waits until a cluster
-// takes it, and the shard is held back by has_room().
+// A thread of the sink takes delivery reports, asks the route (route.h) and moves the output: the new generation is
+// made durable first (persist_route), the old producer is purged and never used again, everything unacknowledged goes
+// to the other cluster in order. Per key order holds within a route generation. Nothing times out: a record waits until
+// a cluster takes it, and the shard is held back by has_room().
 //
 // Owned by the pipeline; health monitors and clock outlive it. Threads as in connectors/sink.h.
 
@@ -44,7 +46,7 @@ struct KafkaSinkSettings {
   RouteRules route;
   ProducerTuning producer;
 
-  std::string restored_cluster;            // active at the checkpoint; empty = the primary
+  std::string restored_cluster;  // active at the checkpoint; empty = the primary
   std::uint64_t restored_generation = 0;
 
   // Must make the generation durable before it returns: the first record goes to `cluster` only then. An error is tried

@@ -19,7 +19,11 @@ constexpr std::size_t kLeastWindow = 256;
 
 KafkaSinkWriter::KafkaSinkWriter(unsigned shard, std::string identity, std::size_t max_bytes, const Clock& clock,
                                  RejectedRecord rejected)
-    : shard_(shard), identity_(std::move(identity)), max_bytes_(max_bytes), clock_(clock), rejected_(std::move(rejected)) {}
+    : shard_(shard),
+      identity_(std::move(identity)),
+      max_bytes_(max_bytes),
+      clock_(clock),
+      rejected_(std::move(rejected)) {}
 
 void KafkaSinkWriter::write(const OutputRecord& record) {
   Entry e;
@@ -31,7 +35,8 @@ void KafkaSinkWriter::write(const OutputRecord& record) {
   e.key = static_cast<std::uint32_t>(key.size());
   e.value = static_cast<std::uint32_t>(value.size());
   std::size_t size = key.size() + value.size();
-  for (std::size_t i = 0; i < record.header_count; ++i) size += record.headers[i].first.size() + record.headers[i].second.size();
+  for (std::size_t i = 0; i < record.header_count; ++i)
+    size += record.headers[i].first.size() + record.headers[i].second.size();
   TS_CHECK(size < (std::size_t{1} << 31));
   e.size = static_cast<std::uint32_t>(size);
   e.bytes.reset(new char[size + 1]);
@@ -86,7 +91,8 @@ void KafkaSinkWriter::step() {
   }
 }
 
-OutputRecord KafkaSinkWriter::view(const Entry& e, std::vector<std::pair<std::string_view, std::string_view>>& headers) const {
+OutputRecord KafkaSinkWriter::view(const Entry& e,
+                                   std::vector<std::pair<std::string_view, std::string_view>>& headers) const {
   OutputRecord r;
   const char* at = e.bytes.get();
   auto take = [&](std::size_t n) {

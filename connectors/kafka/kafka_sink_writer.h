@@ -1,10 +1,10 @@
 #pragma once
-// One shard's outbox: every record with its identity, in order, until it is acknowledged or handed out as rejected. What
-// is sent and what is not is decided here, so that order holds: a record goes to the client only if all before it did;
-// after a failure nothing is sent until all reports are in, then everything unacknowledged again, in order.
+// One shard's outbox: every record with its identity, in order, until it is acknowledged or handed out as rejected.
+// What is sent and what is not is decided here, so that order holds: a record goes to the client only if all before it
+// did; after a failure nothing is sent until all reports are in, then everything unacknowledged again, in order.
 //
-// Two threads: the shard (SinkWriter's calls) and the sink's (attach, detach, reports, pump). One mutex, held by the sink's
-// thread for short whiles only.
+// Two threads: the shard (SinkWriter's calls) and the sink's (attach, detach, reports, pump). One mutex, held by the
+// sink's thread for short whiles only.
 
 #include <atomic>
 #include <cstdint>
@@ -22,14 +22,15 @@
 
 namespace twinspan::connectors {
 
-// A record no cluster will ever take (too large, invalid): it goes to the dead letters. Called in step(), on the shard's
-// thread; views hold during the call.
+// A record no cluster will ever take (too large, invalid): it goes to the dead letters. Called in step(), on the
+// shard's thread; views hold during the call.
 using RejectedRecord = std::function<void(unsigned shard, const OutputRecord& record, std::string_view reason)>;
 
 class KafkaSinkWriter final : public SinkWriter {
  public:
   // identity: "<unit>/<sink>/<incarnation>.<shard>/"; the sequence is appended.
-  KafkaSinkWriter(unsigned shard, std::string identity, std::size_t max_bytes, const Clock& clock, RejectedRecord rejected);
+  KafkaSinkWriter(unsigned shard, std::string identity, std::size_t max_bytes, const Clock& clock,
+                  RejectedRecord rejected);
 
   bool has_room() const override { return bytes_.load(std::memory_order_relaxed) < max_bytes_; }
   void write(const OutputRecord& record) override;
@@ -87,9 +88,9 @@ class KafkaSinkWriter final : public SinkWriter {
   const RejectedRecord rejected_;
 
   mutable std::mutex mutex_;
-  std::deque<Entry> entries_;    // [0] has sequence first_
+  std::deque<Entry> entries_;  // [0] has sequence first_
   std::uint64_t first_ = 1;
-  std::size_t next_ = 0;         // entries_ before it are not waiting
+  std::size_t next_ = 0;  // entries_ before it are not waiting
   std::size_t sent_ = 0, sent_bytes_ = 0, rejected_waiting_ = 0;
   // A topic that takes smaller batches than the client makes refuses whole batches. Then at most so many bytes are in
   // flight, halved until they pass; a record refused when it was alone is rejected. 0 = no limit.

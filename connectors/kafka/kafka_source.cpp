@@ -33,8 +33,8 @@ KafkaSource::KafkaSource(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 
 KafkaSource::~KafkaSource() { stop(); }
 
-Result<std::unique_ptr<KafkaSource>> KafkaSource::make(KafkaSourceSettings settings, ConsumerSet& consumers, HealthRegistry& health,
-                                                       const Clock& clock) {
+Result<std::unique_ptr<KafkaSource>> KafkaSource::make(KafkaSourceSettings settings, ConsumerSet& consumers,
+                                                       HealthRegistry& health, const Clock& clock) {
   TS_CHECK(settings.shards > 0);
   if (settings.clusters.empty()) return config_error("source '" + settings.name + "' names no cluster");
   if (settings.log == nullptr) settings.log = spdlog::default_logger();
@@ -47,10 +47,12 @@ Result<std::unique_ptr<KafkaSource>> KafkaSource::make(KafkaSourceSettings setti
   }
   for (unsigned member = 0; member < s.clusters.size(); ++member) {
     const auto& cluster = s.clusters[member].cluster;
-    if (s.clusters[member].topics.empty()) return config_error("source '" + s.name + "' names no topic on cluster '" + cluster.name + "'");
+    if (s.clusters[member].topics.empty())
+      return config_error("source '" + s.name + "' names no topic on cluster '" + cluster.name + "'");
     TS_TRY(monitor, health.get(cluster));
     TS_TRY(consumer, consumers.get(cluster, *monitor));
-    impl->clusters.push_back(std::make_unique<SourceCluster>(s, member, *consumer, impl->table, impl->cuts, readers, clock));
+    impl->clusters.push_back(
+        std::make_unique<SourceCluster>(s, member, *consumer, impl->table, impl->cuts, readers, clock));
     for (auto* reader : readers) reader->connect(*consumer, impl->clusters.back()->settled());
     impl->views.emplace_back(s.readmit_after_ms);
   }
@@ -67,8 +69,10 @@ Status KafkaSource::start(const std::vector<LanePosition>& restored) {
       const auto& topics = impl_->settings.clusters[static_cast<std::size_t>(member - impl_->clusters.begin())].topics;
       return std::find(topics.begin(), topics.end(), position.lane.topic) != topics.end();
     }();
-    if (ours) (*member)->restore(position);
-    else impl_->readers[0]->keep(position);  // the cluster or topic left the configuration; it may come back
+    if (ours)
+      (*member)->restore(position);
+    else
+      impl_->readers[0]->keep(position);  // the cluster or topic left the configuration; it may come back
   }
   for (auto& cluster : impl_->clusters) cluster->consumer().add(*cluster);
   return ok();
@@ -93,7 +97,8 @@ std::vector<LaneStatus> KafkaSource::lanes() const {
     status.stopped = lane->phase == LanePhase::stopped;
     status.pending_cut = impl_->cuts.any_of(lane->key);
     status.note = lane->note();
-    if (status.note.empty() && lane->phase == LanePhase::starting) status.note = impl_->clusters[lane->member]->problem();
+    if (status.note.empty() && lane->phase == LanePhase::starting)
+      status.note = impl_->clusters[lane->member]->problem();
     all.push_back(std::move(status));
   }
   return all;
@@ -128,7 +133,9 @@ Result<std::vector<LaneCut>> KafkaSource::plan_discard(DiscardTarget target, int
   // Side by side: a cluster that does not answer must not use up the time of the other.
   std::vector<std::future<std::vector<LaneCut>>> parts;
   for (auto& cluster : impl_->clusters) {
-    parts.push_back(std::async(std::launch::async, [&cluster, target, click_ms, timeout_ms] { return cluster->plan(target, click_ms, timeout_ms); }));
+    parts.push_back(std::async(std::launch::async, [&cluster, target, click_ms, timeout_ms] {
+      return cluster->plan(target, click_ms, timeout_ms);
+    }));
   }
   std::vector<LaneCut> all;
   for (auto& part : parts) {

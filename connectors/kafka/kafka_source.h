@@ -1,7 +1,7 @@
 #pragma once
-// One logical topic on one or two Kafka clusters: the union of all lanes, each read from our own position. Both clusters
-// are equal; what happens to one (refused, frozen, topic missing, position out of range) never reaches the other's lanes.
-// Unreachable clusters and missing topics are waited for: status says why, nothing crashes or restarts.
+// One logical topic on one or two Kafka clusters: the union of all lanes, each read from our own position. Both
+// clusters are equal; what happens to one (refused, frozen, topic missing, position out of range) never reaches the
+// other's lanes. Unreachable clusters and missing topics are waited for: status says why, nothing crashes or restarts.
 //
 // Owned by the pipeline; its ConsumerSet and HealthRegistry outlive it. Threads as in connectors/source.h.
 // Lanes belong to shards by hash(lane) mod shards.
@@ -33,7 +33,8 @@ struct KafkaSourceSettings {
   // partition that appears later begins at its first offset.
   enum class Start : std::uint8_t { latest, earliest, timestamp };
 
-  // A position that the broker does not have any more. skip: go on at the nearest offset it has; earliest: at its first.
+  // A position that the broker does not have any more. skip: go on at the nearest offset it has; earliest: at its
+  // first.
   enum class OnGap : std::uint8_t { fail, skip, earliest };
 
   std::string name;
@@ -43,7 +44,7 @@ struct KafkaSourceSettings {
   OnGap on_gap = OnGap::fail;
   std::int64_t readmit_after_ms = 5'000;
   std::int64_t discover_every_ms = 3'000;
-  bool bounded = false;       // up to the end offsets of the moment a lane is first reached (read_committed: last stable)
+  bool bounded = false;  // up to the end offsets of the moment a lane is first reached (read_committed: last stable)
   unsigned shards = 1;
   std::shared_ptr<spdlog::logger> log;  // of the pipeline; nullptr = the process's
 };
@@ -51,8 +52,8 @@ struct KafkaSourceSettings {
 class KafkaSource final : public Source {
  public:
   // Opens the clients; refused settings are errors, unreachable clusters are not. `clock` outlives the source.
-  static Result<std::unique_ptr<KafkaSource>> make(KafkaSourceSettings settings, ConsumerSet& consumers, HealthRegistry& health,
-                                                   const Clock& clock);
+  static Result<std::unique_ptr<KafkaSource>> make(KafkaSourceSettings settings, ConsumerSet& consumers,
+                                                   HealthRegistry& health, const Clock& clock);
   ~KafkaSource() override;
 
   Status start(const std::vector<LanePosition>& restored) override;

@@ -12,14 +12,22 @@ constexpr int kLookUpMs = 1'500;
 constexpr std::int64_t kRetryMs = 300;
 constexpr std::int64_t kRetryTopicMs = 1'000;
 constexpr std::int64_t kRefreshMs = 1'000;
-// After a release the client stops the fetcher in the background, and with it the forwarding: it is set again for so long.
+// After a release the client stops the fetcher in the background, and with it the forwarding: it is set again for so
+// long.
 constexpr std::int64_t kForwardMs = 5'000;
 
 }  // namespace
 
-SourceCluster::SourceCluster(const KafkaSourceSettings& settings, unsigned member, ClusterConsumer& consumer, LaneTable& table,
-                             PendingCuts& cuts, std::vector<KafkaSourceReader*> readers, const Clock& clock)
-    : settings_(settings), member_(member), consumer_(consumer), table_(table), cuts_(cuts), readers_(std::move(readers)), clock_(clock) {}
+SourceCluster::SourceCluster(const KafkaSourceSettings& settings, unsigned member, ClusterConsumer& consumer,
+                             LaneTable& table, PendingCuts& cuts, std::vector<KafkaSourceReader*> readers,
+                             const Clock& clock)
+    : settings_(settings),
+      member_(member),
+      consumer_(consumer),
+      table_(table),
+      cuts_(cuts),
+      readers_(std::move(readers)),
+      clock_(clock) {}
 
 SourceLane& SourceCluster::make_lane(const std::string& topic, std::int32_t partition) {
   LaneKey key{consumer_.cluster(), topic, partition};
@@ -45,7 +53,8 @@ void SourceCluster::post(SourceLane& lane, LaneNews::Kind kind, std::int64_t to,
 
 void SourceCluster::set_problem(std::string text) {
   std::lock_guard lock(problem_mutex_);
-  if (text != problem_ && !text.empty()) settings_.log->warn("cluster={} source={} {}; waiting for it", consumer_.cluster(), settings_.name, text);
+  if (text != problem_ && !text.empty())
+    settings_.log->warn("cluster={} source={} {}; waiting for it", consumer_.cluster(), settings_.name, text);
   problem_ = std::move(text);
 }
 
@@ -78,7 +87,8 @@ void SourceCluster::discover(std::int64_t now) {
     if (!found) {
       problem = found.error().message;
       next_discovery_ = std::min(next_discovery_, clock_.monotonic_ms() + kRetryTopicMs);
-      if (found.error().kind == ErrorKind::transient) break;  // the cluster, not the topic: no need to ask for the others
+      if (found.error().kind == ErrorKind::transient)
+        break;  // the cluster, not the topic: no need to ask for the others
       continue;
     }
     const bool first = seen_topics_.insert(topic).second;
@@ -90,7 +100,9 @@ void SourceCluster::discover(std::int64_t now) {
       SourceLane& lane = make_lane(topic, partition.partition);
       lane.from_first = !first;
       next_try_ = 0;
-      if (!first) settings_.log->info("cluster={} source={} new partition {} [{}]", consumer_.cluster(), settings_.name, topic, partition.partition);
+      if (!first)
+        settings_.log->info("cluster={} source={} new partition {} [{}]", consumer_.cluster(), settings_.name, topic,
+                            partition.partition);
     }
     consumer_.timestamp_type(topic, kMetadataMs);  // asked while the cluster answers; kept for the cut of an outage
   }
@@ -106,8 +118,10 @@ void SourceCluster::find_starts() {
     const bool needs_bound = settings_.bounded && lane->bound < 0 && lane->phase == LanePhase::parked;
     if (!starting && !needs_bound) continue;
     std::int64_t what = kQueryEnd;
-    if (starting && (lane->from_first || settings_.start == KafkaSourceSettings::Start::earliest)) what = kQueryBeginning;
-    else if (starting && settings_.start == KafkaSourceSettings::Start::timestamp) what = settings_.start_ms;
+    if (starting && (lane->from_first || settings_.start == KafkaSourceSettings::Start::earliest))
+      what = kQueryBeginning;
+    else if (starting && settings_.start == KafkaSourceSettings::Start::timestamp)
+      what = settings_.start_ms;
     lanes.push_back(lane);
     end.push_back({at(*lane), kQueryEnd});
     begin.push_back({at(*lane), what});
@@ -156,7 +170,8 @@ void SourceCluster::place(std::int64_t now) {
       lane->phase = LanePhase::done;
       continue;
     }
-    consumer_.assign(at(*lane), from, from == position ? lane->leader_epoch.load() : -1, readers_[lane->shard]->queue(member_));
+    consumer_.assign(at(*lane), from, from == position ? lane->leader_epoch.load() : -1,
+                     readers_[lane->shard]->queue(member_));
     lane->forward_until = now + kForwardMs;
     lane->resume_at = -1;
     lane->resume_back = false;
@@ -181,7 +196,8 @@ bool SourceCluster::resolve_cuts(SourceLane& lane) {
       consumer_.look_up(time, kLookUpMs);
       known = time[0].answered;
       if (!known) break;
-      to = time[0].offset >= 0 ? time[0].offset : end[0].offset;  // nothing so young: all there was is older than the click
+      to = time[0].offset >= 0 ? time[0].offset
+                               : end[0].offset;  // nothing so young: all there was is older than the click
     }
     // Without LogAppendTime and without an end seen before the click (-1) nothing is known, so nothing is dropped.
     to = std::min(to, end[0].offset);
@@ -229,13 +245,16 @@ void SourceCluster::recover() {
     lane.end = end[i].offset;
     lane.recovering = false;
     const std::int64_t position = lane.position, first = lane.low;
-    lane.leader_epoch = -1;  // what the broker said about it is settled here
+    lane.leader_epoch = -1;                                      // what the broker said about it is settled here
     if (position >= lane.low && position <= lane.end) continue;  // an old answer, from before a jump
     const bool lost = position < first;
     const std::int64_t to = lost || settings_.on_gap == KafkaSourceSettings::OnGap::earliest ? first : end[i].offset;
-    const std::string why = lane.key.topic + " [" + std::to_string(lane.key.partition) + "] on cluster '" + lane.key.cluster + "': position " +
-                            std::to_string(position) + (lost ? " is older than what the broker keeps (first offset " + std::to_string(first)
-                                                             : " is beyond the log, which was truncated or begun anew (end " + std::to_string(end[i].offset)) + ")";
+    const std::string why =
+        lane.key.topic + " [" + std::to_string(lane.key.partition) + "] on cluster '" + lane.key.cluster +
+        "': position " + std::to_string(position) +
+        (lost ? " is older than what the broker keeps (first offset " + std::to_string(first)
+              : " is beyond the log, which was truncated or begun anew (end " + std::to_string(end[i].offset)) +
+        ")";
     settings_.log->warn("cluster={} source={} {}", consumer_.cluster(), settings_.name, why);
     lane.set_note(why);
     if (settings_.on_gap == KafkaSourceSettings::OnGap::fail) {
@@ -244,7 +263,8 @@ void SourceCluster::recover() {
       continue;
     }
     post(lane, LaneNews::Kind::gap, to, why);
-    lane.resume_at = to;  // the shard reports the range and moves the position when it takes the news, before the first record
+    lane.resume_at =
+        to;  // the shard reports the range and moves the position when it takes the news, before the first record
     lane.resume_back = !lost;
   }
 }
@@ -269,7 +289,8 @@ void SourceCluster::refresh(std::int64_t now) {
     lanes[i]->end = end[i].offset;
     lanes[i]->end_seen_at = clock_.monotonic_ms();
     // The client reports an end once; that it still is the end makes the difference between idle and stalled.
-    if (lanes[i]->phase == LanePhase::reading && lanes[i]->position == end[i].offset) post(*lanes[i], LaneNews::Kind::at_end, end[i].offset);
+    if (lanes[i]->phase == LanePhase::reading && lanes[i]->position == end[i].offset)
+      post(*lanes[i], LaneNews::Kind::at_end, end[i].offset);
   }
   next_refresh_ = clock_.monotonic_ms() + kRefreshMs;
 }
@@ -304,8 +325,9 @@ std::vector<LaneCut> SourceCluster::plan(DiscardTarget target, std::int64_t clic
     cut.lane = lane->key;
     cut.index = lane->index;
     cut.shard = lane->shard;
-    cut.cut_time_ms = target.kind == DiscardTarget::Kind::timestamp ? target.ms
-                      : target.kind == DiscardTarget::Kind::keep_last ? click_ms - target.ms : click_ms;
+    cut.cut_time_ms = target.kind == DiscardTarget::Kind::timestamp   ? target.ms
+                      : target.kind == DiscardTarget::Kind::keep_last ? click_ms - target.ms
+                                                                      : click_ms;
     cut.by_time = target.kind != DiscardTarget::Kind::latest;
     cut.cut_offset = lane->end;
     cuts.push_back(std::move(cut));
@@ -318,7 +340,8 @@ std::vector<LaneCut> SourceCluster::plan(DiscardTarget target, std::int64_t clic
   for (std::size_t i = 0; i < cuts.size(); ++i) {
     if (!end[i].answered) continue;
     auto type = types.find(cuts[i].lane.topic);
-    if (type == types.end()) type = types.emplace(cuts[i].lane.topic, consumer_.timestamp_type(cuts[i].lane.topic, left() / 2)).first;
+    if (type == types.end())
+      type = types.emplace(cuts[i].lane.topic, consumer_.timestamp_type(cuts[i].lane.topic, left() / 2)).first;
     cuts[i].reachable = true;
     cuts[i].to = end[i].offset;
     if (!cuts[i].by_time && type->second != TimestampType::log_append) continue;
@@ -328,8 +351,10 @@ std::vector<LaneCut> SourceCluster::plan(DiscardTarget target, std::int64_t clic
   if (!time.empty()) consumer_.look_up(time, left());
   for (std::size_t t = 0; t < asked.size(); ++t) {
     LaneCut& cut = cuts[asked[t]];
-    if (!time[t].answered) cut.reachable = false;
-    else if (time[t].offset >= 0) cut.to = std::min(cut.to, time[t].offset);
+    if (!time[t].answered)
+      cut.reachable = false;
+    else if (time[t].offset >= 0)
+      cut.to = std::min(cut.to, time[t].offset);
   }
   for (auto& cut : cuts) {
     SourceLane* lane = table_.at(cut.index);

@@ -1,7 +1,7 @@
 #pragma once
-// The lanes of one source on one cluster, as its service thread sees them: which partitions there are, where each begins,
-// how far it goes, what to do about a position the broker does not have, and pending cuts before the first fetch after an
-// outage. Owned by the KafkaSource. Thread: the consumer's service thread, unless said otherwise.
+// The lanes of one source on one cluster, as its service thread sees them: which partitions there are, where each
+// begins, how far it goes, what to do about a position the broker does not have, and pending cuts before the first
+// fetch after an outage. Owned by the KafkaSource. Thread: the consumer's service thread, unless said otherwise.
 
 #include <atomic>
 #include <cstdint>
@@ -22,8 +22,8 @@ namespace twinspan::connectors {
 
 class SourceCluster final : public ClusterConsumer::Member {
  public:
-  SourceCluster(const KafkaSourceSettings& settings, unsigned member, ClusterConsumer& consumer, LaneTable& table, PendingCuts& cuts,
-                std::vector<KafkaSourceReader*> readers, const Clock& clock);
+  SourceCluster(const KafkaSourceSettings& settings, unsigned member, ClusterConsumer& consumer, LaneTable& table,
+                PendingCuts& cuts, std::vector<KafkaSourceReader*> readers, const Clock& clock);
 
   // Before the first tick. Thread: control.
   void restore(const LanePosition& position);

@@ -25,7 +25,8 @@ void KafkaSourceReader::connect(ClusterConsumer& consumer, const std::atomic<boo
   feeds_.push_back(std::move(feed));
 }
 
-void KafkaSourceReader::raise(LaneEvent::Kind kind, const SourceLane& lane, std::int64_t position, std::int64_t to, std::string detail) {
+void KafkaSourceReader::raise(LaneEvent::Kind kind, const SourceLane& lane, std::int64_t position, std::int64_t to,
+                              std::string detail) {
   LaneEvent event;
   event.kind = kind;
   event.lane = lane.index;
@@ -36,7 +37,8 @@ void KafkaSourceReader::raise(LaneEvent::Kind kind, const SourceLane& lane, std:
   event.state = feeds_[lane.member]->state;
   event.detail = std::move(detail);
   events_.push_back(std::move(event));
-  if (kind == LaneEvent::Kind::added || kind == LaneEvent::Kind::gap || kind == LaneEvent::Kind::cut) ordered_event_waits_ = true;
+  if (kind == LaneEvent::Kind::added || kind == LaneEvent::Kind::gap || kind == LaneEvent::Kind::cut)
+    ordered_event_waits_ = true;
 }
 
 void KafkaSourceReader::apply(LaneNews& news) {
@@ -45,7 +47,8 @@ void KafkaSourceReader::apply(LaneNews& news) {
   switch (news.kind) {
     case LaneNews::Kind::added: {
       Feed& feed = *feeds_[lane.member];
-      auto topic = std::find_if(feed.topics.begin(), feed.topics.end(), [&](const Topic& t) { return t.name == lane.key.topic; });
+      auto topic = std::find_if(feed.topics.begin(), feed.topics.end(),
+                                [&](const Topic& t) { return t.name == lane.key.topic; });
       if (topic == feed.topics.end()) {
         RdTopic handle(rd_kafka_topic_new(feed.consumer->handle(), lane.key.topic.c_str(), nullptr));
         topic = feed.topics.insert(topic, Topic{std::move(handle), lane.key.topic, {}});
@@ -188,9 +191,11 @@ std::size_t KafkaSourceReader::deliver(RawRecord* out, std::size_t max) {
     record.offset = message->offset;
     record.timestamp = rd_kafka_message_timestamp(message, nullptr);
     record.has_key = message->key != nullptr;
-    record.key = record.has_key ? std::string_view(static_cast<const char*>(message->key), message->key_len) : std::string_view();
+    record.key = record.has_key ? std::string_view(static_cast<const char*>(message->key), message->key_len)
+                                : std::string_view();
     record.has_value = message->payload != nullptr;
-    record.value = record.has_value ? std::string_view(static_cast<const char*>(message->payload), message->len) : std::string_view();
+    record.value = record.has_value ? std::string_view(static_cast<const char*>(message->payload), message->len)
+                                    : std::string_view();
     position = message->offset + 1;
     last = message;
   }
@@ -258,7 +263,8 @@ void KafkaSourceReader::take_events(std::vector<LaneEvent>& out) {
   for (auto& event : events_) {
     // An end that records have passed since is none.
     if (event.kind == LaneEvent::Kind::at_end) {
-      const auto lane = std::find_if(lanes_.begin(), lanes_.end(), [&](const SourceLane* l) { return l->index == event.lane; });
+      const auto lane =
+          std::find_if(lanes_.begin(), lanes_.end(), [&](const SourceLane* l) { return l->index == event.lane; });
       if (lane == lanes_.end() || (*lane)->position.load(std::memory_order_relaxed) != event.position) continue;
     }
     out.push_back(std::move(event));
@@ -269,7 +275,8 @@ void KafkaSourceReader::take_events(std::vector<LaneEvent>& out) {
 
 void KafkaSourceReader::positions(std::vector<LanePosition>& out) const {
   for (const SourceLane* lane : lanes_) {
-    out.push_back({lane->key, lane->position.load(std::memory_order_relaxed), lane->leader_epoch.load(std::memory_order_relaxed)});
+    out.push_back({lane->key, lane->position.load(std::memory_order_relaxed),
+                   lane->leader_epoch.load(std::memory_order_relaxed)});
   }
   out.insert(out.end(), kept_.begin(), kept_.end());
 }

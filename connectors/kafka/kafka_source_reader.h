@@ -1,6 +1,7 @@
 #pragma once
-// One shard's view of a Kafka source: takes batches from the client queues of all clusters (timeout 0, in turn) and moves
-// the positions. Owned by the KafkaSource. Thread: shard; only the constructor, connect() and inbox() belong to others.
+// One shard's view of a Kafka source: takes batches from the client queues of all clusters (timeout 0, in turn) and
+// moves the positions. Owned by the KafkaSource. Thread: shard; only the constructor, connect() and inbox() belong to
+// others.
 
 #include <atomic>
 #include <cstdint>
@@ -39,7 +40,9 @@ class KafkaSourceReader final : public SourceReader {
   void keep(LanePosition position) { kept_.push_back(std::move(position)); }
 
   // Monotonic ms of the last record of a cluster; -1 none. Thread: any.
-  std::int64_t last_record_ms(unsigned member) const { return feeds_[member]->last_record_ms.load(std::memory_order_relaxed); }
+  std::int64_t last_record_ms(unsigned member) const {
+    return feeds_[member]->last_record_ms.load(std::memory_order_relaxed);
+  }
 
  private:
   struct Topic {
@@ -77,7 +80,7 @@ class KafkaSourceReader final : public SourceReader {
   std::vector<LanePosition> kept_;
 
   std::vector<rd_kafka_message_t*> messages_;  // of the last consume call
-  std::size_t next_ = 0;                       // of messages_: those before are delivered, the rest waits for the next poll
+  std::size_t next_ = 0;  // of messages_: those before are delivered, the rest waits for the next poll
   Feed* batch_feed_ = nullptr;
   std::size_t next_feed_ = 0;
   std::vector<LaneEvent> events_;

@@ -24,8 +24,8 @@ enum class LanePhase : std::uint8_t {
   starting,  // where it begins is not known yet
   parked,    // its position is known, its client partition is not assigned: waits for its bound, its cuts or a recovery
   reading,
-  done,      // bounded, at its bound
-  stopped,   // on_gap: fail
+  done,     // bounded, at its bound
+  stopped,  // on_gap: fail
 };
 
 struct SourceLane {
@@ -38,7 +38,7 @@ struct SourceLane {
   std::atomic<std::int64_t> position = -1;  // -1: starting
   std::atomic<std::int32_t> leader_epoch = -1;
   std::atomic<bool> at_end = false;
-  std::atomic<bool> out_of_range = false;   // the client gave up on the position; the service thread clears it
+  std::atomic<bool> out_of_range = false;  // the client gave up on the position; the service thread clears it
 
   // Service thread writes, others read.
   std::atomic<std::int64_t> end = -1, low = -1, end_seen_at = -1;  // end_seen_at: monotonic ms
@@ -46,10 +46,10 @@ struct SourceLane {
   std::atomic<LanePhase> phase = LanePhase::starting;
 
   // Service thread only.
-  bool from_first = false;       // appeared after the source did: begins at its first offset
-  bool recovering = false;       // parked because it is out of range
-  std::int64_t resume_at = -1;   // parked: where to go on, if not at the position (a gap or cut the shard is told of)
-  bool resume_back = false;      // resume_at lies before the position: the log was truncated or begun anew
+  bool from_first = false;      // appeared after the source did: begins at its first offset
+  bool recovering = false;      // parked because it is out of range
+  std::int64_t resume_at = -1;  // parked: where to go on, if not at the position (a gap or cut the shard is told of)
+  bool resume_back = false;     // resume_at lies before the position: the log was truncated or begun anew
   std::int64_t forward_until = 0;
 
   // Shard only.

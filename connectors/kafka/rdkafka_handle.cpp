@@ -46,7 +46,9 @@ constexpr std::array kCommon = {
 void log_line(const rd_kafka_t* rk, int level, const char* facility, const char* text) {
   // A connection that fails is the watchdog's news, once; every client of an outage would repeat it.
   const std::string_view about = facility;
-  if (about == "FAIL" || about == "REQTMOUT" || about == "GETPID" || std::string_view(text).find("brokers are down") != std::string_view::npos) level = 7;
+  if (about == "FAIL" || about == "REQTMOUT" || about == "GETPID" ||
+      std::string_view(text).find("brokers are down") != std::string_view::npos)
+    level = 7;
   const auto to = level <= 3 ? spdlog::level::warn : level <= 4 ? spdlog::level::info : spdlog::level::debug;
   spdlog::log(to, "kafka client {}: {}: {}", rk != nullptr ? rd_kafka_name(rk) : "-", facility, text);
 }
@@ -78,7 +80,8 @@ Status set_conf(RdConf& conf, const char* name, const std::string& value) {
   std::array<char, 256> why{};
   if (rd_kafka_conf_set(conf.get(), name, value.c_str(), why.data(), why.size()) == RD_KAFKA_CONF_OK) return ok();
   // The text librdkafka gives may quote the value, which may be a password.
-  return config_error(std::string("the Kafka client refuses the setting '") + name + "' (unknown, or its value is out of range)");
+  return config_error(std::string("the Kafka client refuses the setting '") + name +
+                      "' (unknown, or its value is out of range)");
 }
 
 Result<RdConf> make_client_conf(const ClusterSettings& cluster, const char* role) {

@@ -71,8 +71,8 @@ class RdHandle {
 bool wait_for_reaped(int timeout_ms);
 
 // A configuration with what every client of ours has in common ("tuned": an unreachable cluster is noticed in about
-// three seconds instead of a minute, fail-back does not wait for a ten-second back-off), then the cluster's own settings.
-// A setting librdkafka refuses is ErrorKind::config and names the setting, never its value.
+// three seconds instead of a minute, fail-back does not wait for a ten-second back-off), then the cluster's own
+// settings. A setting librdkafka refuses is ErrorKind::config and names the setting, never its value.
 Result<RdConf> make_client_conf(const ClusterSettings& cluster, const char* role);
 Status set_conf(RdConf& conf, const char* name, const std::string& value);
 
@@ -85,7 +85,8 @@ inline std::string error_text(rd_kafka_resp_err_t err) {
 
 // The other side refused or cannot be found: a hard sign, unlike a time-out.
 inline bool is_hard_transport_error(rd_kafka_resp_err_t err) {
-  return err == RD_KAFKA_RESP_ERR__TRANSPORT || err == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN || err == RD_KAFKA_RESP_ERR__RESOLVE;
+  return err == RD_KAFKA_RESP_ERR__TRANSPORT || err == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN ||
+         err == RD_KAFKA_RESP_ERR__RESOLVE;
 }
 
 }  // namespace twinspan::connectors

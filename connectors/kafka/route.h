@@ -1,13 +1,13 @@
 #pragma once
-// Which of a sink's clusters takes the output: a decision, without I/O. Inputs and `now` in, verdict out, so every rule is
-// a row of a test table. Policy primary_backup: member 0 is the primary.
+// Which of a sink's clusters takes the output: a decision, without I/O. Inputs and `now` in, verdict out, so every rule
+// is a row of a test table. Policy primary_backup: member 0 is the primary.
 //
 //   primary --(active DOWN, or no acknowledgement for 3 s, while the other is UP)--> secondary
 //   secondary --(primary healthy for fail_back_after)--> drain: nothing new is sent, what is sent gets acknowledged
 //             --(drained)--> primary
 //
-// Both bad at the same moment: the fault is probably ours; stay and wait. More than max_switches by ourselves within the
-// window: hold, say so, and go on when the window allows it. Milliseconds, monotonic. Owned by the sink's thread.
+// Both bad at the same moment: the fault is probably ours; stay and wait. More than max_switches by ourselves within
+// the window: hold, say so, and go on when the window allows it. Milliseconds, monotonic. Owned by the sink's thread.
 
 #include <cstddef>
 #include <cstdint>
@@ -21,9 +21,9 @@
 namespace twinspan::connectors {
 
 struct RouteRules {
-  std::int64_t stalled_after_ms = 3'000;    // something is sent and nothing at all was acknowledged for so long
-  std::int64_t oldest_after_ms = 15'000;    // others are acknowledged, the oldest is not: part of the cluster is away
-  std::int64_t settle_ms = 300;             // the wish must hold for so long: a common fault shows on the other side too
+  std::int64_t stalled_after_ms = 3'000;  // something is sent and nothing at all was acknowledged for so long
+  std::int64_t oldest_after_ms = 15'000;  // others are acknowledged, the oldest is not: part of the cluster is away
+  std::int64_t settle_ms = 300;           // the wish must hold for so long: a common fault shows on the other side too
   std::int64_t fail_back_after_ms = 60'000;
   std::size_t max_switches = 3;
   std::int64_t switch_window_ms = 600'000;
@@ -35,7 +35,7 @@ struct RouteInput {
   std::int64_t stalled_ms = 0;          // since the last acknowledgement (or the first send after); 0 = nothing is sent
   std::int64_t oldest_ms = 0;           // of the oldest sent record, on this route; 0 = none
   bool idle = true;                     // nothing is sent and unacknowledged
-  bool topic_missing = false;           // the active cluster is fine but lacks the topic: waiting is right, switching is not
+  bool topic_missing = false;  // the active cluster is fine but lacks the topic: waiting is right, switching is not
 };
 
 struct RouteVerdict {

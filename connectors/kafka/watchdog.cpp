@@ -41,7 +41,8 @@ class Watchdog::Impl {
 
   Status start(const ClusterSettings& cluster) {
     TS_TRY(conf, make_client_conf(cluster, "watchdog"));
-    // Its own pace of reconnecting, so that a return is seen at once. One probe is one request: nothing else to wait for.
+    // Its own pace of reconnecting, so that a return is seen at once. One probe is one request: nothing else to wait
+    // for.
     TS_TRYV(set_conf(conf, "reconnect.backoff.ms", "50"));
     TS_TRYV(set_conf(conf, "reconnect.backoff.max.ms", "100"));
     rd_kafka_conf_set_opaque(conf.get(), this);
@@ -85,7 +86,8 @@ class Watchdog::Impl {
       std::lock_guard lock(mutex_);
       last_error_ = reason;
     }
-    // A single lost connection may be an idle one that the broker closed; a refused one, or no broker left, is worth asking.
+    // A single lost connection may be an idle one that the broker closed; a refused one, or no broker left, is worth
+    // asking.
     if (err == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN || err == RD_KAFKA_RESP_ERR__RESOLVE ||
         (err == RD_KAFKA_RESP_ERR__TRANSPORT && std::strstr(reason, "refused") != nullptr)) {
       hard_ = true;
@@ -104,7 +106,8 @@ class Watchdog::Impl {
       if (hard && !was_hard_) next = now;
       was_hard_ = hard;
       const bool waiting = !under_way_.empty() && now - under_way_.front().started >= settings_.hurry_after_ms;
-      if (waiting && !hard && machine_.state() != ClusterState::down) next = std::min(next, last + settings_.hurry_every_ms);
+      if (waiting && !hard && machine_.state() != ClusterState::down)
+        next = std::min(next, last + settings_.hurry_every_ms);
       if (now < next || under_way_.size() >= kMostProbes) continue;
       last = now;
       next = now + (hard ? settings_.hard_every_ms : settings_.probe_every_ms);
@@ -130,7 +133,8 @@ class Watchdog::Impl {
       queued_.pop_front();
       lock.unlock();
       const rd_kafka_metadata_t* answer = nullptr;
-      const auto err = rd_kafka_metadata(handle_.get(), 0, nullptr, &answer, probe.hard ? settings_.hard_deadline_ms : settings_.deadline_ms);
+      const auto err = rd_kafka_metadata(handle_.get(), 0, nullptr, &answer,
+                                         probe.hard ? settings_.hard_deadline_ms : settings_.deadline_ms);
       const RdMetadata owned(answer);
       lock.lock();
       finish(probe, err);
@@ -156,8 +160,11 @@ class Watchdog::Impl {
 
   void changed(bool state_changed, std::int64_t now) {  // locked
     if (!state_changed) return;
-    const auto level = machine_.state() == ClusterState::up || machine_.state() == ClusterState::rejoining ? spdlog::level::info : spdlog::level::warn;
-    spdlog::log(level, "cluster={} is {}{}{}", name_, to_string(machine_.state()), last_error_.empty() ? "" : ": ", last_error_);
+    const auto level = machine_.state() == ClusterState::up || machine_.state() == ClusterState::rejoining
+                           ? spdlog::level::info
+                           : spdlog::level::warn;
+    spdlog::log(level, "cluster={} is {}{}{}", name_, to_string(machine_.state()), last_error_.empty() ? "" : ": ",
+                last_error_);
     if (machine_.state() == ClusterState::down) hard_ = false;
     (void)now;
   }
@@ -200,7 +207,9 @@ struct HealthRegistry::Impl {
   std::map<std::string, std::unique_ptr<Watchdog>> watchdogs;
 };
 
-HealthRegistry::HealthRegistry(WatchdogSettings settings) : impl_(std::make_unique<Impl>()) { impl_->settings = settings; }
+HealthRegistry::HealthRegistry(WatchdogSettings settings) : impl_(std::make_unique<Impl>()) {
+  impl_->settings = settings;
+}
 HealthRegistry::~HealthRegistry() = default;
 
 Result<ClusterHealth*> HealthRegistry::get(const ClusterSettings& cluster) {

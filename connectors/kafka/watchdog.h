@@ -1,11 +1,11 @@
 #pragma once
-// Our own monitor of one cluster. librdkafka's signals alone are none: a frozen or black-holed cluster raises nothing for
-// half a minute (kafka_ha.md, section 2). A metadata request every 500 ms over a client of its own, each with its own
-// deadline, so that they overlap; where connections are refused, a short one every 100 ms. Refused is DOWN within 1 s,
-// gray (stopped process, black hole) within 3 s.
+// Our own monitor of one cluster. librdkafka's signals alone are none: a frozen or black-holed cluster raises nothing
+// for half a minute (kafka_ha.md, section 2). A metadata request every 500 ms over a client of its own, each with its
+// own deadline, so that they overlap; where connections are refused, a short one every 100 ms. Refused is DOWN within 1
+// s, gray (stopped process, black hole) within 3 s.
 //
-// Owned by the HealthRegistry, one per cluster name, shared by every pipeline. One thread for timing, and as many threads
-// as probes overlap (one while the cluster answers, up to eight while it does not). Thread: any.
+// Owned by the HealthRegistry, one per cluster name, shared by every pipeline. One thread for timing, and as many
+// threads as probes overlap (one while the cluster answers, up to eight while it does not). Thread: any.
 
 #include <cstdint>
 #include <functional>
@@ -22,10 +22,10 @@ namespace twinspan::connectors {
 struct WatchdogSettings {
   HealthRules rules;
   int probe_every_ms = 500;
-  int hurry_after_ms = 300;    // a probe without answer for so long: the next ones follow closer, so that a gray fault
-  int hurry_every_ms = 150;    // is found within 3 s whenever it begins
+  int hurry_after_ms = 300;  // a probe without answer for so long: the next ones follow closer, so that a gray fault
+  int hurry_every_ms = 150;  // is found within 3 s whenever it begins
   int deadline_ms = 1'500;
-  int hard_every_ms = 100;     // after a refused connection
+  int hard_every_ms = 100;  // after a refused connection
   int hard_deadline_ms = 300;
 };
 

@@ -37,8 +37,10 @@ Column gather(const Column& column, const std::uint32_t* selection, std::uint32_
     case 1: out.data = pick(column.as<std::uint8_t>(), selection, n, arena); break;
     case 8: out.data = pick(column.as<std::int64_t>(), selection, n, arena); break;
     default:
-      if (column.type.is_string_like()) out.data = pick(column.as<std::string_view>(), selection, n, arena);
-      else out.data = pick(column.as<Decimal>(), selection, n, arena);
+      if (column.type.is_string_like())
+        out.data = pick(column.as<std::string_view>(), selection, n, arena);
+      else
+        out.data = pick(column.as<Decimal>(), selection, n, arena);
   }
   return out;
 }

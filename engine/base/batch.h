@@ -1,9 +1,9 @@
 #pragma once
 // The unit of work: up to about 1 024 rows as typed columns, with what every row carries beside its fields (event time,
 // op, the watermarks before it, where it came from). Columns are views; arenas own the bytes and the batch keeps them
-// alive, so projecting or moving a batch copies no value. A batch is immutable once it has been emitted, except that its
-// single owner may drop or add columns. Layout after Arrow and performance.md D.3.
-// Thread: one at a time; a batch may be moved to another thread whole.
+// alive, so projecting or moving a batch copies no value. A batch is immutable once it has been emitted, except that
+// its single owner may drop or add columns. Layout after Arrow and performance.md D.3. Thread: one at a time; a batch
+// may be moved to another thread whole.
 
 #include <cstdint>
 #include <cstring>
@@ -61,7 +61,9 @@ struct Column {
   const std::uint8_t* valid = nullptr;  // one byte a row, 1 = has a value; nullptr = no row is NULL
 
   template <class T>
-  const T* as() const { return static_cast<const T*>(data); }
+  const T* as() const {
+    return static_cast<const T*>(data);
+  }
   bool is_null(std::size_t row) const { return valid != nullptr && valid[row] == 0; }
 };
 
@@ -84,9 +86,9 @@ struct Batch {
   std::uint32_t rows = 0;
   std::vector<Column> columns;
 
-  const EventTime* time = nullptr;       // event time of each row; never nullptr when rows > 0
-  const std::uint8_t* flags = nullptr;   // RowOp and flags; nullptr = all inserts, final
-  const std::uint64_t* hash = nullptr;   // XXH3 of the key of the next keyed step; nullptr = not computed
+  const EventTime* time = nullptr;      // event time of each row; never nullptr when rows > 0
+  const std::uint8_t* flags = nullptr;  // RowOp and flags; nullptr = all inserts, final
+  const std::uint64_t* hash = nullptr;  // XXH3 of the key of the next keyed step; nullptr = not computed
   // The watermark of this edge as it stood *just before* each row, so that results do not depend on batch boundaries.
   // nullptr = unchanged since the last watermark message or batch. When both are set and F = R they are one array.
   const EventTime* firing = nullptr;
@@ -106,7 +108,8 @@ struct Batch {
   std::size_t bytes() const;  // arena bytes kept alive; an upper bound used for back-pressure
 };
 
-// The rows named by `selection` (ascending), values copied into `arena` (string bytes stay where they are and are kept alive).
+// The rows named by `selection` (ascending), values copied into `arena` (string bytes stay where they are and are kept
+// alive).
 Batch gather(const Batch& batch, const std::uint32_t* selection, std::uint32_t n, std::shared_ptr<Arena> arena);
 Column gather(const Column& column, const std::uint32_t* selection, std::uint32_t n, Arena& arena);
 

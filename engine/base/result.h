@@ -44,24 +44,26 @@ inline Error config_error(std::string m) { return {ErrorKind::config, std::move(
 inline Error transient_error(std::string m) { return {ErrorKind::transient, std::move(m)}; }
 inline Error data_error(std::string m) { return {ErrorKind::data, std::move(m)}; }
 inline Error conflict_error(std::string m, const char* code = "") { return {ErrorKind::conflict, std::move(m), code}; }
-inline Error not_found_error(std::string m, const char* code = "") { return {ErrorKind::not_found, std::move(m), code}; }
+inline Error not_found_error(std::string m, const char* code = "") {
+  return {ErrorKind::not_found, std::move(m), code};
+}
 inline Error permanent_error(std::string m) { return {ErrorKind::permanent, std::move(m)}; }
 
 }  // namespace twinspan
 
 // TS_TRY(value, call()) declares value or returns the error; TS_TRYV(call()) for a Status.
 #define TS_TRY(var, ...) BOOST_OUTCOME_TRY(auto var, __VA_ARGS__)
-#define TS_TRYV(...)                                            \
-  do {                                                          \
+#define TS_TRYV(...)                                             \
+  do {                                                           \
     if (auto ts_status = (__VA_ARGS__); !ts_status) [[unlikely]] \
-      return std::move(ts_status).as_failure();                 \
+      return std::move(ts_status).as_failure();                  \
   } while (0)
 
 // A bug, never an input: prints where, and ends the process (the checkpoint is the way back).
-#define TS_CHECK(condition)                                                                    \
-  do {                                                                                         \
-    if (!(condition)) [[unlikely]] {                                                           \
-      std::fprintf(stderr, "%s:%d: check failed: %s\n", __FILE__, __LINE__, #condition);       \
-      std::abort();                                                                            \
-    }                                                                                          \
+#define TS_CHECK(condition)                                                              \
+  do {                                                                                   \
+    if (!(condition)) [[unlikely]] {                                                     \
+      std::fprintf(stderr, "%s:%d: check failed: %s\n", __FILE__, __LINE__, #condition); \
+      std::abort();                                                                      \
+    }                                                                                    \
   } while (0)

@@ -1,6 +1,6 @@
 #pragma once
-// Bounded ring between exactly one producing and one consuming thread; move-only elements; no locks, no allocation after
-// construction. Each side caches the other's index, so that an uncontended push or pop touches one shared line
+// Bounded ring between exactly one producing and one consuming thread; move-only elements; no locks, no allocation
+// after construction. Each side caches the other's index, so that an uncontended push or pop touches one shared line
 // (Rigtorp's SPSCQueue, FastForward). Capacity is rounded up to a power of two.
 
 #include <algorithm>

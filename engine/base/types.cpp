@@ -126,7 +126,8 @@ std::optional<Decimal> parse_decimal(std::string_view text, unsigned precision, 
 
 namespace {
 
-// Days since 1970-01-01 of a proleptic Gregorian date, and back (H. Hinnant, "chrono-Compatible Low-Level Date Algorithms").
+// Days since 1970-01-01 of a proleptic Gregorian date, and back (H. Hinnant, "chrono-Compatible Low-Level Date
+// Algorithms").
 std::int64_t days_from_civil(std::int64_t y, unsigned m, unsigned d) {
   y -= m <= 2;
   const std::int64_t era = (y >= 0 ? y : y - 399) / 400;
@@ -168,8 +169,8 @@ std::string timestamp_to_string(std::int64_t ms) {
   std::int64_t days = ms / 86400000, rest = ms % 86400000;
   if (rest < 0) rest += 86400000, --days;
   const Civil c = civil_from_days(days);
-  auto text = fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}", c.year, c.month, c.day, rest / 3600000, rest / 60000 % 60,
-                          rest / 1000 % 60);
+  auto text = fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}", c.year, c.month, c.day, rest / 3600000,
+                          rest / 60000 % 60, rest / 1000 % 60);
   if (rest % 1000 != 0) text += fmt::format(".{:03}", rest % 1000);
   return text + "Z";
 }
@@ -186,7 +187,8 @@ std::optional<std::int64_t> parse_timestamp(std::string_view s) {
   std::size_t i = 10;
   if (i == s.size()) return ms;
   if (s[i] != 'T' && s[i] != ' ' && s[i] != 't') return std::nullopt;
-  if (!digits(s, 11, 2, h) || s.size() < 16 || s[13] != ':' || !digits(s, 14, 2, mi) || h > 23 || mi > 59) return std::nullopt;
+  if (!digits(s, 11, 2, h) || s.size() < 16 || s[13] != ':' || !digits(s, 14, 2, mi) || h > 23 || mi > 59)
+    return std::nullopt;
   i = 16;
   if (i < s.size() && s[i] == ':') {
     if (!digits(s, 17, 2, sec) || sec > 60) return std::nullopt;

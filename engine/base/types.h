@@ -58,13 +58,16 @@ constexpr std::size_t value_width(TypeKind kind) {
   }
 }
 
-std::string to_string(DataType type);                        // "decimal(18,4)"
-std::optional<DataType> parse_type(std::string_view text);   // "int64", "decimal(18,4)"; timestamp_ms and timestamp are both timestamps
+std::string to_string(DataType type);  // "decimal(18,4)"
+std::optional<DataType> parse_type(
+    std::string_view text);  // "int64", "decimal(18,4)"; timestamp_ms and timestamp are both timestamps
 std::string decimal_to_string(Decimal unscaled, unsigned scale);
-// nullopt: not a decimal number, or not representable with this precision and scale (digits beyond the scale are rounded half up).
+// nullopt: not a decimal number, or not representable with this precision and scale (digits beyond the scale are
+// rounded half up).
 std::optional<Decimal> parse_decimal(std::string_view text, unsigned precision, unsigned scale);
-std::string timestamp_to_string(std::int64_t ms);                        // 2026-01-01T00:00:01.250Z
-std::optional<std::int64_t> parse_timestamp(std::string_view text);      // ISO 8601, 'T' or blank, zone Z or +hh:mm (none = UTC)
+std::string timestamp_to_string(std::int64_t ms);  // 2026-01-01T00:00:01.250Z
+std::optional<std::int64_t> parse_timestamp(
+    std::string_view text);  // ISO 8601, 'T' or blank, zone Z or +hh:mm (none = UTC)
 
 struct Field {
   std::string name;

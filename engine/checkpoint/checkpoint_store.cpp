@@ -121,8 +121,10 @@ Result<CheckpointStore::Chain> CheckpointStore::read_chain() {
   Chain chain;
   for (Epoch e : epochs_) {
     auto manifest = read_manifest(kEpochs, e);
-    if (manifest) chain[e] = manifest.value().previous;
-    else if (manifest.error().kind == ErrorKind::transient) return manifest.error();
+    if (manifest)
+      chain[e] = manifest.value().previous;
+    else if (manifest.error().kind == ErrorKind::transient)
+      return manifest.error();
   }
   return chain;
 }
@@ -159,7 +161,8 @@ Status CheckpointStore::apply_epoch(Epoch epoch, RestoredState& into) {
       continue;
     }
     const auto file = parse_state_file(manifest.files[i].name);
-    if (!file) return permanent_error(fmt::format("epoch {} holds an unknown file '{}'", epoch.value, manifest.files[i].name));
+    if (!file)
+      return permanent_error(fmt::format("epoch {} holds an unknown file '{}'", epoch.value, manifest.files[i].name));
     TS_TRYV(into.state.apply(file->step, file->shard, file->shards, *contents[i]));
   }
   for (auto& c : contents) into.bytes.push_back(std::move(c));
@@ -167,10 +170,12 @@ Status CheckpointStore::apply_epoch(Epoch epoch, RestoredState& into) {
   return ok();
 }
 
-void CheckpointStore::quarantine(const char* parent, Epoch epoch, const std::string& why, std::vector<std::string>& warnings) {
+void CheckpointStore::quarantine(const char* parent, Epoch epoch, const std::string& why,
+                                 std::vector<std::string>& warnings) {
   const std::string directory = root_ + "/quarantine";
   const std::string name = std::string(parent) + "-" + epoch_name(epoch);
-  warnings.push_back(fmt::format("{} {} is set aside ({}): '{}/{}'", parent == kBases ? "base" : "epoch", epoch.value, why, directory, name));
+  warnings.push_back(fmt::format("{} {} is set aside ({}): '{}/{}'", parent == kBases ? "base" : "epoch", epoch.value,
+                                 why, directory, name));
   if (!files_.make_directories(directory)) return;
   (void)files_.remove_all(directory + "/" + name);
   (void)files_.rename(place(parent, epoch), directory + "/" + name);
@@ -219,7 +224,7 @@ Result<std::optional<RestoredState>> CheckpointStore::restore() {
     if (start == Epoch() && applied == 0) continue;
     for (auto it = above; it != epochs_.end(); ++it) {
       if (std::binary_search(kept.begin(), kept.end(), *it)) continue;
-      const std::string why = damaged.contains(*it)    ? damaged[*it]
+      const std::string why = damaged.contains(*it)  ? damaged[*it]
                               : !chain.contains(*it) ? "its manifest is damaged"
                                                      : "what it stands on is damaged, or another epoch took its place";
       quarantine(kEpochs, *it, why, warnings);
@@ -240,7 +245,8 @@ Result<std::optional<RestoredState>> CheckpointStore::restore() {
 }
 
 Status CheckpointStore::write_directory(const char* parent, Manifest manifest,
-                                        const std::vector<std::pair<std::string, std::string_view>>& files, std::uint64_t& bytes) {
+                                        const std::vector<std::pair<std::string, std::string_view>>& files,
+                                        std::uint64_t& bytes) {
   const std::string final_place = place(parent, manifest.epoch);
   const std::string temporary = final_place + ".tmp";
   bool renamed = false;
@@ -288,7 +294,8 @@ Status CheckpointStore::write(const PreparedEpoch& epoch) {
 }
 
 bool CheckpointStore::merge_due() const {
-  return epochs_since_base_ >= kMergeAtEpochs || (delta_bytes_since_base_ > kMergeAtLeast && delta_bytes_since_base_ > 2 * base_bytes_);
+  return epochs_since_base_ >= kMergeAtEpochs ||
+         (delta_bytes_since_base_ > kMergeAtLeast && delta_bytes_since_base_ > 2 * base_bytes_);
 }
 
 Status CheckpointStore::merge() {
@@ -308,7 +315,8 @@ Status CheckpointStore::merge() {
   TS_TRY(chain, read_chain());
   const std::vector<Epoch> path = newest_path(epochs_, chain, start);
   if (path.empty() || path.back() != epoch)
-    return permanent_error(fmt::format("epochs {} to {} in '{}' cannot be merged: one is damaged", start.value + 1, epoch.value, root_));
+    return permanent_error(
+        fmt::format("epochs {} to {} in '{}' cannot be merged: one is damaged", start.value + 1, epoch.value, root_));
   for (const Epoch e : path) TS_TRYV(apply_epoch(e, image));
   std::vector<std::pair<std::string, std::string>> contents{{kMeta, image.meta}};
   for (const std::string& step : image.state.steps()) {

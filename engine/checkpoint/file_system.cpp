@@ -98,7 +98,8 @@ Result<std::string> PosixFileSystem::read(const std::string& path) {
   Descriptor fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
   if (fd.get() < 0) return file_error("open", path, errno);
   struct stat about {};
-  if (::fstat(fd.get(), &about) == 0 && S_ISDIR(about.st_mode)) return file_error("read", path, EISDIR);  // its "size" is no size
+  if (::fstat(fd.get(), &about) == 0 && S_ISDIR(about.st_mode))
+    return file_error("read", path, EISDIR);  // its "size" is no size
   std::string bytes;
   const off_t size = ::lseek(fd.get(), 0, SEEK_END);
   if (size < 0) return file_error("size", path, errno);
@@ -166,7 +167,8 @@ Result<std::unique_ptr<DirectoryLock>> PosixFileSystem::lock_directory(const std
   if (fd < 0) return file_error("open", file, errno);
   auto lock = std::make_unique<PosixLock>(fd);
   if (::flock(fd, LOCK_EX | LOCK_NB) != 0) {
-    if (errno == EWOULDBLOCK) return conflict_error(fmt::format("data directory '{}' is in use by another process", path));
+    if (errno == EWOULDBLOCK)
+      return conflict_error(fmt::format("data directory '{}' is in use by another process", path));
     return file_error("lock", file, errno);
   }
   return std::unique_ptr<DirectoryLock>(std::move(lock));

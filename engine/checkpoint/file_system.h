@@ -1,7 +1,7 @@
 #pragma once
 // The files of checkpoints come through here, so that tests can fill the disk, tear writes and lose unsynced directory
-// entries. Every call that says `sync` has reached the disk when it returns ok. An error of fsync is final for that file:
-// it is never retried (Rebello et al., "Can Applications Recover from fsync Failures?", ATC 2020). Thread: any.
+// entries. Every call that says `sync` has reached the disk when it returns ok. An error of fsync is final for that
+// file: it is never retried (Rebello et al., "Can Applications Recover from fsync Failures?", ATC 2020). Thread: any.
 
 #include <cstdint>
 #include <memory>
@@ -53,11 +53,12 @@ class PosixFileSystem final : public FileSystem {
   Result<std::unique_ptr<DirectoryLock>> lock_directory(const std::string& path) override;
 };
 
-// The directory and every entry that leads to it have reached the disk. Without it a checkpoint below a new directory can
-// be lost as a whole, however well it was synced itself.
+// The directory and every entry that leads to it have reached the disk. Without it a checkpoint below a new directory
+// can be lost as a whole, however well it was synced itself.
 Status make_durable_directories(FileSystem& files, const std::string& path);
 
-// Replaces a small file so that a reader sees the old or the new one, whole: temporary name, sync, rename, sync directory.
+// Replaces a small file so that a reader sees the old or the new one, whole: temporary name, sync, rename, sync
+// directory.
 Status replace_file(FileSystem& files, const std::string& directory, const std::string& name, std::string_view bytes);
 
 }  // namespace twinspan::engine

@@ -1,8 +1,8 @@
 #include "engine/checkpoint/manifest.h"
 
-#include <boost/json.hpp>
 #include <fmt/format.h>
 #include <xxhash.h>
+#include <boost/json.hpp>
 
 namespace twinspan::engine {
 
@@ -16,8 +16,11 @@ std::string content_sum(std::string_view bytes) {
 std::string to_json(const Manifest& manifest) {
   json::array files;
   for (const ManifestFile& f : manifest.files) files.push_back({{"name", f.name}, {"size", f.size}, {"sum", f.sum}});
-  json::object body{{"format", manifest.format}, {"kind", manifest.kind}, {"epoch", manifest.epoch.value},
-                    {"previous", manifest.previous.value}, {"files", files}};
+  json::object body{{"format", manifest.format},
+                    {"kind", manifest.kind},
+                    {"epoch", manifest.epoch.value},
+                    {"previous", manifest.previous.value},
+                    {"files", files}};
   const std::string text = json::serialize(body);
   return text + "\n" + content_sum(text) + "\n";
 }
@@ -35,13 +38,16 @@ Result<Manifest> parse_manifest(std::string_view bytes) {
     const auto& o = value.as_object();
     m.format = static_cast<int>(o.at("format").as_int64());
     if (m.format != kCheckpointFormat)
-      return permanent_error(fmt::format("checkpoint has format {}, this version reads {}", m.format, kCheckpointFormat));
+      return permanent_error(
+          fmt::format("checkpoint has format {}, this version reads {}", m.format, kCheckpointFormat));
     m.kind = std::string(o.at("kind").as_string());
     m.epoch = Epoch(o.at("epoch").to_number<std::uint64_t>());
     m.previous = Epoch(o.at("previous").to_number<std::uint64_t>());
     for (const auto& f : o.at("files").as_array()) {
-      m.files.push_back({std::string(f.at("name").as_string()), f.at("size").to_number<std::uint64_t>(), std::string(f.at("sum").as_string())});
-      if (m.files.back().name.find('/') != std::string::npos) return permanent_error("manifest names a file outside its directory");
+      m.files.push_back({std::string(f.at("name").as_string()), f.at("size").to_number<std::uint64_t>(),
+                         std::string(f.at("sum").as_string())});
+      if (m.files.back().name.find('/') != std::string::npos)
+        return permanent_error("manifest names a file outside its directory");
     }
     return m;
   } catch (const std::exception& e) {

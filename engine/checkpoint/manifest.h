@@ -25,7 +25,7 @@ struct Manifest {
   int format = kCheckpointFormat;
   std::string kind;  // "epoch" or "base"
   Epoch epoch;
-  Epoch previous;    // of an epoch: the one its deltas stand on; 0 = it is the first
+  Epoch previous;  // of an epoch: the one its deltas stand on; 0 = it is the first
   std::vector<ManifestFile> files;
 };
 

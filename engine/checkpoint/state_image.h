@@ -1,8 +1,8 @@
 #pragma once
-// Deltas folded into the live state: the latest value of every (step, space, tag, key group, key), in the order of first
-// writing.
-// This is what a base file holds and what a restore hands to the operators. Views point into the delta bytes given, which
-// must outlive the image. Memory is the index, about 64 bytes an entry. Thread: any one (checkpoint writer, restore).
+// Deltas folded into the live state: the latest value of every (step, space, tag, key group, key), in the order of
+// first writing. This is what a base file holds and what a restore hands to the operators. Views point into the delta
+// bytes given, which must outlive the image. Memory is the index, about 64 bytes an entry. Thread: any one (checkpoint
+// writer, restore).
 
 #include <cstdint>
 #include <functional>
@@ -36,14 +36,16 @@ class StateImage {
     friend bool operator==(const Key&, const Key&) = default;
   };
   struct KeyHash {
-    std::size_t operator()(const Key& k) const { return std::hash<std::string_view>()(k.key) ^ (k.group * 0x9e3779b97f4a7c15u); }
+    std::size_t operator()(const Key& k) const {
+      return std::hash<std::string_view>()(k.key) ^ (k.group * 0x9e3779b97f4a7c15u);
+    }
   };
   struct Entry {
     StateEntry entry;
     bool live = true;
   };
   struct Space {
-    std::vector<Entry> entries;                                                         // order of first writing
+    std::vector<Entry> entries;                                                    // order of first writing
     std::map<std::int64_t, std::unordered_map<Key, std::size_t, KeyHash>> by_tag;  // tag -> key -> place in entries
   };
   struct Step {

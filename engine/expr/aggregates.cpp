@@ -30,14 +30,19 @@ class Splitter {
   }
 
  private:
-  void fail(const Ast& at, std::string message, std::string hint = "") { errors_.push_back({std::move(message), at.offset, at.length, std::move(hint)}); }
+  void fail(const Ast& at, std::string message, std::string hint = "") {
+    errors_.push_back({std::move(message), at.offset, at.length, std::move(hint)});
+  }
 
   AstPtr take(const Ast& ast) {
-    if (ast.star && ast.text != "count") fail(ast, fmt::format("`{}(*)` has no meaning", ast.text), "only count takes *");
-    if (!ast.star && ast.children.size() != 1) fail(ast, fmt::format("`{}` takes one argument", ast.text), ast.text == "count" ? "count(*) or count(x)" : "");
+    if (ast.star && ast.text != "count")
+      fail(ast, fmt::format("`{}(*)` has no meaning", ast.text), "only count takes *");
+    if (!ast.star && ast.children.size() != 1)
+      fail(ast, fmt::format("`{}` takes one argument", ast.text), ast.text == "count" ? "count(*) or count(x)" : "");
     for (const AstPtr& c : ast.children)
       if (has_aggregates(*c)) fail(*c, "an aggregate within an aggregate", "use a second window step");
-    if (ast.filter && has_aggregates(*ast.filter)) fail(*ast.filter, "an aggregate within FILTER", "use a second window step");
+    if (ast.filter && has_aggregates(*ast.filter))
+      fail(*ast.filter, "an aggregate within FILTER", "use a second window step");
     // Duplicates change neither the least nor the greatest value.
     const bool distinct = ast.distinct && ast.text != "min" && ast.text != "max";
     std::string text = ast.text + (ast.star ? "(*)" : distinct ? "(DISTINCT " : "(");
@@ -46,7 +51,8 @@ class Splitter {
     std::size_t slot = 0;
     while (slot < calls_.size() && calls_[slot].text != text) ++slot;
     if (slot == calls_.size())
-      calls_.push_back({ast.text, distinct, ast.children.empty() ? nullptr : ast.children[0], ast.filter, ast.offset, ast.length, std::move(text)});
+      calls_.push_back({ast.text, distinct, ast.children.empty() ? nullptr : ast.children[0], ast.filter, ast.offset,
+                        ast.length, std::move(text)});
     auto column = std::make_shared<Ast>();
     column->kind = AstKind::column;
     column->offset = ast.offset;
@@ -61,7 +67,9 @@ class Splitter {
 
 }  // namespace
 
-bool is_aggregate_function(std::string_view name) { return std::find(std::begin(kAggregates), std::end(kAggregates), name) != std::end(kAggregates); }
+bool is_aggregate_function(std::string_view name) {
+  return std::find(std::begin(kAggregates), std::end(kAggregates), name) != std::end(kAggregates);
+}
 
 bool has_aggregates(const Ast& ast) {
   std::vector<const Ast*> open{&ast};
@@ -103,7 +111,8 @@ ExprResult<DataType> aggregate_type(const AggregateCall& call, DataType arg) {
     if (arg.kind == TypeKind::int64 || arg.kind == TypeKind::float64) return types::float64;
     if (arg.kind == TypeKind::decimal) return d(std::max<unsigned>(arg.scale, 6));
   }
-  return ExprError{fmt::format("`{}` does not take {}", call.function, to_string(arg)), call.offset, call.length, "it takes numbers"};
+  return ExprError{fmt::format("`{}` does not take {}", call.function, to_string(arg)), call.offset, call.length,
+                   "it takes numbers"};
 }
 
 }  // namespace twinspan::engine

@@ -1,6 +1,6 @@
 #pragma once
-// Takes the aggregate calls out of an expression of `aggregate:`: `sum(price) / count(*)` becomes two calls, kept by the
-// window operator, and the outer expression `$agg0` / `$agg1`, computed when a window fires. Thread: control.
+// Takes the aggregate calls out of an expression of `aggregate:`: `sum(price) / count(*)` becomes two calls, kept by
+// the window operator, and the outer expression `$agg0` / `$agg1`, computed when a window fires. Thread: control.
 
 #include <string>
 #include <vector>
@@ -12,8 +12,8 @@ namespace twinspan::engine {
 struct AggregateCall {
   std::string function;  // count | sum | min | max | avg
   bool distinct = false;
-  AstPtr arg;     // nullptr: count(*)
-  AstPtr filter;  // nullptr: every row
+  AstPtr arg;                          // nullptr: count(*)
+  AstPtr filter;                       // nullptr: every row
   std::size_t offset = 0, length = 0;  // of the first place that asks for it
   std::string text;                    // canonical; calls with equal text share one slot
 };
@@ -26,8 +26,8 @@ struct SplitAggregates {
 bool is_aggregate_function(std::string_view lower_case_name);
 bool has_aggregates(const Ast& ast);
 
-// Appends the calls to `calls`, sharing those already there (so several expressions of one window share slots), and gives
-// back the outer expression. Errors: an aggregate within an aggregate or its FILTER, wrong arguments.
+// Appends the calls to `calls`, sharing those already there (so several expressions of one window share slots), and
+// gives back the outer expression. Errors: an aggregate within an aggregate or its FILTER, wrong arguments.
 ExprResult<AstPtr> split_aggregates(const AstPtr& ast, std::vector<AggregateCall>& calls);
 ExprResult<SplitAggregates> split_aggregates(const AstPtr& ast);
 

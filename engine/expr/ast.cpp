@@ -37,10 +37,12 @@ std::string quoted(std::string_view s, char mark) {
   return out;
 }
 
-// Back-ticks unless the name is a plain word that is no keyword anywhere: the printed text then parses the same in any place.
+// Back-ticks unless the name is a plain word that is no keyword anywhere: the printed text then parses the same in any
+// place.
 std::string name(std::string_view s) {
-  static constexpr std::string_view kWords[] = {"and", "or", "not", "is", "in", "like", "between", "case", "when", "then", "else", "end",
-                                                "null", "true", "false", "as", "from", "for", "escape", "interval", "timestamp", "distinct", "filter"};
+  static constexpr std::string_view kWords[] = {
+      "and",  "or",   "not",   "is", "in",   "like", "between", "case",     "when",      "then",     "else",  "end",
+      "null", "true", "false", "as", "from", "for",  "escape",  "interval", "timestamp", "distinct", "filter"};
   bool plain = !s.empty() && !(s[0] >= '0' && s[0] <= '9');
   std::string low;
   for (char c : s) {
@@ -110,7 +112,8 @@ void print(const Ast& a, std::string& out) {
       break;
     case AstKind::negate: {
       const AstKind k = a.children[0]->kind;  // -(5) is no literal, and two minus signs would begin a comment
-      const bool wrap = k == AstKind::negate || k == AstKind::int_literal || k == AstKind::decimal_literal || k == AstKind::float_literal;
+      const bool wrap = k == AstKind::negate || k == AstKind::int_literal || k == AstKind::decimal_literal ||
+                        k == AstKind::float_literal;
       out += '-';
       operand(*a.children[0], wrap ? 10 : 8, out);
       break;
@@ -154,7 +157,10 @@ void print(const Ast& a, std::string& out) {
     case AstKind::is_true:
     case AstKind::is_false:
       operand(*a.children[0], 4, out);
-      out += fmt::format(" IS {}{}", negated, a.kind == AstKind::is_null ? "NULL" : a.kind == AstKind::is_true ? "TRUE" : "FALSE");
+      out += fmt::format(" IS {}{}", negated,
+                         a.kind == AstKind::is_null   ? "NULL"
+                         : a.kind == AstKind::is_true ? "TRUE"
+                                                      : "FALSE");
       break;
     case AstKind::is_distinct:
       operand(*a.children[0], 4, out);

@@ -1,7 +1,7 @@
 #pragma once
 // The syntax tree of SQL scalar expressions, what the parser makes and what binding, aggregate splitting and explain
-// read. Immutable and shared, so that rewriting a tree copies only the path to the change. Offsets and lengths are bytes
-// of the parsed text, so an error can be shown with a caret inside the user's YAML. Thread: any.
+// read. Immutable and shared, so that rewriting a tree copies only the path to the change. Offsets and lengths are
+// bytes of the parsed text, so an error can be shown with a caret inside the user's YAML. Thread: any.
 
 #include <cstddef>
 #include <cstdint>
@@ -24,7 +24,8 @@ struct ExprError {
 };
 using ExprErrors = std::vector<ExprError>;
 
-// A value, or everything that is wrong (at least one error). Reading the wrong side is a bug and throws bad_variant_access.
+// A value, or everything that is wrong (at least one error). Reading the wrong side is a bug and throws
+// bad_variant_access.
 template <class T>
 class ExprResult {
  public:
@@ -90,8 +91,8 @@ struct Ast {
 inline constexpr std::size_t kMaxExprBytes = 64 * 1024;
 inline constexpr std::size_t kMaxExprDepth = 200;  // chains of AND, OR and || count once
 
-// Keywords are contextual: `end`, `order`, `timestamp`, `left` ... are names wherever a name can stand. Only TRUE, FALSE
-// and NULL always need back-ticks.
+// Keywords are contextual: `end`, `order`, `timestamp`, `left` ... are names wherever a name can stand. Only TRUE,
+// FALSE and NULL always need back-ticks.
 ExprResult<AstPtr> parse_expression(std::string_view text);
 
 // Canonical text: parses to an equal tree, and is equal for trees that mean the same up to blanks, letter case of

@@ -77,8 +77,12 @@ std::optional<NodeId> ExprBuilder::visit(const Ast& ast) {
     case AstKind::arithmetic: return visit_arithmetic(ast, ast.text[0], ids[0], ids[1]);
     case AstKind::concat: return visit_concat(ast, ids);
     case AstKind::comparison: {
-      const CompareOp op = ast.text == "=" ? CompareOp::eq : ast.text == "<>" ? CompareOp::ne : ast.text == "<" ? CompareOp::lt
-                           : ast.text == "<=" ? CompareOp::le : ast.text == ">" ? CompareOp::gt : CompareOp::ge;
+      const CompareOp op = ast.text == "="    ? CompareOp::eq
+                           : ast.text == "<>" ? CompareOp::ne
+                           : ast.text == "<"  ? CompareOp::lt
+                           : ast.text == "<=" ? CompareOp::le
+                           : ast.text == ">"  ? CompareOp::gt
+                                              : CompareOp::ge;
       return visit_comparison(ast, op, ids[0], ids[1]);
     }
     case AstKind::logical_and:
@@ -110,7 +114,8 @@ std::optional<NodeId> ExprBuilder::visit(const Ast& ast) {
     case AstKind::is_distinct: {
       const auto pair = to_common(ast, ids, "compare");
       if (!pair) return std::nullopt;
-      if (nodes.is_null((*pair)[1])) return nodes.kernel(ast.negated ? "is null" : "is not null", is_null_kernel(!ast.negated), {(*pair)[0]});
+      if (nodes.is_null((*pair)[1]))
+        return nodes.kernel(ast.negated ? "is null" : "is not null", is_null_kernel(!ast.negated), {(*pair)[0]});
       return nodes.kernel("is distinct", is_distinct_kernel(nodes.type((*pair)[0]), ast.negated), *pair);
     }
     case AstKind::case_when: return visit_case(ast, ids);
@@ -145,7 +150,8 @@ std::optional<NodeId> ExprBuilder::visit_number(const Ast& ast) {
 DataType ExprBuilder::as_decimal(NodeId id) const {
   const DataType t = nodes.type(id);
   if (t.kind == TypeKind::decimal) return t;
-  if (nodes.is_constant(id) && !nodes.is_null(id)) return decimal_type(digits_of(nodes.node(id).constant.at<std::int64_t>(0)), 0);
+  if (nodes.is_constant(id) && !nodes.is_null(id))
+    return decimal_type(digits_of(nodes.node(id).constant.at<std::int64_t>(0)), 0);
   return types::decimal(19, 0);
 }
 
@@ -153,10 +159,11 @@ std::optional<NodeId> ExprBuilder::convert(NodeId id, DataType to) {
   const DataType from = nodes.type(id);
   if (from == to) return id;
   if (from.kind == TypeKind::null) return nodes.null(to);
-  const bool widens = (from.kind == TypeKind::int64 && (to.kind == TypeKind::float64 || to.kind == TypeKind::decimal)) ||
-                      (from.kind == TypeKind::decimal && to.kind == TypeKind::float64) ||
-                      (from.kind == TypeKind::decimal && to.kind == TypeKind::decimal && to.scale >= from.scale) ||
-                      (from.kind == TypeKind::string && to.kind == TypeKind::bytes);
+  const bool widens =
+      (from.kind == TypeKind::int64 && (to.kind == TypeKind::float64 || to.kind == TypeKind::decimal)) ||
+      (from.kind == TypeKind::decimal && to.kind == TypeKind::float64) ||
+      (from.kind == TypeKind::decimal && to.kind == TypeKind::decimal && to.scale >= from.scale) ||
+      (from.kind == TypeKind::string && to.kind == TypeKind::bytes);
   const bool literal = to.kind == TypeKind::timestamp && nodes.is_text(id);
   if (!widens && !literal) return std::nullopt;
   const NodeId converted = nodes.kernel("cast", cast_kernel(from, to, false), {id});
@@ -175,14 +182,20 @@ std::optional<DataType> ExprBuilder::common_type(const Ast& ast, const Ids& ids,
       whole = std::max(whole, d.precision - d.scale);
       scale = std::max<int>(scale, d.scale);
     }
-    if (common.kind == TypeKind::null || common.kind == t.kind) common = t;
-    else if (common.is_numeric() && t.is_numeric()) common = common.kind == TypeKind::float64 || t.kind == TypeKind::float64 ? types::float64 : types::decimal(1, 0);
-    else if (common.is_string_like() && t.is_string_like()) common = types::bytes;
-    else if (common.kind == TypeKind::timestamp && t.kind == TypeKind::string) common = types::timestamp;
-    else if (t.kind == TypeKind::timestamp && common.kind == TypeKind::string) common = types::timestamp;
+    if (common.kind == TypeKind::null || common.kind == t.kind)
+      common = t;
+    else if (common.is_numeric() && t.is_numeric())
+      common = common.kind == TypeKind::float64 || t.kind == TypeKind::float64 ? types::float64 : types::decimal(1, 0);
+    else if (common.is_string_like() && t.is_string_like())
+      common = types::bytes;
+    else if (common.kind == TypeKind::timestamp && t.kind == TypeKind::string)
+      common = types::timestamp;
+    else if (t.kind == TypeKind::timestamp && common.kind == TypeKind::string)
+      common = types::timestamp;
     else {
       std::string hint = fmt::format("use CAST(... AS {})", to_string(common));
-      if (common.kind == TypeKind::boolean || t.kind == TypeKind::boolean) hint = "a bool is compared with TRUE or FALSE only";
+      if (common.kind == TypeKind::boolean || t.kind == TypeKind::boolean)
+        hint = "a bool is compared with TRUE or FALSE only";
       fail(ast, fmt::format("cannot {} {} and {}", what, to_string(common), to_string(t)), hint);
       return std::nullopt;
     }
@@ -197,8 +210,11 @@ std::optional<ExprBuilder::Ids> ExprBuilder::to_common(const Ast& ast, Ids ids, 
   for (NodeId& id : ids) {
     const auto converted = convert(id, *type);
     if (!converted) {
-      if (nodes.is_text(id)) fail(ast, fmt::format("'{}' is not a timestamp", nodes.text(id)), "write it as '2026-01-31 13:00:00'");
-      else fail(ast, fmt::format("cannot {} {} and {}", what, to_string(*type), to_string(nodes.type(id))), fmt::format("use CAST(... AS {})", to_string(*type)));
+      if (nodes.is_text(id))
+        fail(ast, fmt::format("'{}' is not a timestamp", nodes.text(id)), "write it as '2026-01-31 13:00:00'");
+      else
+        fail(ast, fmt::format("cannot {} {} and {}", what, to_string(*type), to_string(nodes.type(id))),
+             fmt::format("use CAST(... AS {})", to_string(*type)));
       return std::nullopt;
     }
     id = *converted;
@@ -208,7 +224,9 @@ std::optional<ExprBuilder::Ids> ExprBuilder::to_common(const Ast& ast, Ids ids, 
 
 std::optional<NodeId> ExprBuilder::boolean_term(const Ast& ast, NodeId id) {
   const auto b = convert(id, types::boolean);
-  if (!b) return fail(ast, fmt::format("a condition is due here, this is {}", to_string(nodes.type(id))), "compare it with something, for example `x > 0`");
+  if (!b)
+    return fail(ast, fmt::format("a condition is due here, this is {}", to_string(nodes.type(id))),
+                "compare it with something, for example `x > 0`");
   return b;
 }
 
@@ -234,24 +252,33 @@ std::optional<NodeId> ExprBuilder::visit_arithmetic(const Ast& ast, char op, Nod
   if (k.run != nullptr) return nodes.kernel(std::string(1, op), std::move(k), {a, b});
   std::string hint;
   const bool time = type(a).kind == TypeKind::timestamp || type(b).kind == TypeKind::timestamp;
-  if (time && (type(a).kind == TypeKind::int64 || type(b).kind == TypeKind::int64)) hint = "say the unit: INTERVAL '10' SECOND";
-  else if (op == '+' && type(a).kind == TypeKind::string && type(b).kind == TypeKind::string) hint = "texts are joined by ||";
-  else if (type(a).kind == TypeKind::string || type(b).kind == TypeKind::string) hint = "use CAST(... AS int64) or CAST(... AS decimal(18,4))";
+  if (time && (type(a).kind == TypeKind::int64 || type(b).kind == TypeKind::int64))
+    hint = "say the unit: INTERVAL '10' SECOND";
+  else if (op == '+' && type(a).kind == TypeKind::string && type(b).kind == TypeKind::string)
+    hint = "texts are joined by ||";
+  else if (type(a).kind == TypeKind::string || type(b).kind == TypeKind::string)
+    hint = "use CAST(... AS int64) or CAST(... AS decimal(18,4))";
   if (type(a).kind == TypeKind::decimal && type(b).kind == TypeKind::decimal)
-    return fail(ast, fmt::format("{} {} {} would have more than 38 digits after the point", to_string(type(a)), op, to_string(type(b))), "reduce the scale first: CAST(... AS decimal(18,4))");
+    return fail(ast,
+                fmt::format("{} {} {} would have more than 38 digits after the point", to_string(type(a)), op,
+                            to_string(type(b))),
+                "reduce the scale first: CAST(... AS decimal(18,4))");
   return fail(ast, fmt::format("cannot compute {} {} {}", to_string(type(a)), op, to_string(type(b))), hint);
 }
 
 std::optional<NodeId> ExprBuilder::visit_negate(const Ast& ast, NodeId x) {
   if (nodes.type(x).kind == TypeKind::null) return nodes.null(types::int64);
   KernelChoice k = negate_kernel(nodes.type(x));
-  if (k.run == nullptr) return fail(ast, fmt::format("cannot negate {}", to_string(nodes.type(x))), nodes.type(x).kind == TypeKind::boolean ? "write NOT" : "");
+  if (k.run == nullptr)
+    return fail(ast, fmt::format("cannot negate {}", to_string(nodes.type(x))),
+                nodes.type(x).kind == TypeKind::boolean ? "write NOT" : "");
   return nodes.kernel("negate", std::move(k), {x});
 }
 
 std::optional<NodeId> ExprBuilder::comparison_pair(const Ast& ast, NodeId& a, NodeId& b) {
   const TypeKind x = nodes.type(a).kind, y = nodes.type(b).kind;
-  const bool exact = (x == TypeKind::decimal || x == TypeKind::int64) && (y == TypeKind::decimal || y == TypeKind::int64) && x != y;
+  const bool exact =
+      (x == TypeKind::decimal || x == TypeKind::int64) && (y == TypeKind::decimal || y == TypeKind::int64) && x != y;
   if (exact || (x == TypeKind::decimal && y == TypeKind::decimal)) {  // the kernel compares across scales
     a = *convert(a, as_decimal(a));
     b = *convert(b, as_decimal(b));
@@ -266,14 +293,17 @@ std::optional<NodeId> ExprBuilder::comparison_pair(const Ast& ast, NodeId& a, No
 
 std::optional<NodeId> ExprBuilder::visit_comparison(const Ast& ast, CompareOp op, NodeId a, NodeId b) {
   static constexpr std::string_view kNames[] = {"=", "<>", "<", "<=", ">", ">="};
-  static constexpr CompareOp kMirror[] = {CompareOp::eq, CompareOp::ne, CompareOp::gt, CompareOp::ge, CompareOp::lt, CompareOp::le};
+  static constexpr CompareOp kMirror[] = {CompareOp::eq, CompareOp::ne, CompareOp::gt,
+                                          CompareOp::ge, CompareOp::lt, CompareOp::le};
   if (!comparison_pair(ast, a, b)) return std::nullopt;
   if (nodes.type(a).kind == TypeKind::null) return nodes.null(types::boolean);
   if (nodes.is_constant(a) && !nodes.is_constant(b)) {  // constants to the right, where the kernels expect them
     std::swap(a, b);
     op = kMirror[static_cast<int>(op)];
   }
-  return nodes.kernel(kNames[static_cast<int>(op)], compare_kernel(op, nodes.type(a), nodes.type(b), nodes.is_constant(a), nodes.is_constant(b)), {a, b});
+  return nodes.kernel(kNames[static_cast<int>(op)],
+                      compare_kernel(op, nodes.type(a), nodes.type(b), nodes.is_constant(a), nodes.is_constant(b)),
+                      {a, b});
 }
 
 std::optional<NodeId> ExprBuilder::visit_logical(const Ast& ast, const Ids& ids) {
@@ -283,7 +313,8 @@ std::optional<NodeId> ExprBuilder::visit_logical(const Ast& ast, const Ids& ids)
     if (t) terms.push_back(*t);
   }
   if (terms.size() != ids.size()) return std::nullopt;
-  return nodes.logical(ast.kind == AstKind::logical_and ? NodeKind::logical_and : NodeKind::logical_or, std::move(terms));
+  return nodes.logical(ast.kind == AstKind::logical_and ? NodeKind::logical_and : NodeKind::logical_or,
+                       std::move(terms));
 }
 
 std::optional<NodeId> ExprBuilder::visit_in(const Ast& ast, const Ids& given) {
@@ -303,18 +334,21 @@ std::optional<NodeId> ExprBuilder::visit_in(const Ast& ast, const Ids& given) {
       constants.push_back(e);
       values.push_back(nodes.node(e).constant);
     } else {
-      terms.push_back(nodes.kernel("=", compare_kernel(CompareOp::eq, type, type, nodes.is_constant(x), false), {x, e}));
+      terms.push_back(
+          nodes.kernel("=", compare_kernel(CompareOp::eq, type, type, nodes.is_constant(x), false), {x, e}));
     }
   }
   if (values.size() == 1 && !has_null) {
-    terms.push_back(nodes.kernel("=", compare_kernel(CompareOp::eq, type, type, nodes.is_constant(x), true), {x, constants[1]}));
+    terms.push_back(
+        nodes.kernel("=", compare_kernel(CompareOp::eq, type, type, nodes.is_constant(x), true), {x, constants[1]}));
   } else if (!values.empty() || has_null) {
     const bool strings = type.is_string_like();
     if (strings && !has_null && values.size() <= 4 && !nodes.is_constant(x)) {  // a few quick comparisons beat hashing
       for (std::size_t i = 1; i < constants.size(); ++i)
         terms.push_back(nodes.kernel("=", compare_kernel(CompareOp::eq, type, type, false, true), {x, constants[i]}));
     } else {
-      terms.push_back(nodes.kernel(has_null ? "in+null" : "in", in_set_kernel(type, make_set(type, values, has_null)), constants));
+      terms.push_back(
+          nodes.kernel(has_null ? "in+null" : "in", in_set_kernel(type, make_set(type, values, has_null)), constants));
     }
   }
   const NodeId any = nodes.logical(NodeKind::logical_or, std::move(terms));
@@ -325,13 +359,17 @@ std::optional<NodeId> ExprBuilder::visit_like(const Ast& ast, const Ids& given) 
   Ids ids = given;
   for (std::size_t i = 0; i < ids.size(); ++i) {
     const auto s = convert(ids[i], types::string);
-    if (!s) return fail(*ast.children[i], fmt::format("LIKE needs a string, this is {}", to_string(nodes.type(ids[i]))), "use CAST(... AS string)");
+    if (!s)
+      return fail(*ast.children[i], fmt::format("LIKE needs a string, this is {}", to_string(nodes.type(ids[i]))),
+                  "use CAST(... AS string)");
     ids[i] = *s;
   }
   char escape = 0;
   if (ids.size() > 2) {
-    if (!nodes.is_text(ids[2]) || nodes.text(ids[2]).size() != 1 || nodes.text(ids[2])[0] == '%' || nodes.text(ids[2])[0] == '_' || !is_ascii(nodes.text(ids[2])))
-      return fail(*ast.children[2], "ESCAPE needs one ASCII character that is neither % nor _", "for example ESCAPE '!'");
+    if (!nodes.is_text(ids[2]) || nodes.text(ids[2]).size() != 1 || nodes.text(ids[2])[0] == '%' ||
+        nodes.text(ids[2])[0] == '_' || !is_ascii(nodes.text(ids[2])))
+      return fail(*ast.children[2], "ESCAPE needs one ASCII character that is neither % nor _",
+                  "for example ESCAPE '!'");
     escape = nodes.text(ids[2])[0];
   }
   KernelChoice k;
@@ -353,7 +391,8 @@ std::optional<NodeId> ExprBuilder::visit_case(const Ast& ast, const Ids& ids) {
   Ids conditions, results;
   bool good = true;
   for (std::size_t i = first; i + 1 < end; i += 2) {
-    const auto c = ast.has_operand ? visit_comparison(*ast.children[i], CompareOp::eq, ids[0], ids[i]) : boolean_term(*ast.children[i], ids[i]);
+    const auto c = ast.has_operand ? visit_comparison(*ast.children[i], CompareOp::eq, ids[0], ids[i])
+                                   : boolean_term(*ast.children[i], ids[i]);
     good = good && c.has_value();
     if (c) conditions.push_back(*c);
     results.push_back(ids[i + 1]);

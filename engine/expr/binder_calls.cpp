@@ -1,4 +1,5 @@
-// Function calls: overloads of the table, and the functions that are other expressions in disguise (COALESCE is a CASE).
+// Function calls: overloads of the table, and the functions that are other expressions in disguise (COALESCE is a
+// CASE).
 
 #include <algorithm>
 
@@ -43,21 +44,27 @@ std::optional<NodeId> ExprBuilder::visit_concat(const Ast& ast, const Ids& given
   for (std::size_t i = 0; i < ids.size(); ++i) {
     const auto s = convert(ids[i], types::string);
     good = good && s.has_value();
-    if (s) ids[i] = *s;
-    else fail(*ast.children[i], fmt::format("|| joins strings, this is {}", to_string(nodes.type(ids[i]))), "use CAST(... AS string)");
+    if (s)
+      ids[i] = *s;
+    else
+      fail(*ast.children[i], fmt::format("|| joins strings, this is {}", to_string(nodes.type(ids[i]))),
+           "use CAST(... AS string)");
   }
   if (!good) return std::nullopt;
   for (const Overload* o : all_overloads())
-    if (o->info.name == "concat") return nodes.kernel("concat", {o->run, types::string, {}, true, false, o->cost}, std::move(ids));
+    if (o->info.name == "concat")
+      return nodes.kernel("concat", {o->run, types::string, {}, true, false, o->cost}, std::move(ids));
   return std::nullopt;
 }
 
 std::optional<NodeId> ExprBuilder::visit_call(const Ast& ast) {
   if (is_aggregate_function(ast.text))
-    return fail(ast, fmt::format("the aggregate `{}` cannot stand here", ast.text), "aggregates belong under `aggregate:` of a window step");
+    return fail(ast, fmt::format("the aggregate `{}` cannot stand here", ast.text),
+                "aggregates belong under `aggregate:` of a window step");
   for (std::string_view name : {"now", "current_timestamp", "rand", "random", "uuid", "proctime", "localtimestamp"})
     if (ast.text == name)
-      return fail(ast, fmt::format("`{}` is not deterministic, so a restart would give other results", ast.text), "use the row's own timestamp field");
+      return fail(ast, fmt::format("`{}` is not deterministic, so a restart would give other results", ast.text),
+                  "use the row's own timestamp field");
   bool known = false;
   std::vector<std::string> names;
   for (const Overload* o : all_overloads()) {
@@ -66,12 +73,16 @@ std::optional<NodeId> ExprBuilder::visit_call(const Ast& ast) {
   }
   if (!known) {
     const std::string near = nearest_name(ast.text, names);
-    fail(ast, fmt::format("unknown function `{}`", ast.text), near.empty() ? "" : fmt::format("did you mean `{}`?", near));
+    fail(ast, fmt::format("unknown function `{}`", ast.text),
+         near.empty() ? "" : fmt::format("did you mean `{}`?", near));
     bind_all(ast.children);  // for their errors
     return std::nullopt;
   }
   if (ast.star || ast.distinct || ast.filter)
-    return fail(ast, fmt::format("`{}` is no aggregate: it takes no {}", ast.text, ast.star ? "*" : ast.distinct ? "DISTINCT" : "FILTER"));
+    return fail(ast, fmt::format("`{}` is no aggregate: it takes no {}", ast.text,
+                                 ast.star       ? "*"
+                                 : ast.distinct ? "DISTINCT"
+                                                : "FILTER"));
   const auto args = bind_all(ast.children);
   if (!args) return std::nullopt;
   for (std::string_view name : {"coalesce", "ifnull", "nullif", "if", "greatest", "least", "mod"})
@@ -86,7 +97,8 @@ std::optional<NodeId> ExprBuilder::visit_special(const Ast& ast, const Ids& args
     if (info.name == f) signatures.push_back(info.signature);
   const bool variadic = f == "coalesce" || f == "greatest" || f == "least";
   const std::size_t want = f == "if" ? 3 : 2;
-  if (variadic ? args.empty() : args.size() != want) return fail(ast, fmt::format("`{}` does not take {} arguments", f, args.size()), list_of(signatures));
+  if (variadic ? args.empty() : args.size() != want)
+    return fail(ast, fmt::format("`{}` does not take {} arguments", f, args.size()), list_of(signatures));
   if (f == "mod") return visit_arithmetic(ast, '%', args[0], args[1]);
   if (f == "nullif") {
     const auto equal = visit_comparison(ast, CompareOp::eq, args[0], args[1]);
@@ -133,16 +145,21 @@ std::optional<NodeId> ExprBuilder::visit_function(const Ast& ast, const Ids& arg
       const char want = letter(o->args, i, least, most);
       const DataType have = nodes.type(args[i]), type = type_of_letter(want);
       if (want == 'a' || have.kind == type.kind || have.kind == TypeKind::null) continue;
-      const bool widens = (have.kind == TypeKind::int64 && want == 'd') || (have.is_numeric() && want == 'f') || (want == 't' && nodes.is_text(args[i]));
-      if (!widens) cost = INT32_MAX;
-      else cost += want == 'd' ? 1 : 2;
+      const bool widens = (have.kind == TypeKind::int64 && want == 'd') || (have.is_numeric() && want == 'f') ||
+                          (want == 't' && nodes.is_text(args[i]));
+      if (!widens)
+        cost = INT32_MAX;
+      else
+        cost += want == 'd' ? 1 : 2;
     }
     if (cost < best_cost) best = o, best_cost = cost;
   }
   if (best == nullptr) {
     std::string have;
     for (NodeId a : args) have += (have.empty() ? "" : ", ") + to_string(nodes.type(a));
-    return fail(ast, count_fits ? fmt::format("`{}` does not take ({})", ast.text, have) : fmt::format("`{}` does not take {} arguments", ast.text, args.size()),
+    return fail(ast,
+                count_fits ? fmt::format("`{}` does not take ({})", ast.text, have)
+                           : fmt::format("`{}` does not take {} arguments", ast.text, args.size()),
                 list_of(signatures));
   }
   Ids converted;
@@ -152,16 +169,21 @@ std::optional<NodeId> ExprBuilder::visit_function(const Ast& ast, const Ids& arg
     const char want = letter(best->args, i, least, most);
     NodeId id = args[i];
     if (want == 'd') {
-      if (nodes.type(id).kind == TypeKind::null) id = nodes.null(type_of_letter('d'));
-      else id = *convert(id, as_decimal(id));
+      if (nodes.type(id).kind == TypeKind::null)
+        id = nodes.null(type_of_letter('d'));
+      else
+        id = *convert(id, as_decimal(id));
     } else if (want != 'a') {
       const auto c = convert(id, type_of_letter(want));
-      if (!c) return fail(*ast.children[i], fmt::format("'{}' is not a timestamp", nodes.is_text(id) ? nodes.text(id) : ""), "write it as '2026-01-31 13:00:00'");
+      if (!c)
+        return fail(*ast.children[i], fmt::format("'{}' is not a timestamp", nodes.is_text(id) ? nodes.text(id) : ""),
+                    "write it as '2026-01-31 13:00:00'");
       id = *c;
     }
     converted.push_back(id);
   }
-  for (NodeId id : converted) infos.push_back({nodes.type(id), nodes.is_constant(id) ? &nodes.node(id).constant : nullptr});
+  for (NodeId id : converted)
+    infos.push_back({nodes.type(id), nodes.is_constant(id) ? &nodes.node(id).constant : nullptr});
   KernelChoice k;
   k.run = best->run;
   k.type = type_of_letter(best->result);
@@ -172,7 +194,8 @@ std::optional<NodeId> ExprBuilder::visit_function(const Ast& ast, const Ids& arg
     std::size_t bad = 0;
     if (!best->prepare(infos, k, error, bad)) return fail(*ast.children[std::min(bad, ast.children.size() - 1)], error);
   }
-  // Names of overloads differ by kernel: ceil of float64 and of decimal are never one node, since their arguments are not.
+  // Names of overloads differ by kernel: ceil of float64 and of decimal are never one node, since their arguments are
+  // not.
   return nodes.kernel(ast.text, std::move(k), std::move(converted));
 }
 

@@ -47,8 +47,10 @@ NodeId NodeBuilder::constant(DataType type, const void* data, std::size_t size, 
   n.constant.stride = 0;
   void* copy = memory_->allocate(sizeof(Decimal), alignof(Decimal));
   std::memset(copy, 0, sizeof(Decimal));
-  if (data != nullptr) std::memcpy(copy, data, size);
-  else if (type.is_string_like()) new (copy) std::string_view("");
+  if (data != nullptr)
+    std::memcpy(copy, data, size);
+  else if (type.is_string_like())
+    new (copy) std::string_view("");
   n.constant.data = copy;
   if (data == nullptr) n.constant.valid = &kNotValid;
   return intern(std::move(n), fmt::format("constant {} {}", to_string(type), text));
@@ -59,9 +61,13 @@ NodeId NodeBuilder::boolean(bool value) {
   const std::uint8_t v = value;
   return constant(types::boolean, &v, 1, value ? "TRUE" : "FALSE");
 }
-NodeId NodeBuilder::int64(std::int64_t value, DataType type) { return constant(type, &value, 8, std::to_string(value)); }
+NodeId NodeBuilder::int64(std::int64_t value, DataType type) {
+  return constant(type, &value, 8, std::to_string(value));
+}
 NodeId NodeBuilder::float64(double value) { return constant(types::float64, &value, 8, fmt::format("{}", value)); }
-NodeId NodeBuilder::decimal(Decimal value, DataType type) { return constant(type, &value, sizeof value, decimal_to_string(value, type.scale)); }
+NodeId NodeBuilder::decimal(Decimal value, DataType type) {
+  return constant(type, &value, sizeof value, decimal_to_string(value, type.scale));
+}
 NodeId NodeBuilder::string(std::string_view value) {
   const std::string_view kept = memory_->copy(value);
   return constant(types::string, &kept, sizeof kept, "'" + std::string(value) + "'");
@@ -80,7 +86,8 @@ NodeId NodeBuilder::kernel(std::string_view name, KernelChoice choice, std::vect
     return kernel("null", std::move(nothing), std::move(args));
   }
   bool all_constant = true;
-  std::string key = fmt::format("{} {} {} {} {}", name, to_string(choice.type), choice.params.a, choice.params.b, choice.params.c);
+  std::string key =
+      fmt::format("{} {} {} {} {}", name, to_string(choice.type), choice.params.a, choice.params.b, choice.params.c);
   for (NodeId a : args) {
     all_constant = all_constant && is_constant(a);
     key += fmt::format(" #{}", a);
@@ -93,13 +100,26 @@ NodeId NodeBuilder::kernel(std::string_view name, KernelChoice choice, std::vect
     Scratch scratch;
     std::vector<std::string> messages;
     alignas(Decimal) char out[sizeof(Decimal)] = {};
-    KernelCall call{values.data(), static_cast<std::uint32_t>(values.size()), 1, out, nullptr, &choice.params, choice.type, memory_.get(), &scratch, &messages};
-    if (choice.reuses_arg) std::memcpy(out, values[0].data, value_width(choice.type.kind));
-    else choice.run(call);
+    KernelCall call{values.data(),
+                    static_cast<std::uint32_t>(values.size()),
+                    1,
+                    out,
+                    nullptr,
+                    &choice.params,
+                    choice.type,
+                    memory_.get(),
+                    &scratch,
+                    &messages};
+    if (choice.reuses_arg)
+      std::memcpy(out, values[0].data, value_width(choice.type.kind));
+    else
+      choice.run(call);
     if (call.errors == nullptr) {
       NodeId id = 0;
-      if (call.own_valid != nullptr && call.own_valid[0] == 0) id = null(choice.type);
-      else id = constant(choice.type, out, value_width(choice.type.kind), "folded " + key);
+      if (call.own_valid != nullptr && call.own_valid[0] == 0)
+        id = null(choice.type);
+      else
+        id = constant(choice.type, out, value_width(choice.type.kind), "folded " + key);
       if (nodes_[id].name.starts_with("folded ")) {
         const auto& v = nodes_[id].constant;
         std::string text = key;
@@ -113,8 +133,10 @@ NodeId NodeBuilder::kernel(std::string_view name, KernelChoice choice, std::vect
         }
         // Under the name a literal would have, so that 1 + 1 and 2 are one node.
         const std::string literal = fmt::format("constant {} {}", to_string(choice.type), text);
-        if (const auto same = known_.find(literal); same != known_.end()) id = same->second;
-        else known_.emplace(literal, id);
+        if (const auto same = known_.find(literal); same != known_.end())
+          id = same->second;
+        else
+          known_.emplace(literal, id);
         nodes_[id].name = text;
       }
       known_.emplace(key, id);

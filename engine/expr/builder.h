@@ -28,7 +28,7 @@ class NodeBuilder {
   NodeId string(std::string_view value);
 
   NodeId kernel(std::string_view name, KernelChoice choice, std::vector<NodeId> args);
-  NodeId logical(NodeKind kind, std::vector<NodeId> terms);  // logical_and, logical_or
+  NodeId logical(NodeKind kind, std::vector<NodeId> terms);   // logical_and, logical_or
   NodeId case_when(std::vector<NodeId> args, DataType type);  // when1, then1, ..., else; results already of `type`
 
   const ExprNode& node(NodeId id) const { return nodes_[id]; }

@@ -60,9 +60,12 @@ void ExprExecutor::run(const Batch& in, Arena& bytes, Arena* results) {
 void ExprExecutor::run_group(std::uint32_t group, std::uint32_t rows) {
   for (NodeId id : plan_.groups[group].nodes) {
     const ExprNode& node = plan_.nodes[id];
-    if (node.kind == NodeKind::kernel) run_kernel(node, id, rows);
-    else if (node.kind == NodeKind::case_when) run_case(node, id, rows);
-    else run_logical(node, id, rows);
+    if (node.kind == NodeKind::kernel)
+      run_kernel(node, id, rows);
+    else if (node.kind == NodeKind::case_when)
+      run_case(node, id, rows);
+    else
+      run_logical(node, id, rows);
   }
 }
 
@@ -110,8 +113,16 @@ void ExprExecutor::run_kernel(const ExprNode& node, NodeId id, std::uint32_t row
     return;
   }
   ++evaluations_;
-  KernelCall call{args_.data(), static_cast<std::uint32_t>(args_.size()), rows, result_memory(node, rows),
-                  node.kernel.strict ? merged_valid(args_, rows) : nullptr, &node.kernel.params, node.type, bytes_, &scratch_, &messages_};
+  KernelCall call{args_.data(),
+                  static_cast<std::uint32_t>(args_.size()),
+                  rows,
+                  result_memory(node, rows),
+                  node.kernel.strict ? merged_valid(args_, rows) : nullptr,
+                  &node.kernel.params,
+                  node.type,
+                  bytes_,
+                  &scratch_,
+                  &messages_};
   node.kernel.run(call);
   if (errors) {  // what is computed from an error is the same error
     if (call.errors == nullptr) {
@@ -137,15 +148,20 @@ Value ExprExecutor::gathered(const Value& v, DataType type, const std::uint32_t*
     case 1: out.data = pick<std::uint8_t>(v.data, selection, n, scratch_); break;
     case 8: out.data = pick<std::uint64_t>(v.data, selection, n, scratch_); break;
     default:
-      if (type.is_string_like()) out.data = pick<std::string_view>(v.data, selection, n, scratch_);
-      else out.data = pick<Decimal>(v.data, selection, n, scratch_);
+      if (type.is_string_like())
+        out.data = pick<std::string_view>(v.data, selection, n, scratch_);
+      else
+        out.data = pick<Decimal>(v.data, selection, n, scratch_);
   }
-  if (v.valid != nullptr) out.valid = static_cast<const std::uint8_t*>(pick<std::uint8_t>(v.valid, selection, n, scratch_));
-  if (v.errors != nullptr) out.errors = static_cast<const std::uint32_t*>(pick<std::uint32_t>(v.errors, selection, n, scratch_));
+  if (v.valid != nullptr)
+    out.valid = static_cast<const std::uint8_t*>(pick<std::uint8_t>(v.valid, selection, n, scratch_));
+  if (v.errors != nullptr)
+    out.errors = static_cast<const std::uint32_t*>(pick<std::uint32_t>(v.errors, selection, n, scratch_));
   return out;
 }
 
-Value ExprExecutor::run_branch(std::uint32_t group, NodeId arg, const std::uint32_t* selection, std::uint32_t n, std::uint32_t rows) {
+Value ExprExecutor::run_branch(std::uint32_t group, NodeId arg, const std::uint32_t* selection, std::uint32_t n,
+                               std::uint32_t rows) {
   if (n == rows) {
     run_group(group, rows);
     return values_[arg];
@@ -180,8 +196,10 @@ void ExprExecutor::run_logical(const ExprNode& node, NodeId id, std::uint32_t ro
     }
   };
   const auto prepare = [&](const Value& v) {
-    if (v.valid != nullptr && unknown == nullptr) unknown = static_cast<std::uint8_t*>(std::memset(scratch_.allocate(rows), 0, rows));
-    if (v.errors != nullptr && errors == nullptr) errors = static_cast<std::uint32_t*>(std::memset(scratch_.allocate(rows * 4), 0, rows * 4));
+    if (v.valid != nullptr && unknown == nullptr)
+      unknown = static_cast<std::uint8_t*>(std::memset(scratch_.allocate(rows), 0, rows));
+    if (v.errors != nullptr && errors == nullptr)
+      errors = static_cast<std::uint32_t*>(std::memset(scratch_.allocate(rows * 4), 0, rows * 4));
   };
   for (std::size_t t = 0; t < node.args.size(); ++t) {
     if (node.groups[t] != kRootGroup) {
@@ -239,19 +257,24 @@ void ExprExecutor::run_case(const ExprNode& node, NodeId id, std::uint32_t rows)
     errors[row] = error;
   };
   const auto clear = [&](std::uint32_t row) {  // a readable value for a row without one
-    if (node.type.is_string_like()) static_cast<std::string_view*>(out)[row] = {};
-    else std::memset(static_cast<char*>(out) + row * value_width(node.type.kind), 0, value_width(node.type.kind));
+    if (node.type.is_string_like())
+      static_cast<std::string_view*>(out)[row] = {};
+    else
+      std::memset(static_cast<char*>(out) + row * value_width(node.type.kind), 0, value_width(node.type.kind));
   };
   const auto take = [&](std::size_t arg, const std::uint32_t* selection, std::uint32_t n) {
     if (n == 0) return;
     const bool compact = node.groups[arg] != kRootGroup;
-    const Value v = compact ? run_branch(node.groups[arg], node.args[arg], selection, n, rows) : values_[node.args[arg]];
+    const Value v =
+        compact ? run_branch(node.groups[arg], node.args[arg], selection, n, rows) : values_[node.args[arg]];
     switch (value_width(node.type.kind)) {
       case 1: scatter<std::uint8_t>(out, v, compact, selection, n); break;
       case 8: scatter<std::uint64_t>(out, v, compact, selection, n); break;
       default:
-        if (node.type.is_string_like()) scatter<std::string_view>(out, v, compact, selection, n);
-        else scatter<Decimal>(out, v, compact, selection, n);
+        if (node.type.is_string_like())
+          scatter<std::string_view>(out, v, compact, selection, n);
+        else
+          scatter<Decimal>(out, v, compact, selection, n);
     }
     if (v.valid == nullptr) return;
     need_valid();
@@ -265,7 +288,8 @@ void ExprExecutor::run_case(const ExprNode& node, NodeId id, std::uint32_t rows)
 
   for (std::size_t arm = 0; arm + 1 < node.args.size() && n_open > 0; arm += 2) {
     const bool compact = node.groups[arm] != kRootGroup;
-    const Value c = compact ? run_branch(node.groups[arm], node.args[arm], open, n_open, rows) : values_[node.args[arm]];
+    const Value c =
+        compact ? run_branch(node.groups[arm], node.args[arm], open, n_open, rows) : values_[node.args[arm]];
     std::uint32_t n_taken = 0, rest = 0;
     for (std::uint32_t k = 0; k < n_open; ++k) {
       const std::uint32_t row = open[k], from = compact ? k : row;

@@ -28,7 +28,8 @@ class ExprExecutor {
   void run_logical(const ExprNode& node, NodeId id, std::uint32_t rows);
   void run_case(const ExprNode& node, NodeId id, std::uint32_t rows);
   // The argument's value for these rows only (compact: value k is of row selection[k]).
-  Value run_branch(std::uint32_t group, NodeId arg, const std::uint32_t* selection, std::uint32_t n, std::uint32_t rows);
+  Value run_branch(std::uint32_t group, NodeId arg, const std::uint32_t* selection, std::uint32_t n,
+                   std::uint32_t rows);
   Value gathered(const Value& v, DataType type, const std::uint32_t* selection, std::uint32_t n);
   const std::uint8_t* merged_valid(const std::vector<Value>& args, std::uint32_t rows);
   void* result_memory(const ExprNode& node, std::uint32_t rows);

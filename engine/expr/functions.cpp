@@ -47,7 +47,8 @@ std::span<const Overload> null_functions() {
       {{"coalesce", "null", "coalesce(a, b, ...) -> common type", "The first argument that is not NULL."}},
       {{"ifnull", "null", "ifnull(a, b) -> common type", "a, or b where a is NULL."}},
       {{"nullif", "null", "nullif(a, b) -> type of a", "NULL where a = b, else a."}},
-      {{"if", "null", "if(condition bool, then, else) -> common type", "`then` where the condition is TRUE, else `else`."}},
+      {{"if", "null", "if(condition bool, then, else) -> common type",
+        "`then` where the condition is TRUE, else `else`."}},
   };
   return table;
 }

@@ -1,5 +1,6 @@
 #pragma once
-// The table of scalar functions: what binding resolves against and what the reference page is generated from. Thread: any.
+// The table of scalar functions: what binding resolves against and what the reference page is generated from. Thread:
+// any.
 
 #include <span>
 #include <string_view>

@@ -22,7 +22,8 @@ void same_int(KernelCall& call) {
   call.each<std::int64_t>([&](std::uint32_t i) { return integer(call, 0, i); });
 }
 void sign_int(KernelCall& call) {
-  call.each<std::int64_t>([&](std::uint32_t i) -> std::int64_t { return (integer(call, 0, i) > 0) - (integer(call, 0, i) < 0); });
+  call.each<std::int64_t>(
+      [&](std::uint32_t i) -> std::int64_t { return (integer(call, 0, i) > 0) - (integer(call, 0, i) < 0); });
 }
 
 template <double (*f)(double)>
@@ -43,8 +44,10 @@ void domain_real(KernelCall& call) {
     const double v = real(call, 0, i);
     out[i] = 0;
     if (!call.computes(i)) continue;
-    if (v < 0 || (!zero_is_in && v == 0)) call.fail(i, zero_is_in ? "square root of a negative number" : "logarithm of a number that is not positive");
-    else out[i] = f(v);
+    if (v < 0 || (!zero_is_in && v == 0))
+      call.fail(i, zero_is_in ? "square root of a negative number" : "logarithm of a number that is not positive");
+    else
+      out[i] = f(v);
   }
 }
 double sqrt_of(double v) { return std::sqrt(v); }
@@ -74,8 +77,10 @@ void round_int(KernelCall& call) {
     if (n >= 0 || n < -18 || !call.computes(i)) continue;
     const Decimal factor = power_of_ten(static_cast<unsigned>(-n));
     const Decimal r = divide_half_up(v, factor) * factor;
-    if (r > INT64_MAX || r < INT64_MIN) call.fail(i, "int64 overflow");
-    else out[i] = static_cast<std::int64_t>(r);
+    if (r > INT64_MAX || r < INT64_MIN)
+      call.fail(i, "int64 overflow");
+    else
+      out[i] = static_cast<std::int64_t>(r);
   }
 }
 
@@ -86,14 +91,17 @@ void abs_decimal(KernelCall& call) {
   });
 }
 void sign_decimal(KernelCall& call) {
-  call.each<std::int64_t>([&](std::uint32_t i) -> std::int64_t { return (call.args[0].at<Decimal>(i) > 0) - (call.args[0].at<Decimal>(i) < 0); });
+  call.each<std::int64_t>([&](std::uint32_t i) -> std::int64_t {
+    return (call.args[0].at<Decimal>(i) > 0) - (call.args[0].at<Decimal>(i) < 0);
+  });
 }
 
 enum Rounding : int { kDown, kUp, kNearest };
 // params: a = digits to drop, b = digits to put back as zeros (round to tens and above)
 template <Rounding how>
 void round_decimal(KernelCall& call) {
-  const Decimal factor = power_of_ten(static_cast<unsigned>(call.params->a)), back = power_of_ten(static_cast<unsigned>(call.params->b));
+  const Decimal factor = power_of_ten(static_cast<unsigned>(call.params->a)),
+                back = power_of_ten(static_cast<unsigned>(call.params->b));
   auto* out = call.result<Decimal>();
   for (std::uint32_t i = 0; i < call.rows; ++i) {
     out[i] = 0;
@@ -103,8 +111,10 @@ void round_decimal(KernelCall& call) {
     if (how == kNearest) q = divide_half_up(v, factor);
     if (how == kDown && v % factor < 0) --q;
     if (how == kUp && v % factor > 0) ++q;
-    if (__builtin_mul_overflow(q, back, &q) || q >= kDecimalLimit || q <= -kDecimalLimit) call.fail(i, "decimal overflow: the result has more than 38 digits");
-    else out[i] = q;
+    if (__builtin_mul_overflow(q, back, &q) || q >= kDecimalLimit || q <= -kDecimalLimit)
+      call.fail(i, "decimal overflow: the result has more than 38 digits");
+    else
+      out[i] = q;
   }
 }
 
@@ -128,7 +138,8 @@ bool round_type(std::span<const ArgInfo> args, KernelChoice& k, std::string& err
   k.params.b = n < 0 ? -n : 0;
   k.params.a = scale - to + k.params.b;
   if (k.params.a > 38) k.params.a = k.params.b = 38;
-  k.type = types::decimal(static_cast<std::uint8_t>(std::clamp(precision - scale + to + 1, 1, 38)), static_cast<std::uint8_t>(to));
+  k.type = types::decimal(static_cast<std::uint8_t>(std::clamp(precision - scale + to + 1, 1, 38)),
+                          static_cast<std::uint8_t>(to));
   return true;
 }
 
@@ -172,25 +183,74 @@ std::span<const Overload> numeric_functions() {
       {{"abs", "numeric", "abs(x decimal) -> decimal", "Magnitude."}, "d", 'd', abs_decimal, 2, keep_decimal_type},
       {{"abs", "numeric", "abs(x float64) -> float64", "Magnitude."}, "f", 'f', map_real<abs_of>, 1},
       {{"ceil", "numeric", "ceil(x int64) -> int64", "The number itself."}, "i", 'i', same_int, 1},
-      {{"ceil", "numeric", "ceil(x decimal) -> decimal(p, 0)", "The smallest whole number not below x."}, "d", 'd', round_decimal<kUp>, 10, [](auto a, auto& k, auto& e, auto& b) { return round_type(a.first(1), k, e, b); }},
-      {{"ceil", "numeric", "ceil(x float64) -> float64", "The smallest whole number not below x."}, "f", 'f', map_real<ceil_of>, 2},
+      {{"ceil", "numeric", "ceil(x decimal) -> decimal(p, 0)", "The smallest whole number not below x."},
+       "d",
+       'd',
+       round_decimal<kUp>,
+       10,
+       [](auto a, auto& k, auto& e, auto& b) { return round_type(a.first(1), k, e, b); }},
+      {{"ceil", "numeric", "ceil(x float64) -> float64", "The smallest whole number not below x."},
+       "f",
+       'f',
+       map_real<ceil_of>,
+       2},
       {{"floor", "numeric", "floor(x int64) -> int64", "The number itself."}, "i", 'i', same_int, 1},
-      {{"floor", "numeric", "floor(x decimal) -> decimal(p, 0)", "The largest whole number not above x."}, "d", 'd', round_decimal<kDown>, 10, [](auto a, auto& k, auto& e, auto& b) { return round_type(a.first(1), k, e, b); }},
-      {{"floor", "numeric", "floor(x float64) -> float64", "The largest whole number not above x."}, "f", 'f', map_real<floor_of>, 2},
+      {{"floor", "numeric", "floor(x decimal) -> decimal(p, 0)", "The largest whole number not above x."},
+       "d",
+       'd',
+       round_decimal<kDown>,
+       10,
+       [](auto a, auto& k, auto& e, auto& b) { return round_type(a.first(1), k, e, b); }},
+      {{"floor", "numeric", "floor(x float64) -> float64", "The largest whole number not above x."},
+       "f",
+       'f',
+       map_real<floor_of>,
+       2},
       {{"round", "numeric", "round(x int64) -> int64", "The number itself."}, "i", 'i', same_int, 1},
-      {{"round", "numeric", "round(x int64, n int64) -> int64", "Rounded half up (away from zero); n < 0 rounds to tens, hundreds, ..."}, "ii", 'i', round_int, 10},
-      {{"round", "numeric", "round(x decimal [, n int64]) -> decimal", "Rounded half up (away from zero) to n digits (0); n is a constant."}, "di?", 'd', round_decimal<kNearest>, 10, round_type},
-      {{"round", "numeric", "round(x float64) -> float64", "Rounded half up (away from zero)."}, "f", 'f', map_real<round_of>, 3},
-      {{"round", "numeric", "round(x float64, n int64) -> float64", "Rounded half up (away from zero) to n digits."}, "fi", 'f', round_real, 30},
+      {{"round", "numeric", "round(x int64, n int64) -> int64",
+        "Rounded half up (away from zero); n < 0 rounds to tens, hundreds, ..."},
+       "ii",
+       'i',
+       round_int,
+       10},
+      {{"round", "numeric", "round(x decimal [, n int64]) -> decimal",
+        "Rounded half up (away from zero) to n digits (0); n is a constant."},
+       "di?",
+       'd',
+       round_decimal<kNearest>,
+       10,
+       round_type},
+      {{"round", "numeric", "round(x float64) -> float64", "Rounded half up (away from zero)."},
+       "f",
+       'f',
+       map_real<round_of>,
+       3},
+      {{"round", "numeric", "round(x float64, n int64) -> float64", "Rounded half up (away from zero) to n digits."},
+       "fi",
+       'f',
+       round_real,
+       30},
       {{"sign", "numeric", "sign(x int64) -> int64", "-1, 0 or 1."}, "i", 'i', sign_int, 1},
       {{"sign", "numeric", "sign(x decimal) -> int64", "-1, 0 or 1."}, "d", 'i', sign_decimal, 2},
       {{"sign", "numeric", "sign(x float64) -> float64", "-1, 0 or 1."}, "f", 'f', map_real<sign_of>, 2},
       {{"mod", "numeric", "mod(a, b) -> common type", "Remainder of a / b, with the sign of a; the same as a % b."}},
       {{"power", "numeric", "power(x float64, y float64) -> float64", "x to the power of y."}, "ff", 'f', power, 40},
-      {{"sqrt", "numeric", "sqrt(x float64) -> float64", "Square root; an error when x < 0."}, "f", 'f', domain_real<sqrt_of, true>, 5},
+      {{"sqrt", "numeric", "sqrt(x float64) -> float64", "Square root; an error when x < 0."},
+       "f",
+       'f',
+       domain_real<sqrt_of, true>,
+       5},
       {{"exp", "numeric", "exp(x float64) -> float64", "e to the power of x."}, "f", 'f', map_real<exp_of>, 15},
-      {{"ln", "numeric", "ln(x float64) -> float64", "Natural logarithm; an error when x <= 0."}, "f", 'f', domain_real<ln_of, false>, 15},
-      {{"log10", "numeric", "log10(x float64) -> float64", "Logarithm to base 10; an error when x <= 0."}, "f", 'f', domain_real<log10_of, false>, 15},
+      {{"ln", "numeric", "ln(x float64) -> float64", "Natural logarithm; an error when x <= 0."},
+       "f",
+       'f',
+       domain_real<ln_of, false>,
+       15},
+      {{"log10", "numeric", "log10(x float64) -> float64", "Logarithm to base 10; an error when x <= 0."},
+       "f",
+       'f',
+       domain_real<log10_of, false>,
+       15},
       {{"greatest", "numeric", "greatest(a, b, ...) -> common type", "The largest argument; NULL when one is NULL."}},
       {{"least", "numeric", "least(a, b, ...) -> common type", "The smallest argument; NULL when one is NULL."}},
   };

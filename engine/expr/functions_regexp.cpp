@@ -1,5 +1,5 @@
-// Regular expressions by RE2 (linear time on any input) and hashing. Patterns are constants, compiled once and shared by
-// all shards: an RE2 object is safe to use from several threads.
+// Regular expressions by RE2 (linear time on any input) and hashing. Patterns are constants, compiled once and shared
+// by all shards: an RE2 object is safe to use from several threads.
 
 #include <fmt/format.h>
 #include <re2/re2.h>
@@ -12,7 +12,9 @@ namespace twinspan::engine {
 namespace {
 
 // An empty text may have no address; to RE2 that is a group that did not take part.
-re2::StringPiece piece(std::string_view s) { return s.empty() ? re2::StringPiece("", 0) : re2::StringPiece(s.data(), s.size()); }
+re2::StringPiece piece(std::string_view s) {
+  return s.empty() ? re2::StringPiece("", 0) : re2::StringPiece(s.data(), s.size());
+}
 
 struct Pattern {
   std::unique_ptr<re2::RE2> re;
@@ -72,9 +74,12 @@ bool prepare_replace(std::span<const ArgInfo> args, KernelChoice& k, std::string
   }
   const auto text = args[2].constant->at<std::string_view>(0);  // $1 in SQL, \1 in RE2
   for (std::size_t i = 0; i < text.size(); ++i) {
-    if (text[i] == '$' && i + 1 < text.size() && text[i + 1] >= '0' && text[i + 1] <= '9') p->rewrite += '\\';
-    else if (text[i] == '\\') p->rewrite += "\\\\";
-    else p->rewrite += text[i];
+    if (text[i] == '$' && i + 1 < text.size() && text[i + 1] >= '0' && text[i + 1] <= '9')
+      p->rewrite += '\\';
+    else if (text[i] == '\\')
+      p->rewrite += "\\\\";
+    else
+      p->rewrite += text[i];
   }
   if (!p->re->CheckRewriteString(piece(p->rewrite), &error)) return false;
   k.params.state = p;
@@ -83,7 +88,9 @@ bool prepare_replace(std::span<const ArgInfo> args, KernelChoice& k, std::string
 
 void regexp_like(KernelCall& call) {
   const auto& re = *call.params->as<Pattern>().re;
-  call.each<std::uint8_t>([&](std::uint32_t i) -> std::uint8_t { return re2::RE2::PartialMatch(piece(call.args[0].at<std::string_view>(i)), re); });
+  call.each<std::uint8_t>([&](std::uint32_t i) -> std::uint8_t {
+    return re2::RE2::PartialMatch(piece(call.args[0].at<std::string_view>(i)), re);
+  });
 }
 
 void regexp_extract(KernelCall& call) {
@@ -97,8 +104,10 @@ void regexp_extract(KernelCall& call) {
     const auto s = call.args[0].at<std::string_view>(i);
     const bool hit = re.Match(piece(s), 0, s.size(), re2::RE2::UNANCHORED, groups.data(), group + 1);
     const auto& g = groups[static_cast<std::size_t>(group)];
-    if (!hit || g.data() == nullptr) call.set_null(i);
-    else out[i] = {g.data(), g.size()};
+    if (!hit || g.data() == nullptr)
+      call.set_null(i);
+    else
+      out[i] = {g.data(), g.size()};
   }
 }
 
@@ -142,10 +151,34 @@ bool prepare_hash(std::span<const ArgInfo> args, KernelChoice& k, std::string&, 
 
 std::span<const Overload> regexp_functions() {
   static const Overload table[] = {
-      {{"regexp_like", "regexp", "regexp_like(text string, pattern string) -> bool", "Does the pattern (RE2, constant) match anywhere in the text?"}, "ss", 'b', regexp_like, 100, prepare_like},
-      {{"regexp_extract", "regexp", "regexp_extract(text string, pattern string [, group int64]) -> string", "The first match, or a group of it (0 = whole); NULL when there is none."}, "ssi?", 's', regexp_extract, 200, prepare_extract},
-      {{"regexp_replace", "regexp", "regexp_replace(text string, pattern string, by string) -> string", "Every match replaced; $1 stands for group 1."}, "sss", 's', regexp_replace, 300, prepare_replace},
-      {{"xxhash64", "hash", "xxhash64(x) -> int64", "XXH64 (seed 0) of a text's bytes, or of a number's little-endian bytes."}, "a", 'i', xxhash64, 5, prepare_hash},
+      {{"regexp_like", "regexp", "regexp_like(text string, pattern string) -> bool",
+        "Does the pattern (RE2, constant) match anywhere in the text?"},
+       "ss",
+       'b',
+       regexp_like,
+       100,
+       prepare_like},
+      {{"regexp_extract", "regexp", "regexp_extract(text string, pattern string [, group int64]) -> string",
+        "The first match, or a group of it (0 = whole); NULL when there is none."},
+       "ssi?",
+       's',
+       regexp_extract,
+       200,
+       prepare_extract},
+      {{"regexp_replace", "regexp", "regexp_replace(text string, pattern string, by string) -> string",
+        "Every match replaced; $1 stands for group 1."},
+       "sss",
+       's',
+       regexp_replace,
+       300,
+       prepare_replace},
+      {{"xxhash64", "hash", "xxhash64(x) -> int64",
+        "XXH64 (seed 0) of a text's bytes, or of a number's little-endian bytes."},
+       "a",
+       'i',
+       xxhash64,
+       5,
+       prepare_hash},
   };
   return table;
 }

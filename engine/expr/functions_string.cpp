@@ -1,5 +1,5 @@
-// String functions. Positions and lengths count code points. Case mapping is of ASCII letters only; all other bytes stay
-// as they are, so UTF-8 remains UTF-8. Results that are part of an argument are views of it.
+// String functions. Positions and lengths count code points. Case mapping is of ASCII letters only; all other bytes
+// stay as they are, so UTF-8 remains UTF-8. Results that are part of an argument are views of it.
 
 #include <algorithm>
 #include <cstring>
@@ -72,7 +72,10 @@ void length(KernelCall& call) {
 // Code points [from, from + n) of s.
 View slice(View s, std::int64_t from, std::int64_t n) {
   if (n <= 0 || from < 0) return {};
-  if (is_ascii(s)) return static_cast<std::size_t>(from) >= s.size() ? View{} : s.substr(static_cast<std::size_t>(from), static_cast<std::size_t>(n));
+  if (is_ascii(s))
+    return static_cast<std::size_t>(from) >= s.size()
+               ? View{}
+               : s.substr(static_cast<std::size_t>(from), static_cast<std::size_t>(n));
   const std::size_t begin = utf8_offset(s, static_cast<std::size_t>(from));
   return s.substr(begin, utf8_offset(s.substr(begin), static_cast<std::size_t>(n)));
 }
@@ -125,8 +128,10 @@ void replace(KernelCall& call) {
       out.append(with);
       at = hit + what.size();
     }
-    if (out.size() > kMaxText + s.size()) call.fail(i, kTooLong);
-    else to[i] = call.bytes->copy(out);
+    if (out.size() > kMaxText + s.size())
+      call.fail(i, kTooLong);
+    else
+      to[i] = call.bytes->copy(out);
   }
 }
 
@@ -221,10 +226,12 @@ void strpos(KernelCall& call) {
   call.each<std::int64_t>([&](std::uint32_t i) { return find(text(call, 1, i), text(call, 0, i)); });
 }
 void starts_with(KernelCall& call) {
-  call.each<std::uint8_t>([&](std::uint32_t i) -> std::uint8_t { return text(call, 0, i).starts_with(text(call, 1, i)); });
+  call.each<std::uint8_t>(
+      [&](std::uint32_t i) -> std::uint8_t { return text(call, 0, i).starts_with(text(call, 1, i)); });
 }
 void ends_with(KernelCall& call) {
-  call.each<std::uint8_t>([&](std::uint32_t i) -> std::uint8_t { return text(call, 0, i).ends_with(text(call, 1, i)); });
+  call.each<std::uint8_t>(
+      [&](std::uint32_t i) -> std::uint8_t { return text(call, 0, i).ends_with(text(call, 1, i)); });
 }
 void contains(KernelCall& call) {
   call.each<std::uint8_t>([&](std::uint32_t i) -> std::uint8_t {
@@ -315,10 +322,14 @@ void chr(KernelCall& call) {
     const auto tail = [c](int shift) { return static_cast<char>(0x80 | ((c >> shift) & 0x3F)); };
     char b[4];
     std::size_t n = 0;
-    if (c < 0x80) b[n++] = static_cast<char>(c);
-    else if (c < 0x800) b[n++] = static_cast<char>(0xC0 | c >> 6), b[n++] = tail(0);
-    else if (c < 0x10000) b[n++] = static_cast<char>(0xE0 | c >> 12), b[n++] = tail(6), b[n++] = tail(0);
-    else b[n++] = static_cast<char>(0xF0 | c >> 18), b[n++] = tail(12), b[n++] = tail(6), b[n++] = tail(0);
+    if (c < 0x80)
+      b[n++] = static_cast<char>(c);
+    else if (c < 0x800)
+      b[n++] = static_cast<char>(0xC0 | c >> 6), b[n++] = tail(0);
+    else if (c < 0x10000)
+      b[n++] = static_cast<char>(0xE0 | c >> 12), b[n++] = tail(6), b[n++] = tail(0);
+    else
+      b[n++] = static_cast<char>(0xF0 | c >> 18), b[n++] = tail(12), b[n++] = tail(6), b[n++] = tail(0);
     to[i] = call.bytes->copy({b, n});
   }
 }
@@ -327,31 +338,121 @@ void chr(KernelCall& call) {
 
 std::span<const Overload> string_functions() {
   static const Overload table[] = {
-      {{"upper", "string", "upper(text string) -> string", "ASCII letters in upper case; other characters stay."}, "s", 's', change_case<true>, 15},
-      {{"lower", "string", "lower(text string) -> string", "ASCII letters in lower case; other characters stay."}, "s", 's', change_case<false>, 15},
-      {{"trim", "string", "trim(text string [, characters string]) -> string", "Without blanks (or the given characters) at both ends."}, "ss?", 's', trim<true, true>, 8},
-      {{"ltrim", "string", "ltrim(text string [, characters string]) -> string", "Without blanks (or the given characters) at the start."}, "ss?", 's', trim<true, false>, 8},
-      {{"rtrim", "string", "rtrim(text string [, characters string]) -> string", "Without blanks (or the given characters) at the end."}, "ss?", 's', trim<false, true>, 8},
+      {{"upper", "string", "upper(text string) -> string", "ASCII letters in upper case; other characters stay."},
+       "s",
+       's',
+       change_case<true>,
+       15},
+      {{"lower", "string", "lower(text string) -> string", "ASCII letters in lower case; other characters stay."},
+       "s",
+       's',
+       change_case<false>,
+       15},
+      {{"trim", "string", "trim(text string [, characters string]) -> string",
+        "Without blanks (or the given characters) at both ends."},
+       "ss?",
+       's',
+       trim<true, true>,
+       8},
+      {{"ltrim", "string", "ltrim(text string [, characters string]) -> string",
+        "Without blanks (or the given characters) at the start."},
+       "ss?",
+       's',
+       trim<true, false>,
+       8},
+      {{"rtrim", "string", "rtrim(text string [, characters string]) -> string",
+        "Without blanks (or the given characters) at the end."},
+       "ss?",
+       's',
+       trim<false, true>,
+       8},
       {{"length", "string", "length(text string) -> int64", "Number of code points."}, "s", 'i', length, 8},
       {{"char_length", "string", "char_length(text string) -> int64", "Number of code points."}, "s", 'i', length, 8},
-      {{"substring", "string", "substring(text string, start int64 [, length int64]) -> string", "Part of a text; start counts from 1, from the end when negative. Also substring(x FROM a FOR n)."}, "sii?", 's', substring, 10},
-      {{"substr", "string", "substr(text string, start int64 [, length int64]) -> string", "The same as substring."}, "sii?", 's', substring, 10},
-      {{"replace", "string", "replace(text string, what string, by string) -> string", "Every occurrence of `what` replaced."}, "sss", 's', replace, 40},
-      {{"concat", "string", "concat(text string, ...) -> string", "The texts joined; NULL when one is NULL."}, "ss*", 's', concat, 20},
-      {{"concat_ws", "string", "concat_ws(separator string, text string, ...) -> string", "The texts that are not NULL, joined by the separator."}, "sss*", 's', concat_ws, 30, nullptr, false},
+      {{"substring", "string", "substring(text string, start int64 [, length int64]) -> string",
+        "Part of a text; start counts from 1, from the end when negative. Also substring(x FROM a FOR n)."},
+       "sii?",
+       's',
+       substring,
+       10},
+      {{"substr", "string", "substr(text string, start int64 [, length int64]) -> string", "The same as substring."},
+       "sii?",
+       's',
+       substring,
+       10},
+      {{"replace", "string", "replace(text string, what string, by string) -> string",
+        "Every occurrence of `what` replaced."},
+       "sss",
+       's',
+       replace,
+       40},
+      {{"concat", "string", "concat(text string, ...) -> string", "The texts joined; NULL when one is NULL."},
+       "ss*",
+       's',
+       concat,
+       20},
+      {{"concat_ws", "string", "concat_ws(separator string, text string, ...) -> string",
+        "The texts that are not NULL, joined by the separator."},
+       "sss*",
+       's',
+       concat_ws,
+       30,
+       nullptr,
+       false},
       {{"left", "string", "left(text string, n int64) -> string", "The first n code points."}, "si", 's', left, 8},
       {{"right", "string", "right(text string, n int64) -> string", "The last n code points."}, "si", 's', right, 10},
-      {{"lpad", "string", "lpad(text string, n int64 [, fill string]) -> string", "Filled at the start (or cut) to n code points."}, "sis?", 's', pad<true>, 40},
-      {{"rpad", "string", "rpad(text string, n int64 [, fill string]) -> string", "Filled at the end (or cut) to n code points."}, "sis?", 's', pad<false>, 40},
+      {{"lpad", "string", "lpad(text string, n int64 [, fill string]) -> string",
+        "Filled at the start (or cut) to n code points."},
+       "sis?",
+       's',
+       pad<true>,
+       40},
+      {{"rpad", "string", "rpad(text string, n int64 [, fill string]) -> string",
+        "Filled at the end (or cut) to n code points."},
+       "sis?",
+       's',
+       pad<false>,
+       40},
       {{"reverse", "string", "reverse(text string) -> string", "Code points in reverse order."}, "s", 's', reverse, 40},
-      {{"position", "string", "position(what string IN text string) -> int64", "Place of the first occurrence, from 1; 0 = none."}, "ss", 'i', position, 15},
-      {{"strpos", "string", "strpos(text string, what string) -> int64", "Place of the first occurrence, from 1; 0 = none."}, "ss", 'i', strpos, 15},
-      {{"starts_with", "string", "starts_with(text string, prefix string) -> bool", "Does the text begin with the prefix?"}, "ss", 'b', starts_with, 5},
-      {{"ends_with", "string", "ends_with(text string, suffix string) -> bool", "Does the text end in the suffix?"}, "ss", 'b', ends_with, 5},
-      {{"contains", "string", "contains(text string, what string) -> bool", "Does `what` occur in the text?"}, "ss", 'b', contains, 12},
-      {{"split_part", "string", "split_part(text string, separator string, n int64) -> string", "The n-th part, from 1 (from the end when negative); '' when there is none."}, "ssi", 's', split_part, 15},
+      {{"position", "string", "position(what string IN text string) -> int64",
+        "Place of the first occurrence, from 1; 0 = none."},
+       "ss",
+       'i',
+       position,
+       15},
+      {{"strpos", "string", "strpos(text string, what string) -> int64",
+        "Place of the first occurrence, from 1; 0 = none."},
+       "ss",
+       'i',
+       strpos,
+       15},
+      {{"starts_with", "string", "starts_with(text string, prefix string) -> bool",
+        "Does the text begin with the prefix?"},
+       "ss",
+       'b',
+       starts_with,
+       5},
+      {{"ends_with", "string", "ends_with(text string, suffix string) -> bool", "Does the text end in the suffix?"},
+       "ss",
+       'b',
+       ends_with,
+       5},
+      {{"contains", "string", "contains(text string, what string) -> bool", "Does `what` occur in the text?"},
+       "ss",
+       'b',
+       contains,
+       12},
+      {{"split_part", "string", "split_part(text string, separator string, n int64) -> string",
+        "The n-th part, from 1 (from the end when negative); '' when there is none."},
+       "ssi",
+       's',
+       split_part,
+       15},
       {{"repeat", "string", "repeat(text string, n int64) -> string", "The text n times."}, "si", 's', repeat, 30},
-      {{"ascii", "string", "ascii(text string) -> int64", "Code point of the first character; 0 for ''."}, "s", 'i', ascii, 5},
+      {{"ascii", "string", "ascii(text string) -> int64", "Code point of the first character; 0 for ''."},
+       "s",
+       'i',
+       ascii,
+       5},
       {{"chr", "string", "chr(code int64) -> string", "The character of a code point."}, "i", 's', chr, 15},
   };
   return table;

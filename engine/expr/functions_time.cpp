@@ -17,10 +17,18 @@ constexpr std::int64_t kFirst = -377705116800000, kLast = 253402300799999;
 enum class Unit : std::int64_t { millisecond, second, minute, hour, day, week, month, quarter, year, dow, doy, epoch };
 
 bool parse_unit(std::string_view s, Unit& out) {
-  static constexpr std::pair<std::string_view, Unit> kUnits[] = {
-      {"millisecond", Unit::millisecond}, {"second", Unit::second}, {"minute", Unit::minute}, {"hour", Unit::hour},
-      {"day", Unit::day},   {"week", Unit::week},   {"month", Unit::month}, {"quarter", Unit::quarter},
-      {"year", Unit::year}, {"dow", Unit::dow},     {"doy", Unit::doy},     {"epoch", Unit::epoch}};
+  static constexpr std::pair<std::string_view, Unit> kUnits[] = {{"millisecond", Unit::millisecond},
+                                                                 {"second", Unit::second},
+                                                                 {"minute", Unit::minute},
+                                                                 {"hour", Unit::hour},
+                                                                 {"day", Unit::day},
+                                                                 {"week", Unit::week},
+                                                                 {"month", Unit::month},
+                                                                 {"quarter", Unit::quarter},
+                                                                 {"year", Unit::year},
+                                                                 {"dow", Unit::dow},
+                                                                 {"doy", Unit::doy},
+                                                                 {"epoch", Unit::epoch}};
   std::string name(s);
   for (char& c : name)
     if (c >= 'A' && c <= 'Z') c = static_cast<char>(c + 32);
@@ -37,7 +45,9 @@ std::int64_t floor_to(std::int64_t v, std::int64_t step) {
 std::chrono::year_month_day date_of(std::int64_t ms) {
   return std::chrono::year_month_day(std::chrono::sys_days(std::chrono::days(floor_to(ms, kDay) / kDay)));
 }
-std::int64_t ms_of(std::chrono::year_month_day date) { return std::chrono::sys_days(date).time_since_epoch().count() * kDay; }
+std::int64_t ms_of(std::chrono::year_month_day date) {
+  return std::chrono::sys_days(date).time_since_epoch().count() * kDay;
+}
 std::int64_t year_of(std::chrono::year_month_day date) { return static_cast<int>(date.year()); }
 std::int64_t month_of(std::chrono::year_month_day date) { return static_cast<unsigned>(date.month()); }
 
@@ -94,8 +104,10 @@ void by_unit(KernelCall& call) {
     out[i] = 0;
     if (!call.computes(i)) continue;
     const std::int64_t ms = call.args[arg].at<std::int64_t>(i);
-    if (ms < kFirst || ms > kLast) call.fail(i, "timestamp out of the calendar's range");
-    else out[i] = f(unit, ms);
+    if (ms < kFirst || ms > kLast)
+      call.fail(i, "timestamp out of the calendar's range");
+    else
+      out[i] = f(unit, ms);
   }
 }
 
@@ -107,9 +119,10 @@ bool unit_argument(std::span<const ArgInfo> args, KernelChoice& k, std::string& 
     k.params.a = static_cast<std::int64_t>(unit);
     return true;
   }
-  error = constant ? fmt::format("unknown unit `{}`: use millisecond, second, minute, hour, day, week, month, quarter{}", text,
-                                 truncates ? " or year" : ", year, dow, doy or epoch")
-                   : "the unit must be a constant";
+  error = constant
+              ? fmt::format("unknown unit `{}`: use millisecond, second, minute, hour, day, week, month, quarter{}",
+                            text, truncates ? " or year" : ", year, dow, doy or epoch")
+              : "the unit must be a constant";
   return false;
 }
 template <bool truncates>
@@ -132,13 +145,16 @@ void text_to_timestamp(KernelCall& call) {
     out[i] = 0;
     if (!call.computes(i)) continue;
     const auto s = call.args[0].at<std::string_view>(i);
-    if (const auto ms = parse_timestamp(s)) out[i] = *ms;
-    else call.fail(i, fmt::format("`{}` is not a timestamp", s.substr(0, 40)));
+    if (const auto ms = parse_timestamp(s))
+      out[i] = *ms;
+    else
+      call.fail(i, fmt::format("`{}` is not a timestamp", s.substr(0, 40)));
   }
 }
 
 struct Format {
-  std::vector<std::pair<char, std::string>> parts;  // letter of the field (0 = literal), its width as text or the literal
+  std::vector<std::pair<char, std::string>>
+      parts;  // letter of the field (0 = literal), its width as text or the literal
 };
 
 bool date_pattern(std::span<const ArgInfo> args, KernelChoice& k, std::string& error, std::size_t& bad) {
@@ -165,7 +181,8 @@ bool date_pattern(std::span<const ArgInfo> args, KernelChoice& k, std::string& e
       bool known = false;
       for (std::string_view f : {"yyyy", "MM", "dd", "HH", "mm", "ss", "SSS"}) known = known || f == field;
       if (!known) {
-        error = fmt::format("unknown field `{}` in the format: yyyy, MM, dd, HH, mm, ss and SSS are known, text goes in quotes", field);
+        error = fmt::format(
+            "unknown field `{}` in the format: yyyy, MM, dd, HH, mm, ss and SSS are known, text goes in quotes", field);
         return false;
       }
       format->parts.emplace_back(s[i], std::string(field));
@@ -211,19 +228,84 @@ void date_format(KernelCall& call) {
 
 std::span<const Overload> time_functions() {
   static const Overload table[] = {
-      {{"timestamp_ms", "time", "timestamp_ms(ms int64) -> timestamp", "The timestamp of milliseconds since 1970 UTC."}, "i", 't', same, 1},
-      {{"to_timestamp", "time", "to_timestamp(ms int64) -> timestamp", "The timestamp of milliseconds since 1970 UTC."}, "i", 't', same, 1},
-      {{"to_timestamp", "time", "to_timestamp(text string) -> timestamp", "An ISO 8601 text as a timestamp; without a zone it is UTC."}, "s", 't', text_to_timestamp, 40},
-      {{"unix_millis", "time", "unix_millis(ts timestamp) -> int64", "Milliseconds since 1970 UTC."}, "t", 'i', same, 1},
-      {{"date_trunc", "time", "date_trunc(unit string, ts timestamp) -> timestamp", "The start of the unit (millisecond to year; weeks begin on Monday) in UTC."}, "st", 't', by_unit<truncate, 1>, 5, unit_from_text<true>},
-      {{"extract", "time", "extract(unit FROM ts timestamp) -> int64", "A field in UTC: millisecond to year, ISO week, quarter, dow (1 = Sunday), doy, epoch (seconds)."}, "st", 'i', by_unit<extract, 1>, 8, unit_from_text<false>},
-      {{"year", "time", "year(ts timestamp) -> int64", "Year in UTC."}, "t", 'i', by_unit<extract, 0>, 8, fixed_unit<Unit::year>},
-      {{"month", "time", "month(ts timestamp) -> int64", "Month in UTC, 1 to 12."}, "t", 'i', by_unit<extract, 0>, 8, fixed_unit<Unit::month>},
-      {{"day", "time", "day(ts timestamp) -> int64", "Day of the month in UTC."}, "t", 'i', by_unit<extract, 0>, 8, fixed_unit<Unit::day>},
-      {{"hour", "time", "hour(ts timestamp) -> int64", "Hour in UTC, 0 to 23."}, "t", 'i', by_unit<extract, 0>, 4, fixed_unit<Unit::hour>},
-      {{"minute", "time", "minute(ts timestamp) -> int64", "Minute, 0 to 59."}, "t", 'i', by_unit<extract, 0>, 4, fixed_unit<Unit::minute>},
-      {{"second", "time", "second(ts timestamp) -> int64", "Second, 0 to 59."}, "t", 'i', by_unit<extract, 0>, 4, fixed_unit<Unit::second>},
-      {{"date_format", "time", "date_format(ts timestamp, format string) -> string", "UTC by a constant format of yyyy MM dd HH mm ss SSS; other letters in quotes."}, "ts", 's', date_format, 200, date_pattern},
+      {{"timestamp_ms", "time", "timestamp_ms(ms int64) -> timestamp", "The timestamp of milliseconds since 1970 UTC."},
+       "i",
+       't',
+       same,
+       1},
+      {{"to_timestamp", "time", "to_timestamp(ms int64) -> timestamp", "The timestamp of milliseconds since 1970 UTC."},
+       "i",
+       't',
+       same,
+       1},
+      {{"to_timestamp", "time", "to_timestamp(text string) -> timestamp",
+        "An ISO 8601 text as a timestamp; without a zone it is UTC."},
+       "s",
+       't',
+       text_to_timestamp,
+       40},
+      {{"unix_millis", "time", "unix_millis(ts timestamp) -> int64", "Milliseconds since 1970 UTC."},
+       "t",
+       'i',
+       same,
+       1},
+      {{"date_trunc", "time", "date_trunc(unit string, ts timestamp) -> timestamp",
+        "The start of the unit (millisecond to year; weeks begin on Monday) in UTC."},
+       "st",
+       't',
+       by_unit<truncate, 1>,
+       5,
+       unit_from_text<true>},
+      {{"extract", "time", "extract(unit FROM ts timestamp) -> int64",
+        "A field in UTC: millisecond to year, ISO week, quarter, dow (1 = Sunday), doy, epoch (seconds)."},
+       "st",
+       'i',
+       by_unit<extract, 1>,
+       8,
+       unit_from_text<false>},
+      {{"year", "time", "year(ts timestamp) -> int64", "Year in UTC."},
+       "t",
+       'i',
+       by_unit<extract, 0>,
+       8,
+       fixed_unit<Unit::year>},
+      {{"month", "time", "month(ts timestamp) -> int64", "Month in UTC, 1 to 12."},
+       "t",
+       'i',
+       by_unit<extract, 0>,
+       8,
+       fixed_unit<Unit::month>},
+      {{"day", "time", "day(ts timestamp) -> int64", "Day of the month in UTC."},
+       "t",
+       'i',
+       by_unit<extract, 0>,
+       8,
+       fixed_unit<Unit::day>},
+      {{"hour", "time", "hour(ts timestamp) -> int64", "Hour in UTC, 0 to 23."},
+       "t",
+       'i',
+       by_unit<extract, 0>,
+       4,
+       fixed_unit<Unit::hour>},
+      {{"minute", "time", "minute(ts timestamp) -> int64", "Minute, 0 to 59."},
+       "t",
+       'i',
+       by_unit<extract, 0>,
+       4,
+       fixed_unit<Unit::minute>},
+      {{"second", "time", "second(ts timestamp) -> int64", "Second, 0 to 59."},
+       "t",
+       'i',
+       by_unit<extract, 0>,
+       4,
+       fixed_unit<Unit::second>},
+      {{"date_format", "time", "date_format(ts timestamp, format string) -> string",
+        "UTC by a constant format of yyyy MM dd HH mm ss SSS; other letters in quotes."},
+       "ts",
+       's',
+       date_format,
+       200,
+       date_pattern},
   };
   return table;
 }

@@ -5,8 +5,10 @@ namespace twinspan::engine {
 void KernelCall::set_null(std::uint32_t row) {
   if (own_valid == nullptr) {
     own_valid = scratch->make<std::uint8_t>(rows);
-    if (valid != nullptr) std::memcpy(own_valid, valid, rows);
-    else std::memset(own_valid, 1, rows);
+    if (valid != nullptr)
+      std::memcpy(own_valid, valid, rows);
+    else
+      std::memset(own_valid, 1, rows);
   }
   own_valid[row] = 0;
 }
@@ -57,7 +59,9 @@ bool is_utf8(std::string_view s) {
     for (std::size_t k = 1; k < n; ++k)
       if ((static_cast<unsigned char>(s[i + k]) & 0xC0) != 0x80) return false;
     const auto second = n > 1 ? static_cast<unsigned char>(s[i + 1]) : 0;
-    if ((c == 0xE0 && second < 0xA0) || (c == 0xED && second > 0x9F) || (c == 0xF0 && second < 0x90) || (c == 0xF4 && second > 0x8F)) return false;
+    if ((c == 0xE0 && second < 0xA0) || (c == 0xED && second > 0x9F) || (c == 0xF0 && second < 0x90) ||
+        (c == 0xF4 && second > 0x8F))
+      return false;
     i += n;
   }
   return true;

@@ -1,7 +1,7 @@
 #pragma once
 // What a kernel is: a plain function over whole columns, chosen when the expression is compiled. It reads arguments
-// (dense columns or one constant), writes `rows` values to `out`, and marks rows it cannot compute. Everything about NULL
-// that is the same for most functions (NULL in, NULL out) is done before the kernel runs. Thread: shard.
+// (dense columns or one constant), writes `rows` values to `out`, and marks rows it cannot compute. Everything about
+// NULL that is the same for most functions (NULL in, NULL out) is done before the kernel runs. Thread: shard.
 
 #include <cstdint>
 #include <cstring>
@@ -31,7 +31,9 @@ class Scratch {
     return p;
   }
   template <class T>
-  T* make(std::size_t n) { return static_cast<T*>(allocate(n * sizeof(T))); }
+  T* make(std::size_t n) {
+    return static_cast<T*>(allocate(n * sizeof(T)));
+  }
   void reset() { block_ = used_ = 0; }
 
  private:
@@ -44,8 +46,8 @@ class Scratch {
   std::size_t block_ = 0, used_ = 0;
 };
 
-// A value during evaluation. `stride` 0 is a constant: one value for all rows. `errors`: 0 = none, else 1 + the index of
-// the row's message; nullptr = no row failed. A row with an error is always also NULL.
+// A value during evaluation. `stride` 0 is a constant: one value for all rows. `errors`: 0 = none, else 1 + the index
+// of the row's message; nullptr = no row failed. A row with an error is always also NULL.
 struct Value {
   const void* data = nullptr;
   const std::uint8_t* valid = nullptr;
@@ -53,7 +55,9 @@ struct Value {
   std::uint32_t stride = 1;
 
   template <class T>
-  const T& at(std::size_t row) const { return static_cast<const T*>(data)[row * stride]; }
+  const T& at(std::size_t row) const {
+    return static_cast<const T*>(data)[row * stride];
+  }
   bool is_null(std::size_t row) const { return valid != nullptr && valid[row * stride] == 0; }
 };
 
@@ -63,7 +67,9 @@ struct KernelParams {
   std::shared_ptr<const void> state;
 
   template <class T>
-  const T& as() const { return *static_cast<const T*>(state.get()); }
+  const T& as() const {
+    return *static_cast<const T*>(state.get());
+  }
 };
 
 struct KernelCall {
@@ -73,15 +79,17 @@ struct KernelCall {
   void* out;
   const std::uint8_t* valid;  // rows to compute; nullptr = all (always so for a kernel that handles NULL itself)
   const KernelParams* params;
-  DataType type;              // of the result
-  Arena* bytes;               // for string results
+  DataType type;  // of the result
+  Arena* bytes;   // for string results
   Scratch* scratch;
   std::vector<std::string>* messages;
   std::uint8_t* own_valid = nullptr;
   std::uint32_t* errors = nullptr;
 
   template <class T>
-  T* result() const { return static_cast<T*>(out); }
+  T* result() const {
+    return static_cast<T*>(out);
+  }
   bool computes(std::size_t row) const { return valid == nullptr || valid[row] != 0; }
 
   // Runs f(row) for every row to compute; other rows get an empty value.
@@ -106,9 +114,9 @@ struct KernelChoice {
   Kernel run = nullptr;
   DataType type;
   KernelParams params;
-  bool strict = true;      // NULL when any argument is NULL: merged before the call
-  bool reuses_arg = false; // the result is the first argument's own memory under another type
-  int cost = 1;            // nanoseconds a row, roughly: decides whether a branch is run on fewer rows
+  bool strict = true;       // NULL when any argument is NULL: merged before the call
+  bool reuses_arg = false;  // the result is the first argument's own memory under another type
+  int cost = 1;             // nanoseconds a row, roughly: decides whether a branch is run on fewer rows
 };
 
 constexpr Decimal power_of_ten(unsigned n) {
@@ -146,8 +154,8 @@ KernelChoice like_kernel(std::string_view pattern, char escape, std::string& err
 KernelChoice like_kernel_dynamic(char escape);
 
 bool is_ascii(std::string_view s);
-std::size_t utf8_length(std::string_view s);                       // code points; stray bytes count one each
-std::size_t utf8_offset(std::string_view s, std::size_t n);        // byte offset of code point n, or s.size()
+std::size_t utf8_length(std::string_view s);                 // code points; stray bytes count one each
+std::size_t utf8_offset(std::string_view s, std::size_t n);  // byte offset of code point n, or s.size()
 bool is_utf8(std::string_view s);
 
 }  // namespace twinspan::engine

@@ -1,5 +1,5 @@
-// + - * / % and unary minus over int64, float64, decimal, timestamp and duration. Overflow is found for the whole column
-// first; rows are looked at one by one only when there was any.
+// + - * / % and unary minus over int64, float64, decimal, timestamp and duration. Overflow is found for the whole
+// column first; rows are looked at one by one only when there was any.
 
 #include <algorithm>
 #include <cmath>
@@ -37,11 +37,13 @@ void int_op(KernelCall& call) {
   const Value &a = call.args[0], &b = call.args[1];
   auto* out = call.result<std::int64_t>();
   bool any = false;
-  for (std::uint32_t i = 0; i < call.rows; ++i) any |= Op::overflows(a.at<std::int64_t>(i), b.at<std::int64_t>(i), out[i]);
+  for (std::uint32_t i = 0; i < call.rows; ++i)
+    any |= Op::overflows(a.at<std::int64_t>(i), b.at<std::int64_t>(i), out[i]);
   if (!any) return;
   for (std::uint32_t i = 0; i < call.rows; ++i) {
     std::int64_t r = 0;
-    if (call.computes(i) && Op::overflows(a.at<std::int64_t>(i), b.at<std::int64_t>(i), r)) call.fail(i, overflow_text(call.type));
+    if (call.computes(i) && Op::overflows(a.at<std::int64_t>(i), b.at<std::int64_t>(i), r))
+      call.fail(i, overflow_text(call.type));
   }
 }
 
@@ -60,10 +62,14 @@ void int_divide(KernelCall& call) {
     out[i] = 0;
     if (!call.computes(i)) continue;
     const std::int64_t x = a.at<std::int64_t>(i), y = b.at<std::int64_t>(i);
-    if (y == 0) call.fail(i, "division by zero");
-    else if (y != -1) out[i] = modulo ? x % y : x / y;
-    else if (!modulo && x == INT64_MIN) call.fail(i, overflow_text(call.type));
-    else out[i] = modulo ? 0 : -x;
+    if (y == 0)
+      call.fail(i, "division by zero");
+    else if (y != -1)
+      out[i] = modulo ? x % y : x / y;
+    else if (!modulo && x == INT64_MIN)
+      call.fail(i, overflow_text(call.type));
+    else
+      out[i] = modulo ? 0 : -x;
   }
 }
 
@@ -74,8 +80,10 @@ void float_divide(KernelCall& call) {
   for (std::uint32_t i = 0; i < call.rows; ++i) {
     const double y = b.at<double>(i);
     out[i] = 0;
-    if (y != 0) out[i] = modulo ? std::fmod(a.at<double>(i), y) : a.at<double>(i) / y;
-    else if (call.computes(i)) call.fail(i, "division by zero");
+    if (y != 0)
+      out[i] = modulo ? std::fmod(a.at<double>(i), y) : a.at<double>(i) / y;
+    else if (call.computes(i))
+      call.fail(i, "division by zero");
   }
 }
 
@@ -96,7 +104,8 @@ void decimal_rows(KernelCall& call, F&& f) {
 // params: a, b = digits to add to each side to reach the common scale
 template <bool subtract>
 void decimal_add(KernelCall& call) {
-  const Decimal sx = power_of_ten(static_cast<unsigned>(call.params->a)), sy = power_of_ten(static_cast<unsigned>(call.params->b));
+  const Decimal sx = power_of_ten(static_cast<unsigned>(call.params->a)),
+                sy = power_of_ten(static_cast<unsigned>(call.params->b));
   decimal_rows(call, [&](std::uint32_t i, Decimal x, Decimal y, Decimal& r) {
     const bool over = __builtin_mul_overflow(x, sx, &x) || __builtin_mul_overflow(y, sy, &y) ||
                       (subtract ? __builtin_sub_overflow(x, y, &r) : __builtin_add_overflow(x, y, &r)) || !in_range(r);
@@ -113,7 +122,8 @@ void decimal_multiply(KernelCall& call) {
   });
 }
 
-// x / y with `digits` more decimal digits, rounded half up, by long division: x * 10^digits may need more than 128 bits.
+// x / y with `digits` more decimal digits, rounded half up, by long division: x * 10^digits may need more than 128
+// bits.
 bool long_divide(Decimal x, Decimal y, int digits, Decimal& out) {
   const bool negative = (x < 0) != (y < 0);
   const UDecimal n = x < 0 ? -static_cast<UDecimal>(x) : static_cast<UDecimal>(x);
@@ -167,7 +177,8 @@ void decimal_divide(KernelCall& call) {
 }
 
 void decimal_modulo(KernelCall& call) {
-  const Decimal sx = power_of_ten(static_cast<unsigned>(call.params->a)), sy = power_of_ten(static_cast<unsigned>(call.params->b));
+  const Decimal sx = power_of_ten(static_cast<unsigned>(call.params->a)),
+                sy = power_of_ten(static_cast<unsigned>(call.params->b));
   decimal_rows(call, [&](std::uint32_t i, Decimal x, Decimal y, Decimal& r) {
     if (y == 0 || __builtin_mul_overflow(x, sx, &x) || __builtin_mul_overflow(y, sy, &y)) {
       call.fail(i, y == 0 ? "division by zero" : overflow_text(call.type));
@@ -196,7 +207,8 @@ void decimal_negate(KernelCall& call) {
 }
 
 DataType decimal_of(int precision, int scale) {
-  return types::decimal(static_cast<std::uint8_t>(std::clamp(precision, std::max(1, scale), 38)), static_cast<std::uint8_t>(scale));
+  return types::decimal(static_cast<std::uint8_t>(std::clamp(precision, std::max(1, scale), 38)),
+                        static_cast<std::uint8_t>(scale));
 }
 
 KernelChoice decimal_kernel(char op, DataType a, DataType b) {
@@ -247,32 +259,49 @@ KernelChoice arithmetic_kernel(char op, DataType a, DataType b) {
   }
   const auto pair = [&](TypeKind x, TypeKind y) { return a.kind == x && b.kind == y; };
   if (op == '+') {
-    if (pair(int64, int64)) k.type = types::int64;
-    else if (pair(timestamp, duration) || pair(duration, timestamp)) k.type = types::timestamp;
-    else if (pair(duration, duration)) k.type = types::duration;
-    else return k;
+    if (pair(int64, int64))
+      k.type = types::int64;
+    else if (pair(timestamp, duration) || pair(duration, timestamp))
+      k.type = types::timestamp;
+    else if (pair(duration, duration))
+      k.type = types::duration;
+    else
+      return k;
     k.run = int_op<Add>;
   } else if (op == '-') {
-    if (pair(int64, int64)) k.type = types::int64;
-    else if (pair(timestamp, duration)) k.type = types::timestamp;
-    else if (pair(timestamp, timestamp) || pair(duration, duration)) k.type = types::duration;
-    else return k;
+    if (pair(int64, int64))
+      k.type = types::int64;
+    else if (pair(timestamp, duration))
+      k.type = types::timestamp;
+    else if (pair(timestamp, timestamp) || pair(duration, duration))
+      k.type = types::duration;
+    else
+      return k;
     k.run = int_op<Subtract>;
   } else if (op == '*') {
-    if (pair(int64, int64)) k.type = types::int64;
-    else if (pair(duration, int64) || pair(int64, duration)) k.type = types::duration;
-    else return k;
+    if (pair(int64, int64))
+      k.type = types::int64;
+    else if (pair(duration, int64) || pair(int64, duration))
+      k.type = types::duration;
+    else
+      return k;
     k.run = int_op<Multiply>;
   } else if (op == '/') {
-    if (pair(int64, int64) || pair(duration, duration)) k.type = types::int64;
-    else if (pair(duration, int64)) k.type = types::duration;
-    else return k;
+    if (pair(int64, int64) || pair(duration, duration))
+      k.type = types::int64;
+    else if (pair(duration, int64))
+      k.type = types::duration;
+    else
+      return k;
     k.run = int_divide<false>;
     k.cost = 8;
   } else {
-    if (pair(int64, int64)) k.type = types::int64;
-    else if (pair(duration, duration)) k.type = types::duration;
-    else return k;
+    if (pair(int64, int64))
+      k.type = types::int64;
+    else if (pair(duration, duration))
+      k.type = types::duration;
+    else
+      return k;
     k.run = int_divide<true>;
     k.cost = 8;
   }

@@ -13,8 +13,10 @@ namespace twinspan::engine {
 namespace {
 
 std::string_view trimmed(std::string_view s) {
-  while (!s.empty() && (s.front() == ' ' || s.front() == '\t' || s.front() == '\n' || s.front() == '\r')) s.remove_prefix(1);
-  while (!s.empty() && (s.back() == ' ' || s.back() == '\t' || s.back() == '\n' || s.back() == '\r')) s.remove_suffix(1);
+  while (!s.empty() && (s.front() == ' ' || s.front() == '\t' || s.front() == '\n' || s.front() == '\r'))
+    s.remove_prefix(1);
+  while (!s.empty() && (s.back() == ' ' || s.back() == '\t' || s.back() == '\n' || s.back() == '\r'))
+    s.remove_suffix(1);
   return s;
 }
 
@@ -28,8 +30,10 @@ std::string shown(std::string_view text) {
 
 template <bool safe>
 void refuse(KernelCall& call, std::uint32_t i, std::string_view text) {
-  if constexpr (safe) call.set_null(i);
-  else call.fail(i, fmt::format("cannot cast '{}' to {}", shown(text), to_string(call.type)));
+  if constexpr (safe)
+    call.set_null(i);
+  else
+    call.fail(i, fmt::format("cannot cast '{}' to {}", shown(text), to_string(call.type)));
 }
 
 // Runs f(text or value, T& out) -> bool on each row; false refuses the row, shown by `text`.
@@ -137,7 +141,8 @@ void float_to_decimal(KernelCall& call) {
       call,
       [t](double v, Decimal& out) {
         if (!std::isfinite(v)) return false;
-        const auto d = parse_decimal(fmt::format("{}", v), t.precision, t.scale);  // the shortest text that is this double
+        const auto d =
+            parse_decimal(fmt::format("{}", v), t.precision, t.scale);  // the shortest text that is this double
         if (d) out = *d;
         return d.has_value();
       },
@@ -180,7 +185,8 @@ void decimal_to_float(KernelCall& call) {
   const auto factor = static_cast<double>(power_of_ten(scale));
   call.each<double>([&](std::uint32_t i) {
     const Decimal v = call.args[0].at<Decimal>(i);
-    if (v > -(Decimal{1} << 53) && v < (Decimal{1} << 53) && scale <= 22) return static_cast<double>(v) / factor;  // exact operands: rounded once
+    if (v > -(Decimal{1} << 53) && v < (Decimal{1} << 53) && scale <= 22)
+      return static_cast<double>(v) / factor;  // exact operands: rounded once
     const std::string text = decimal_to_string(v, scale);
     double out = 0;
     std::from_chars(text.data(), text.data() + text.size(), out);
@@ -221,10 +227,12 @@ void decimal_to_text(KernelCall& call) {
   });
 }
 void bool_to_text(KernelCall& call) {
-  call.each<std::string_view>([&](std::uint32_t i) -> std::string_view { return call.args[0].at<std::uint8_t>(i) != 0 ? "true" : "false"; });
+  call.each<std::string_view>(
+      [&](std::uint32_t i) -> std::string_view { return call.args[0].at<std::uint8_t>(i) != 0 ? "true" : "false"; });
 }
 void timestamp_to_text(KernelCall& call) {
-  call.each<std::string_view>([&](std::uint32_t i) { return call.bytes->copy(timestamp_to_string(call.args[0].at<std::int64_t>(i))); });
+  call.each<std::string_view>(
+      [&](std::uint32_t i) { return call.bytes->copy(timestamp_to_string(call.args[0].at<std::int64_t>(i))); });
 }
 
 void keep(KernelCall&) {}  // reuses_arg: nothing to compute
@@ -271,10 +279,14 @@ KernelChoice cast_kernel(DataType from, DataType to, bool safe) {
   KernelChoice k;
   k.type = to;
   k.params.a = from.scale;
-  // The same memory under another name: string as bytes, a duration as its milliseconds, a decimal that only gains digits.
-  const bool same_scale = from.kind == TypeKind::decimal && to.kind == TypeKind::decimal && from.scale == to.scale && from.precision <= to.precision;
-  if ((from.kind == to.kind && from.kind != TypeKind::decimal) || same_scale || (from.kind == TypeKind::string && to.kind == TypeKind::bytes) ||
-      (from.kind == TypeKind::duration && to.kind == TypeKind::int64) || (from.kind == TypeKind::int64 && to.kind == TypeKind::duration)) {
+  // The same memory under another name: string as bytes, a duration as its milliseconds, a decimal that only gains
+  // digits.
+  const bool same_scale = from.kind == TypeKind::decimal && to.kind == TypeKind::decimal && from.scale == to.scale &&
+                          from.precision <= to.precision;
+  if ((from.kind == to.kind && from.kind != TypeKind::decimal) || same_scale ||
+      (from.kind == TypeKind::string && to.kind == TypeKind::bytes) ||
+      (from.kind == TypeKind::duration && to.kind == TypeKind::int64) ||
+      (from.kind == TypeKind::int64 && to.kind == TypeKind::duration)) {
     k.run = keep;
     k.reuses_arg = true;
     k.cost = 0;

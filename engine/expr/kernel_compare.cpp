@@ -47,8 +47,7 @@ void compare_strings(KernelCall& call) {
   const Value &a = call.args[0], &b = call.args[1];
   call.each<std::uint8_t>([&](std::uint32_t i) -> std::uint8_t {
     const auto &x = a.at<std::string_view>(i), &y = b.at<std::string_view>(i);
-    if constexpr (op == CompareOp::eq || op == CompareOp::ne)
-      return (x == y) == (op == CompareOp::eq);
+    if constexpr (op == CompareOp::eq || op == CompareOp::ne) return (x == y) == (op == CompareOp::eq);
     return compare<op, std::string_view>(x, y);
   });
 }
@@ -76,14 +75,12 @@ void equals_constant_two_loads(KernelCall& call) {
 template <bool equal>
 void equals_constant(KernelCall& call) {
   const auto text = call.args[1].at<std::string_view>(0);
-  if (call.args[0].stride == 0) return compare_strings<equal ? CompareOp::eq : CompareOp::ne>(call);
+  if (call.args[0].stride == 0) return compare_strings < equal ? CompareOp::eq : CompareOp::ne > (call);
   if (text.size() >= 8 && text.size() <= 16) return equals_constant_two_loads<std::uint64_t, equal>(call);
   if (text.size() >= 4 && text.size() < 8) return equals_constant_two_loads<std::uint32_t, equal>(call);
   if (text.size() >= 2 && text.size() < 4) return equals_constant_two_loads<std::uint16_t, equal>(call);
   const auto* a = static_cast<const std::string_view*>(call.args[0].data);
-  call.each<std::uint8_t>([&](std::uint32_t i) -> std::uint8_t {
-    return (a[i] == text) == equal;
-  });
+  call.each<std::uint8_t>([&](std::uint32_t i) -> std::uint8_t { return (a[i] == text) == equal; });
 }
 
 // params: a, b = powers of ten that bring both sides to one scale.
@@ -97,14 +94,18 @@ std::strong_ordering compare_decimals(Decimal x, Decimal y, Decimal scale_x, Dec
 template <CompareOp op>
 void compare_decimal(KernelCall& call) {
   const Value &a = call.args[0], &b = call.args[1];
-  const Decimal sx = power_of_ten(static_cast<unsigned>(call.params->a)), sy = power_of_ten(static_cast<unsigned>(call.params->b));
+  const Decimal sx = power_of_ten(static_cast<unsigned>(call.params->a)),
+                sy = power_of_ten(static_cast<unsigned>(call.params->b));
   if (sx == 1 && sy == 1) return compare_fixed<op, Decimal>(call);
   call.each<std::uint8_t>([&](std::uint32_t i) -> std::uint8_t {
     const Decimal x = a.at<Decimal>(i), y = b.at<Decimal>(i);
     std::strong_ordering order = std::strong_ordering::equal;
-    if ((x < 0) != (y < 0)) order = x < 0 ? std::strong_ordering::less : std::strong_ordering::greater;
-    else if (x < 0) order = compare_decimals(-y, -x, sy, sx);
-    else order = compare_decimals(x, y, sx, sy);
+    if ((x < 0) != (y < 0))
+      order = x < 0 ? std::strong_ordering::less : std::strong_ordering::greater;
+    else if (x < 0)
+      order = compare_decimals(-y, -x, sy, sx);
+    else
+      order = compare_decimals(x, y, sx, sy);
     if constexpr (op == CompareOp::eq) return order == 0;
     if constexpr (op == CompareOp::ne) return order != 0;
     if constexpr (op == CompareOp::lt) return order < 0;
@@ -170,7 +171,8 @@ void is_distinct(KernelCall& call) {
 
 struct DecimalHash {
   std::size_t operator()(Decimal v) const {
-    return std::hash<std::uint64_t>()(static_cast<std::uint64_t>(v) * 0x9E3779B97F4A7C15ull ^ static_cast<std::uint64_t>(v >> 64));
+    return std::hash<std::uint64_t>()(static_cast<std::uint64_t>(v) * 0x9E3779B97F4A7C15ull ^
+                                      static_cast<std::uint64_t>(v >> 64));
   }
 };
 

@@ -82,7 +82,9 @@ void like_suffix(KernelCall& call) {
 }
 void like_contains(KernelCall& call) {
   const std::string_view t = call.params->as<Pattern>().text;
-  test(call, [t](std::string_view s) { return t.empty() || (s.size() >= t.size() && memmem(s.data(), s.size(), t.data(), t.size()) != nullptr); });
+  test(call, [t](std::string_view s) {
+    return t.empty() || (s.size() >= t.size() && memmem(s.data(), s.size(), t.data(), t.size()) != nullptr);
+  });
 }
 void like_general(KernelCall& call) {
   const auto& items = call.params->as<Pattern>().items;
@@ -105,8 +107,10 @@ void like_dynamic(KernelCall& call) {
       fresh = false;
       good = parse(p, escape, pattern);
     }
-    if (!good) call.fail(i, "the pattern of LIKE ends in its escape character");
-    else out[i] = match(pattern.items, call.args[0].at<std::string_view>(i));
+    if (!good)
+      call.fail(i, "the pattern of LIKE ends in its escape character");
+    else
+      out[i] = match(pattern.items, call.args[0].at<std::string_view>(i));
   }
 }
 
@@ -128,7 +132,11 @@ KernelChoice like_kernel(std::string_view text, char escape, std::string& error)
     if (item.mark == 0) p->text.push_back(item.byte);
   }
   const bool front = n > 0 && p->items.front().mark == '%', back = n > 0 && p->items.back().mark == '%';
-  k.run = !simple ? like_general : front && back ? like_contains : front ? like_suffix : back ? like_prefix : like_exact;
+  k.run = !simple         ? like_general
+          : front && back ? like_contains
+          : front         ? like_suffix
+          : back          ? like_prefix
+                          : like_exact;
   k.cost = simple ? 5 : 30;
   k.params.state = std::move(p);
   return k;

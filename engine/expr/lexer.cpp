@@ -9,7 +9,8 @@ namespace {
 bool digit(char c) { return c >= '0' && c <= '9'; }
 // Bytes above 0x7f are parts of UTF-8 letters: names may be in any script.
 bool word_start(char c) {
-  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' || c == '$' || static_cast<unsigned char>(c) >= 0x80;
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' || c == '$' ||
+         static_cast<unsigned char>(c) >= 0x80;
 }
 bool word_part(char c) { return word_start(c) || digit(c); }
 
@@ -89,13 +90,15 @@ ExprResult<std::vector<Token>> tokenize(std::string_view s) {
       }
       if (!closed)
         return ExprError{c == '\'' ? "string is not closed" : "quoted name is not closed", from, s.size() - from,
-                         c == '\'' ? "a quote inside a string is written twice: 'it''s'" : "a back-tick inside a name is written twice"};
+                         c == '\'' ? "a quote inside a string is written twice: 'it''s'"
+                                   : "a back-tick inside a name is written twice"};
       if (c == '`' && text.empty()) return ExprError{"empty name", from, 2, ""};
       push(c == '\'' ? TokenKind::string : TokenKind::quoted_name, from, std::move(text));
     } else if (c == '"') {
       const std::size_t close = s.find('"', i + 1);
       const std::size_t length = close == std::string_view::npos ? s.size() - i : close - i + 1;
-      return ExprError{"double quotes have no meaning here", from, length, "write strings as 'text' and names as `name`"};
+      return ExprError{"double quotes have no meaning here", from, length,
+                       "write strings as 'text' and names as `name`"};
     } else {
       static constexpr std::string_view kTwo[] = {"<>", "!=", "<=", ">=", "||", "==", "&&"};
       std::string text(1, c);

@@ -1,6 +1,6 @@
 #pragma once
-// One row of the function table with what runs it. To add a function: one row and its kernel in the functions_*.cpp of its
-// group. Arguments are converted implicitly to the types of the first row that fits. Thread: control.
+// One row of the function table with what runs it. To add a function: one row and its kernel in the functions_*.cpp of
+// its group. Arguments are converted implicitly to the types of the first row that fits. Thread: control.
 
 #include <span>
 #include <string>
@@ -16,13 +16,14 @@ struct ArgInfo {
   const Value* constant = nullptr;  // nullptr: differs by row
 };
 
-// Fixes type, params and state from argument types and constants. False: refused, `error` says why and `bad` which argument.
+// Fixes type, params and state from argument types and constants. False: refused, `error` says why and `bad` which
+// argument.
 using Prepare = bool (*)(std::span<const ArgInfo> args, KernelChoice& choice, std::string& error, std::size_t& bad);
 
 struct Overload {
   FunctionInfo info;
-  // Types in order: b bool, i int64, f float64, d decimal, s string, t timestamp, u duration, a any; '?' after an optional
-  // one, '*' after the last = any number of them. Empty = bound by the binder itself.
+  // Types in order: b bool, i int64, f float64, d decimal, s string, t timestamp, u duration, a any; '?' after an
+  // optional one, '*' after the last = any number of them. Empty = bound by the binder itself.
   std::string_view args;
   char result = 0;  // same letters; 'd' and 'a' are decided by `prepare`
   Kernel run = nullptr;

@@ -1,5 +1,6 @@
-// A Pratt parser (V. Pratt, "Top Down Operator Precedence", 1973): each infix operator has a binding power, and words are
-// keywords only where a name could not stand. The first error ends the parse, since what follows would be guesswork.
+// A Pratt parser (V. Pratt, "Top Down Operator Precedence", 1973): each infix operator has a binding power, and words
+// are keywords only where a name could not stand. The first error ends the parse, since what follows would be
+// guesswork.
 
 #include <array>
 #include <charconv>
@@ -13,7 +14,17 @@ namespace twinspan::engine {
 
 namespace {
 
-enum Power : int { kNone = 0, kOr = 1, kAnd = 2, kNot = 3, kCompare = 4, kConcat = 5, kSum = 6, kProduct = 7, kUnary = 8 };
+enum Power : int {
+  kNone = 0,
+  kOr = 1,
+  kAnd = 2,
+  kNot = 3,
+  kCompare = 4,
+  kConcat = 5,
+  kSum = 6,
+  kProduct = 7,
+  kUnary = 8
+};
 
 std::string lower(std::string_view s) {
   std::string out(s);
@@ -26,7 +37,8 @@ struct Unit {
   std::string_view name;
   std::int64_t ms;
 };
-constexpr Unit kUnits[] = {{"MILLISECOND", 1}, {"SECOND", 1000}, {"MINUTE", 60000}, {"HOUR", 3600000}, {"DAY", 86400000}, {"WEEK", 604800000}};
+constexpr Unit kUnits[] = {{"MILLISECOND", 1}, {"SECOND", 1000},  {"MINUTE", 60000},
+                           {"HOUR", 3600000},  {"DAY", 86400000}, {"WEEK", 604800000}};
 
 // Thrown inside this file only: the deep recursion of a parser is unwound in one place.
 struct Stop {
@@ -55,7 +67,8 @@ class Parser {
   }
   [[noreturn]] void unexpected(std::string_view wanted, std::string hint = "") {
     const Token& t = peek();
-    if (t.kind == TokenKind::end) stop(t, fmt::format("the expression ends here, {} was expected", wanted), std::move(hint));
+    if (t.kind == TokenKind::end)
+      stop(t, fmt::format("the expression ends here, {} was expected", wanted), std::move(hint));
     const char* what = t.kind == TokenKind::string ? "string " : "";
     stop(t, fmt::format("unexpected {}`{}`, {} was expected", what, t.text, wanted), std::move(hint));
   }
@@ -79,7 +92,8 @@ class Parser {
   }
   void check_depth(std::size_t depth) {
     if (depth > kMaxExprDepth)
-      stop(peek(), fmt::format("the expression is nested more than {} levels deep", kMaxExprDepth), "split it with `let:`");
+      stop(peek(), fmt::format("the expression is nested more than {} levels deep", kMaxExprDepth),
+           "split it with `let:`");
   }
   AstPtr close(std::shared_ptr<Ast> ast) {
     const Token& last = tokens_[at_ == 0 ? 0 : at_ - 1];
@@ -97,7 +111,8 @@ class Parser {
   bool infix_word(std::size_t k) const {
     const Token& t = peek(k);
     if (t.word("NOT")) return peek(k + 1).word("IN") || peek(k + 1).word("LIKE") || peek(k + 1).word("BETWEEN");
-    static constexpr std::string_view kInfix[] = {"AND", "OR", "IS", "IN", "LIKE", "BETWEEN", "END", "WHEN", "THEN", "ELSE", "AS", "FROM"};
+    static constexpr std::string_view kInfix[] = {"AND", "OR",   "IS",   "IN",   "LIKE", "BETWEEN",
+                                                  "END", "WHEN", "THEN", "ELSE", "AS",   "FROM"};
     for (std::string_view w : kInfix)
       if (t.word(w)) return true;
     return false;
@@ -126,10 +141,14 @@ class Parser {
       const std::string& op = t.text;
       int p = kNone;
       AstKind kind = AstKind::arithmetic;
-      if (op == "+" || op == "-") p = kSum;
-      else if (op == "*" || op == "/" || op == "%") p = kProduct;
-      else if (op == "||") return power < kConcat ? chain(left, AstKind::concat, kConcat) : nullptr;
-      else if (op == "=" || op == "<>" || op == "<" || op == "<=" || op == ">" || op == ">=") p = kCompare, kind = AstKind::comparison;
+      if (op == "+" || op == "-")
+        p = kSum;
+      else if (op == "*" || op == "/" || op == "%")
+        p = kProduct;
+      else if (op == "||")
+        return power < kConcat ? chain(left, AstKind::concat, kConcat) : nullptr;
+      else if (op == "=" || op == "<>" || op == "<" || op == "<=" || op == ">" || op == ">=")
+        p = kCompare, kind = AstKind::comparison;
       if (p <= power) return nullptr;
       next();
       AstPtr right = expression(p);
@@ -181,9 +200,12 @@ class Parser {
     const bool negated = accept_word("NOT");
     std::vector<AstPtr> parts{left};
     AstKind kind = AstKind::is_null;
-    if (accept_word("NULL") || accept_word("UNKNOWN")) kind = AstKind::is_null;
-    else if (accept_word("TRUE")) kind = AstKind::is_true;
-    else if (accept_word("FALSE")) kind = AstKind::is_false;
+    if (accept_word("NULL") || accept_word("UNKNOWN"))
+      kind = AstKind::is_null;
+    else if (accept_word("TRUE"))
+      kind = AstKind::is_true;
+    else if (accept_word("FALSE"))
+      kind = AstKind::is_false;
     else if (accept_word("DISTINCT")) {
       expect_word("FROM");
       kind = AstKind::is_distinct;
@@ -214,7 +236,8 @@ class Parser {
       }
     }
     std::size_t digits = 0;
-    for (std::size_t i = std::min(t.text.find_first_not_of('0'), t.text.size()); i < t.text.size(); ++i) digits += t.text[i] != '.';
+    for (std::size_t i = std::min(t.text.find_first_not_of('0'), t.text.size()); i < t.text.size(); ++i)
+      digits += t.text[i] != '.';
     if (digits > 38) stop(t, "the number has more than 38 digits", "write it with an exponent (1e40) for a float64");
     auto ast = node(AstKind::decimal_literal, from);
     ast->text = text;
@@ -278,20 +301,23 @@ class Parser {
       ast->number = t.word("TRUE");
       return close(std::move(ast));
     }
-    if (t.word("CASE") && (after.word("WHEN") || peek(2).word("WHEN") || (operand_follows(1) && !after.is("+")))) return case_when();
+    if (t.word("CASE") && (after.word("WHEN") || peek(2).word("WHEN") || (operand_follows(1) && !after.is("+"))))
+      return case_when();
     if (t.word("NOT") && operand_follows(1)) {
       next();
       AstPtr x = expression(kNot - 1);
       return close(node(AstKind::logical_not, t.offset, {std::move(x)}));
     }
-    if (t.word("INTERVAL") && (after.kind == TokenKind::string || after.kind == TokenKind::integer || after.kind == TokenKind::decimal ||
-                               (after.is("-") && peek(2).kind == TokenKind::string)))
+    if (t.word("INTERVAL") &&
+        (after.kind == TokenKind::string || after.kind == TokenKind::integer || after.kind == TokenKind::decimal ||
+         (after.is("-") && peek(2).kind == TokenKind::string)))
       return interval();
     if (t.word("TIMESTAMP") && after.kind == TokenKind::string) {
       next();
       const Token& text = next();
       const auto ms = parse_timestamp(text.text);
-      if (!ms) stop(text, fmt::format("`{}` is not a timestamp", text.text), "write it as TIMESTAMP '2026-01-31 13:00:00'");
+      if (!ms)
+        stop(text, fmt::format("`{}` is not a timestamp", text.text), "write it as TIMESTAMP '2026-01-31 13:00:00'");
       auto ast = node(AstKind::timestamp_literal, t.offset);
       ast->number = *ms;
       return close(std::move(ast));
@@ -350,7 +376,8 @@ class Parser {
       for (const Unit& u : kUnits)
         if (lower(u.name) == name) ms = u.ms;
       if (ms == 0 && (name == "month" || name == "year"))
-        stop(unit, fmt::format("an interval in {}S has no fixed length", unit.text), "use days, for example INTERVAL '30' DAY");
+        stop(unit, fmt::format("an interval in {}S has no fixed length", unit.text),
+             "use days, for example INTERVAL '30' DAY");
     }
     if (ms == 0) unexpected("MILLISECOND, SECOND, MINUTE, HOUR, DAY or WEEK", "INTERVAL '10' SECOND");
     next();

@@ -14,12 +14,12 @@ using NodeId = std::uint32_t;
 inline constexpr std::uint32_t kRootGroup = 0;
 
 enum class NodeKind : std::uint8_t {
-  column,       // the batch's column
-  constant,     // data, valid
+  column,    // the batch's column
+  constant,  // data, valid
   kernel,
   logical_and,  // args: terms
   logical_or,
-  case_when,    // args: when1, then1, when2, then2, ..., else
+  case_when,  // args: when1, then1, when2, then2, ..., else
 };
 
 struct ExprNode {
@@ -28,15 +28,15 @@ struct ExprNode {
   std::vector<NodeId> args;
   KernelChoice kernel;
   int column = 0;
-  Value constant;                    // of `constant`; memory in ExprPlan::memory
-  std::uint32_t group = kRootGroup;  // where it runs
-  bool output = false;               // its memory must be the caller's arena
-  std::string name;                  // for explain: "add", "upper"
-  std::vector<std::uint32_t> groups; // and, or, case: the group to run before reading args[i], or kRootGroup: none
+  Value constant;                     // of `constant`; memory in ExprPlan::memory
+  std::uint32_t group = kRootGroup;   // where it runs
+  bool output = false;                // its memory must be the caller's arena
+  std::string name;                   // for explain: "add", "upper"
+  std::vector<std::uint32_t> groups;  // and, or, case: the group to run before reading args[i], or kRootGroup: none
 };
 
-// Nodes that run only for some rows: those used by one branch alone. Cheap ones are not worth the gathering and run with
-// the group around them (nothing they do can be seen if the branch is not taken).
+// Nodes that run only for some rows: those used by one branch alone. Cheap ones are not worth the gathering and run
+// with the group around them (nothing they do can be seen if the branch is not taken).
 struct ExprGroup {
   std::uint32_t parent = kRootGroup;
   std::vector<NodeId> nodes;   // ascending

@@ -35,7 +35,8 @@ Column spread(const Value& v, DataType type, std::uint32_t rows, Arena& arena) {
     for (std::uint32_t i = 0; i < rows; ++i) reinterpret_cast<std::string_view*>(data)[i] = text;
   }
   Column column{type, data, nullptr};
-  if (v.valid != nullptr) column.valid = static_cast<std::uint8_t*>(std::memset(arena.allocate(rows, 1), *v.valid, rows));
+  if (v.valid != nullptr)
+    column.valid = static_cast<std::uint8_t*>(std::memset(arena.allocate(rows, 1), *v.valid, rows));
   return column;
 }
 
@@ -47,7 +48,8 @@ const std::shared_ptr<const ExprPlan>& empty_plan() {
 }  // namespace
 
 Program::Program() : Program(empty_plan()) {}
-Program::Program(std::shared_ptr<const ExprPlan> plan) : plan_(std::move(plan)), executor_(std::make_unique<ExprExecutor>(*plan_)) {}
+Program::Program(std::shared_ptr<const ExprPlan> plan)
+    : plan_(std::move(plan)), executor_(std::make_unique<ExprExecutor>(*plan_)) {}
 Program::Program(const Program& other) : Program(other.plan_) {}
 Program::Program(Program&&) noexcept = default;
 Program& Program::operator=(const Program& other) { return *this = Program(other); }
@@ -113,7 +115,8 @@ ExprResult<std::size_t> ProgramBuilder::add(const Ast& ast, DataType type) {
   const auto converted = builder_->convert(*id, type);
   if (!converted) {
     const DataType have = builder_->nodes.type(*id);
-    return ExprError{fmt::format("{} is due here, this is {}", to_string(type), to_string(have)), ast.offset, ast.length, fmt::format("use CAST(... AS {})", to_string(type))};
+    return ExprError{fmt::format("{} is due here, this is {}", to_string(type), to_string(have)), ast.offset,
+                     ast.length, fmt::format("use CAST(... AS {})", to_string(type))};
   }
   builder_->slots.push_back(*converted);
   return builder_->slots.size() - 1;

@@ -3,8 +3,9 @@
 // Program: equal pure parts are computed once a batch, constants at load.
 //
 // A failing value (overflow, division by zero, a cast of 'abc' to int64) is NULL and carries an error with it through
-// everything computed from it; it counts only if it reaches a result. So CASE, COALESCE and IF never report a branch that
-// was not taken, and FALSE AND <error> is FALSE, in either order. Expensive branches are run only on the rows that need them.
+// everything computed from it; it counts only if it reaches a result. So CASE, COALESCE and IF never report a branch
+// that was not taken, and FALSE AND <error> is FALSE, in either order. Expensive branches are run only on the rows that
+// need them.
 
 #include <cstdint>
 #include <memory>
@@ -18,7 +19,8 @@
 
 namespace twinspan::engine {
 
-// A row whose value could not be computed. At most one a row and call, ascending by row; `slot` is the first that failed.
+// A row whose value could not be computed. At most one a row and call, ascending by row; `slot` is the first that
+// failed.
 struct EvalError {
   std::uint32_t row = 0;
   std::uint32_t slot = 0;
@@ -45,7 +47,8 @@ class Program {
   DataType type(std::size_t slot) const;
 
   // One column a slot, `in.rows` long. Plain column references are the input's own columns, and string results may be
-  // views into the input's strings: the output must keep both `arena` and the input's arenas alive. Appends to `errors`.
+  // views into the input's strings: the output must keep both `arena` and the input's arenas alive. Appends to
+  // `errors`.
   std::vector<Column> evaluate(const Batch& in, Arena& arena, EvalErrors& errors);
 
   // Kernel runs so far, over all batches (a shared part counts once a batch); for tests and explain.
@@ -72,7 +75,8 @@ class ProgramBuilder {
 
   // The slot, or every type error of this expression. A refused expression leaves the others usable.
   ExprResult<std::size_t> add(const Ast& ast);
-  // The same, converted implicitly to `type` (NULL, int64 -> decimal -> float64, string literal -> timestamp), else an error.
+  // The same, converted implicitly to `type` (NULL, int64 -> decimal -> float64, string literal -> timestamp), else an
+  // error.
   ExprResult<std::size_t> add(const Ast& ast, DataType type);
   DataType type(std::size_t slot) const;
   std::vector<int> used_columns() const;  // batch columns read by the slots, ascending

@@ -1,6 +1,7 @@
-// Decides where each node runs. A node used by one branch of a CASE, or only by a later term of AND or OR, can wait until
-// it is known which rows need it; a node used in several places runs where all of them can see it. Branches too cheap to
-// be worth gathering their inputs are run with everything else: an error in them shows only if the branch is taken.
+// Decides where each node runs. A node used by one branch of a CASE, or only by a later term of AND or OR, can wait
+// until it is known which rows need it; a node used in several places runs where all of them can see it. Branches too
+// cheap to be worth gathering their inputs are run with everything else: an error in them shows only if the branch is
+// taken.
 
 #include <algorithm>
 
@@ -32,14 +33,19 @@ class Scheduler {
 
  private:
   static bool conditional(const ExprNode& n, std::size_t arg) {
-    return arg > 0 && (n.kind == NodeKind::logical_and || n.kind == NodeKind::logical_or || n.kind == NodeKind::case_when);
+    return arg > 0 &&
+           (n.kind == NodeKind::logical_and || n.kind == NodeKind::logical_or || n.kind == NodeKind::case_when);
   }
-  bool runs(NodeId id) const { return plan_.nodes[id].kind != NodeKind::constant && plan_.nodes[id].kind != NodeKind::column; }
+  bool runs(NodeId id) const {
+    return plan_.nodes[id].kind != NodeKind::constant && plan_.nodes[id].kind != NodeKind::column;
+  }
 
   std::uint32_t common(std::uint32_t a, std::uint32_t b) const {
     while (a != b) {
-      if (contexts_[a].depth >= contexts_[b].depth) a = contexts_[a].parent;
-      else b = contexts_[b].parent;
+      if (contexts_[a].depth >= contexts_[b].depth)
+        a = contexts_[a].parent;
+      else
+        b = contexts_[b].parent;
     }
     return a;
   }
@@ -105,12 +111,15 @@ class Scheduler {
       node.groups.assign(node.args.size(), kRootGroup);
       for (std::size_t k = 0; k < node.args.size(); ++k) {
         const NodeId arg = node.args[k];
-        if (node.type.is_string_like() && plan_.nodes[arg].kind == NodeKind::constant && plan_.nodes[arg].type.is_string_like())
+        if (node.type.is_string_like() && plan_.nodes[arg].kind == NodeKind::constant &&
+            plan_.nodes[arg].type.is_string_like())
           plan_.texts.push_back(arg);
         const std::uint32_t group = group_of(edges_[id][k]);
         // The group of the edge is there only if the argument itself waits in it.
-        if (group != node.group && runs(arg) && plan_.nodes[arg].group == group) node.groups[k] = group;
-        else plan_.groups[node.group].inputs.push_back(arg);
+        if (group != node.group && runs(arg) && plan_.nodes[arg].group == group)
+          node.groups[k] = group;
+        else
+          plan_.groups[node.group].inputs.push_back(arg);
       }
     }
     for (std::size_t g = plan_.groups.size(); g-- > 1;) {

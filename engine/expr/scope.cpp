@@ -20,7 +20,8 @@ std::size_t distance(std::string_view a, std::string_view b) {
     for (std::size_t j = 1; j <= b.size(); ++j) {
       const bool same = lower(a[i - 1]) == lower(b[j - 1]);
       row[j] = std::min({last[j] + 1, row[j - 1] + 1, last[j - 1] + (same ? 0 : 1)});
-      if (i > 1 && j > 1 && lower(a[i - 1]) == lower(b[j - 2]) && lower(a[i - 2]) == lower(b[j - 1])) row[j] = std::min(row[j], before[j - 2] + 1);
+      if (i > 1 && j > 1 && lower(a[i - 1]) == lower(b[j - 2]) && lower(a[i - 2]) == lower(b[j - 1]))
+        row[j] = std::min(row[j], before[j - 2] + 1);
     }
     std::swap(before, last);
     std::swap(last, row);
@@ -63,7 +64,8 @@ ExprResult<const ScopeColumn*> Scope::find(const Ast& ast) const {
       others += " or " + c.qualifier + "." + c.name;
     }
   }
-  if (found != nullptr && others.find(" or ") != std::string::npos && !(found->qualifier.empty() && ast.qualifier.empty()))
+  if (found != nullptr && others.find(" or ") != std::string::npos &&
+      !(found->qualifier.empty() && ast.qualifier.empty()))
     return ExprError{fmt::format("`{}` is ambiguous", ast.text), ast.offset, ast.length, "write " + others};
   if (found != nullptr) return found;
   const std::string shown = ast.qualifier.empty() ? ast.text : ast.qualifier + "." + ast.text;
@@ -81,7 +83,8 @@ ExprResult<const ScopeColumn*> Scope::find(const Ast& ast) const {
   } else {
     hint = "columns here: ";
     for (std::size_t i = 0; i < columns.size() && i < 12; ++i)
-      hint += (i > 0 ? ", " : "") + (columns[i].qualifier.empty() ? columns[i].name : columns[i].qualifier + "." + columns[i].name);
+      hint += (i > 0 ? ", " : "") +
+              (columns[i].qualifier.empty() ? columns[i].name : columns[i].qualifier + "." + columns[i].name);
     if (columns.size() > 12) hint += ", ...";
   }
   return ExprError{fmt::format("unknown column `{}`", shown), ast.offset, ast.length, hint};

@@ -34,7 +34,8 @@ class Scope {
   std::vector<ScopeColumn> columns;
 };
 
-// Batch columns the expression reads, ascending, each once; names that do not resolve are left out (binding reports them).
+// Batch columns the expression reads, ascending, each once; names that do not resolve are left out (binding reports
+// them).
 std::vector<int> used_columns(const Ast& ast, const Scope& scope);
 
 // The candidate nearest to `name`, or empty when none is near enough to suggest.

@@ -269,8 +269,8 @@ void Accumulators::reset(char* block) const {
   }
 }
 
-bool Accumulators::finish(std::size_t index, const char* blocks, char* data, std::uint8_t* valid,
-                          std::size_t row, Arena& arena) const {
+bool Accumulators::finish(std::size_t index, const char* blocks, char* data, std::uint8_t* valid, std::size_t row,
+                          Arena& arena) const {
   const Part& p = parts_[index];
   const char* block = blocks + p.offset;
   char* to = data + row * value_width(p.result.kind);
@@ -305,8 +305,7 @@ bool Accumulators::finish(std::size_t index, const char* blocks, char* data, std
         return fits_38_digits(v) ? put(v) : !null();
       }
       if (!sum) return put(static_cast<double>(total) / static_cast<double>(b.n));
-      if (total > std::numeric_limits<std::int64_t>::max() ||
-          total < std::numeric_limits<std::int64_t>::min())
+      if (total > std::numeric_limits<std::int64_t>::max() || total < std::numeric_limits<std::int64_t>::min())
         return !null();
       return put(static_cast<std::int64_t>(total));
     }
@@ -360,8 +359,7 @@ bool Accumulators::load(std::string_view& from, char* block, Arena& strings) con
     from.remove_prefix(4);
     if (size_plus_1 == 0) continue;
     if (from.size() < size_plus_1 - 1) return false;
-    StringExtreme<true>::take(as<StringExtremeBlock>(block + p.offset), from.substr(0, size_plus_1 - 1),
-                              strings);
+    StringExtreme<true>::take(as<StringExtremeBlock>(block + p.offset), from.substr(0, size_plus_1 - 1), strings);
     from.remove_prefix(size_plus_1 - 1);
   }
   return true;

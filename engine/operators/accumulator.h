@@ -34,16 +34,14 @@ class Accumulators {
   void reset(char* block) const;     // no rows yet; keeps string buffers
 
   // Result of aggregate `a` into row `row` of an output column's memory; false: it has no value in its type.
-  bool finish(std::size_t a, const char* block, char* data, std::uint8_t* valid, std::size_t row,
-              Arena& arena) const;
+  bool finish(std::size_t a, const char* block, char* data, std::uint8_t* valid, std::size_t row, Arena& arena) const;
 
   void save(const char* block, std::string& to) const;
   bool load(std::string_view& from, char* block, Arena& strings) const;  // false: not what save wrote
 
  private:
   struct Part;
-  using Update = void (*)(const Part&, const Batch&, const std::uint32_t*, char* const*, std::uint32_t,
-                          Arena&);
+  using Update = void (*)(const Part&, const Batch&, const std::uint32_t*, char* const*, std::uint32_t, Arena&);
   using Merge = void (*)(const char* from, char* into, Arena&);
   struct Part {
     AggregateSpec spec;

@@ -39,8 +39,7 @@ void Dictionary::identify(const Column& c, const std::uint32_t* rows, std::uint3
       }
       return;
     default:
-      for (std::uint32_t i = 0; i < n; ++i)
-        out[i] = {static_cast<std::uint64_t>(c.as<std::int64_t>()[rows[i]]), 0};
+      for (std::uint32_t i = 0; i < n; ++i) out[i] = {static_cast<std::uint64_t>(c.as<std::int64_t>()[rows[i]]), 0};
   }
 }
 

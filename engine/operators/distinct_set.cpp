@@ -103,9 +103,7 @@ std::int32_t DistinctSet::add_pair(std::uint32_t kid, std::uint32_t id, std::uin
   return kAdded;
 }
 
-void DistinctSet::close_steps(std::uint32_t open) {
-  first_in_.erase(first_in_.begin(), first_in_.lower_bound(open));
-}
+void DistinctSet::close_steps(std::uint32_t open) { first_in_.erase(first_in_.begin(), first_in_.lower_bound(open)); }
 
 std::size_t DistinctSet::bytes() const {
   std::size_t n = masks_.bytes() + stepped_pairs_.bytes() + pairs_.bytes() + block_bytes_;
@@ -128,8 +126,7 @@ std::vector<DistinctSet::Block> DistinctSet::changed_blocks() {
     buckets[at->second].low.push_back(a.id & 0xFFFF);
   }
   added_ = {};
-  std::sort(buckets.begin(), buckets.end(),
-            [](const Bucket& x, const Bucket& y) { return x.place < y.place; });
+  std::sort(buckets.begin(), buckets.end(), [](const Bucket& x, const Bucket& y) { return x.place < y.place; });
 
   std::vector<Block> out;
   std::vector<std::uint64_t> bits(1024);

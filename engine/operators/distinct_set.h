@@ -37,8 +37,7 @@ class DistinctSet {
   }
   // kKnown: counted already, in this step or an earlier one. kAdded: new. Else the later step it was counted
   // in until now, which counts one less.
-  std::int32_t add(std::uint32_t kid, std::uint32_t id, std::uint16_t step,
-                   const Dictionary::Identity& identity);
+  std::int32_t add(std::uint32_t kid, std::uint32_t id, std::uint16_t step, const Dictionary::Identity& identity);
 
   // No row will come for steps below this one any more: which of them a pair was in is forgotten.
   void close_steps(std::uint32_t open);
@@ -63,8 +62,7 @@ class DistinctSet {
 
   // Restore: ids of a block, through the new ids `map(old)`.
   template <class Map>
-  bool restore_block(std::uint32_t kid, std::uint16_t step, std::uint16_t high, std::string_view bytes,
-                     Map map);
+  bool restore_block(std::uint32_t kid, std::uint16_t step, std::uint16_t high, std::string_view bytes, Map map);
 
   std::size_t size() const { return size_; }
   std::size_t bytes() const;
@@ -117,8 +115,8 @@ void DistinctSet::take_changed_blocks(Visit visit) {
 }
 
 template <class Map>
-bool DistinctSet::restore_block(std::uint32_t kid, std::uint16_t step, std::uint16_t high,
-                                std::string_view bytes, Map map) {
+bool DistinctSet::restore_block(std::uint32_t kid, std::uint16_t step, std::uint16_t high, std::string_view bytes,
+                                Map map) {
   std::vector<std::uint32_t> low;
   if (!ids_of(bytes, low)) return false;
   for (const std::uint32_t v : low) {

@@ -148,7 +148,8 @@ void IntervalJoin::look_up(unsigned input, const Batch& batch, std::uint32_t beg
     __builtin_prefetch(sides_[1 - input].line_of(p.hash));
     __builtin_prefetch(sides_[input].line_of(p.hash), 1);
     if (batch.firing != nullptr) before.firing = std::max(before.firing, batch.firing[row]);
-    if (batch.retention != nullptr) before.retention = std::max(before.retention, shift(batch.retention[row], -spec_.allow));
+    if (batch.retention != nullptr)
+      before.retention = std::max(before.retention, shift(batch.retention[row], -spec_.allow));
     p.before = before;
     // Of the other side only what the row's own watermark has left alive.
     const EventTime time = std::max(batch.time[row], after(before.retention));
@@ -243,8 +244,10 @@ bool IntervalJoin::match(unsigned input, std::uint32_t row, EventTime time, cons
   for (const Candidate& c : found_) {
     output_.add(row, c.row->kept_data(), own_time ? time : c.row->time, current_, out);
     if (input == 0) continue;
-    if (first_only()) sides_[0].remove(probe.hash, c.address);
-    else if (left_join()) sides_[0].set_matched(c.address);
+    if (first_only())
+      sides_[0].remove(probe.hash, c.address);
+    else if (left_join())
+      sides_[0].set_matched(c.address);
   }
   return !found_.empty();
 }

@@ -1,16 +1,18 @@
 #pragma once
-// left.ts + lower <= right.ts <= left.ts + upper on equal keys (semantics.md, "Interval join"). Input 0 is left, 1 right.
+// left.ts + lower <= right.ts <= left.ts + upper on equal keys (semantics.md, "Interval join"). Input 0 is left, 1
+// right.
 //
 // What happens at a row, in this order:
 // 1. The row's input watermark moves to what stood before the row. If that ends rows of the other side, unmatched ones
 //    (left join) go out, ordered by (time, arrival), with the output watermark as it was before.
 // 2. The output watermark is worked out anew; what follows carries it.
 // 3. The row meets the live rows of the other side: results ordered by (time, arrival) of those.
-// 4. It is kept if it can still match; else an unmatched left row goes out at once (left join), and a row behind its own
+// 4. It is kept if it can still match; else an unmatched left row goes out at once (left join), and a row behind its
+// own
 //    input's retention watermark that matched nothing is late.
-// A row with a NULL in its key matches nothing: of a left join's left input it waits to go out unmatched, else it is dropped.
-// A row with time t is dead when: left, t + upper <= R of right; right, t - lower <= R of left (each R less `allow`).
-// Rows are taken as inserts; a plan refuses retractions at a join.
+// A row with a NULL in its key matches nothing: of a left join's left input it waits to go out unmatched, else it is
+// dropped. A row with time t is dead when: left, t + upper <= R of right; right, t - lower <= R of left (each R less
+// `allow`). Rows are taken as inserts; a plan refuses retractions at a join.
 //
 // State entries: space 0 left rows, 1 right rows; tag = the time of death; see JoinRowEntry.
 // Owner: the shard's plan. Thread: shard.
@@ -65,11 +67,11 @@ class IntervalJoin final : public Operator {
   struct Probe {
     std::string_view key;
     std::uint64_t hash;
-    EventTime low, high;    // times of the other side that match
-    Watermark before;       // of the own input
-    RowAddress at;          // next row of the chain to look at
-    const TimeTree* tree;   // or the hot key's tree
-    std::int32_t matches;   // first in candidates_, -1 none
+    EventTime low, high;   // times of the other side that match
+    Watermark before;      // of the own input
+    RowAddress at;         // next row of the chain to look at
+    const TimeTree* tree;  // or the hot key's tree
+    std::int32_t matches;  // first in candidates_, -1 none
     bool null_key;
   };
   struct Candidate {

@@ -1,9 +1,9 @@
 #pragma once
-// Key hash -> newest row of that hash. Open addressing, 16-byte slots, linear probing. Growing moves a few slots with each
-// insert, so no insert ever pays for a whole rehash. Nothing is deleted: a slot whose row lies below the log's tail is dead,
-// is used again by the next key that passes, and is left behind by the next move.
-// Slots are by hash, not by key: rows of two keys with one 64-bit hash share a chain, and who walks it compares keys.
-// Owner: JoinSide. Thread: shard.
+// Key hash -> newest row of that hash. Open addressing, 16-byte slots, linear probing. Growing moves a few slots with
+// each insert, so no insert ever pays for a whole rehash. Nothing is deleted: a slot whose row lies below the log's
+// tail is dead, is used again by the next key that passes, and is left behind by the next move. Slots are by hash, not
+// by key: rows of two keys with one 64-bit hash share a chain, and who walks it compares keys. Owner: JoinSide. Thread:
+// shard.
 
 #include <cstdint>
 
@@ -14,7 +14,8 @@ namespace twinspan::engine {
 
 class JoinIndex {
  public:
-  // `ref`: 0 = dead; low 8 bits kHot: id of a hot key; else the chain's length, with the address of its newest row above.
+  // `ref`: 0 = dead; low 8 bits kHot: id of a hot key; else the chain's length, with the address of its newest row
+  // above.
   struct Slot {
     std::uint64_t hash;  // 0 = never used
     std::uint64_t ref;
@@ -37,7 +38,8 @@ class JoinIndex {
   Slot* find(std::uint64_t hash) {
     hash = stored(hash);
     Slot* s = find(new_, hash);
-    if (s == nullptr && old_.slots != nullptr) [[unlikely]] s = find(old_, hash);
+    if (s == nullptr && old_.slots != nullptr) [[unlikely]]
+      s = find(old_, hash);
     return s;
   }
   // The slot of this hash, a dead one if it is new. `live_rows`: upper bound of the hashes in use, for sizing.

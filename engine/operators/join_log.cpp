@@ -14,7 +14,8 @@ std::size_t RowLog::bytes() const {
   std::size_t total = sample_.capacity() * sizeof(EventTime) + segments_.size() * sizeof(Segment);
   for (const Segment& s : segments_) {
     // A full-size block is resident whole (huge pages, used before); of a small one only what was touched.
-    total += &s == &segments_.back() && s.memory.size() < kSegmentBytes ? (s.used + page - 1) / page * page : s.memory.size();
+    total += &s == &segments_.back() && s.memory.size() < kSegmentBytes ? (s.used + page - 1) / page * page
+                                                                        : s.memory.size();
   }
   for (const PageBlock& b : spare_) total += b.size();
   return total;
@@ -42,7 +43,8 @@ void RowLog::seal() {
   Segment& s = segments_.back();
   std::sort(sample_.begin(), sample_.end());
   const std::size_t n = sample_.size();  // > 0: the first row of a segment is always in it
-  for (std::size_t i = 0; i < kQuantiles; ++i) s.quantiles[i] = sample_[((i + 1) * n + kQuantiles - 1) / kQuantiles - 1];
+  for (std::size_t i = 0; i < kQuantiles; ++i)
+    s.quantiles[i] = sample_[((i + 1) * n + kQuantiles - 1) / kQuantiles - 1];
   sample_.clear();
 }
 
@@ -74,7 +76,8 @@ void RowLog::drop_front() {
   Segment& s = segments_.front();
   rows_ -= s.rows;
   used_ -= s.used;
-  if (s.memory.size() == kSegmentBytes && spare_.size() < 1 + segments_.size() / 16) spare_.push_back(std::move(s.memory));
+  if (s.memory.size() == kSegmentBytes && spare_.size() < 1 + segments_.size() / 16)
+    spare_.push_back(std::move(s.memory));
   segments_.pop_front();
   bases_.erase(bases_.begin());
   ++first_;

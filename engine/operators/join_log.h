@@ -1,9 +1,9 @@
 #pragma once
 // The rows one side of a join keeps: packed, appended in arrival order into segments of up to 4 MiB. An address counts
-// upwards for ever; rows below tail() are gone, which is how chains of rows end without anybody unlinking them. Segments
-// leave only at the front, whole. What makes the front leave (expiry, or moving its last survivors) is JoinSide's business.
-// After the log-structured state of FASTER (Chandramouli 2018) and the cleaning of Rosenblum's log-structured file system.
-// Owner: JoinSide. Thread: shard.
+// upwards for ever; rows below tail() are gone, which is how chains of rows end without anybody unlinking them.
+// Segments leave only at the front, whole. What makes the front leave (expiry, or moving its last survivors) is
+// JoinSide's business. After the log-structured state of FASTER (Chandramouli 2018) and the cleaning of Rosenblum's
+// log-structured file system. Owner: JoinSide. Thread: shard.
 
 #include <array>
 #include <cstdint>
@@ -69,7 +69,8 @@ class RowLog {
   };
 
   // `largest`: bytes of a segment once there is much state; at most kSegmentBytes.
-  explicit RowLog(std::size_t largest = kSegmentBytes) : largest_(largest), smallest_(largest < kSmallest ? largest : kSmallest) {}
+  explicit RowLog(std::size_t largest = kSegmentBytes)
+      : largest_(largest), smallest_(largest < kSmallest ? largest : kSmallest) {}
 
   JoinRow* at(RowAddress address) const {
     return reinterpret_cast<JoinRow*>(bases_[(address >> kSegmentBits) - first_] + (address & (kSegmentBytes - 1)));

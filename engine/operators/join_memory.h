@@ -1,7 +1,7 @@
 #pragma once
-// Zeroed memory straight from the kernel, for what a join keeps: given back whole on destruction, so that expiry shrinks
-// the process at once, and in huge pages where the kernel has them (random probes are TLB bound; performance.md D.7).
-// Owner: the log segment or table that lives in it. Thread: shard.
+// Zeroed memory straight from the kernel, for what a join keeps: given back whole on destruction, so that expiry
+// shrinks the process at once, and in huge pages where the kernel has them (random probes are TLB bound; performance.md
+// D.7). Owner: the log segment or table that lives in it. Thread: shard.
 
 #include <cstddef>
 #include <utility>
@@ -13,7 +13,8 @@ class PageBlock {
   PageBlock() = default;
   explicit PageBlock(std::size_t bytes);  // rounded up to pages; throws std::bad_alloc
   ~PageBlock();
-  PageBlock(PageBlock&& other) noexcept : data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)) {}
+  PageBlock(PageBlock&& other) noexcept
+      : data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)) {}
   PageBlock& operator=(PageBlock&& other) noexcept {
     std::swap(data_, other.data_);
     std::swap(size_, other.size_);

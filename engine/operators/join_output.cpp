@@ -9,7 +9,8 @@ namespace twinspan::engine {
 JoinOutput::JoinOutput(const Schema* schema, SideColumns left, SideColumns right)
     : schema_(schema), sides_{std::move(left), std::move(right)} {
   for (unsigned s = 0; s < 2; ++s) {
-    strings_[s] = std::any_of(sides_[s].types.begin(), sides_[s].types.end(), [](DataType t) { return t.is_string_like(); });
+    strings_[s] =
+        std::any_of(sides_[s].types.begin(), sides_[s].types.end(), [](DataType t) { return t.is_string_like(); });
   }
 }
 

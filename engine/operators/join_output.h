@@ -27,8 +27,8 @@ class JoinOutput {
     input_ = input;
   }
   static constexpr std::int64_t kNone = -1;
-  // One result row: a row of the batch (or kNone: NULLs) and the encoded kept columns of a stored row of the other input
-  // (or nullptr: NULLs), which must stay where it is until flush().
+  // One result row: a row of the batch (or kNone: NULLs) and the encoded kept columns of a stored row of the other
+  // input (or nullptr: NULLs), which must stay where it is until flush().
   void add(std::int64_t incoming, const char* stored, EventTime time, Watermark before, Output& out) {
     incoming_[n_] = static_cast<std::uint32_t>(incoming);
     missing_ |= incoming == kNone;

@@ -41,7 +41,8 @@ void JoinSide::link(std::uint64_t hash, RowLog::Place place) {
   const bool fresh = slot->is_dead(log_.tail());
   place.row->previous = fresh ? 0 : slot->newest();
   slot->set_chain(place.address, fresh ? 1 : slot->length() + 1);
-  if (slot->length() >= kLongChain) [[unlikely]] recount(slot, hash);
+  if (slot->length() >= kLongChain) [[unlikely]]
+    recount(slot, hash);
 }
 
 // A chain that looks long: keeps only what lives, or turns it into a tree.
@@ -53,8 +54,10 @@ void JoinSide::recount(JoinIndex::Slot* slot, std::uint64_t hash) {
   }
   if (n < kHotLive) {
     for (unsigned i = 0; i < n; ++i) at(live[i])->previous = i + 1 < n ? live[i + 1] : 0;
-    if (n == 0) slot->ref = 0;
-    else slot->set_chain(live[0], n);
+    if (n == 0)
+      slot->ref = 0;
+    else
+      slot->set_chain(live[0], n);
     return;
   }
   std::uint64_t id = hot_.size();
@@ -164,7 +167,8 @@ void JoinSide::sweep_hot() {
 }
 
 void JoinSide::collect(std::size_t fuel) {
-  while (!log_.empty() && (log_.front().max_time <= horizon_ || log_.front().removed >= log_.front().rows)) drop_front();
+  while (!log_.empty() && (log_.front().max_time <= horizon_ || log_.front().removed >= log_.front().rows))
+    drop_front();
   sweep_hot();
   if (log_.empty()) return;
   if (!cleaning_ && should_clean()) {
@@ -175,8 +179,8 @@ void JoinSide::collect(std::size_t fuel) {
 }
 
 std::size_t JoinSide::bytes() const {
-  return log_.bytes() + index_.bytes() + hot_bytes_ + hot_.size() * (sizeof(HotKey) + sizeof(void*)) + waiting_.bytes() +
-         changed_.capacity() * sizeof(RowAddress) + erased_.capacity() * sizeof(Erased);
+  return log_.bytes() + index_.bytes() + hot_bytes_ + hot_.size() * (sizeof(HotKey) + sizeof(void*)) +
+         waiting_.bytes() + changed_.capacity() * sizeof(RowAddress) + erased_.capacity() * sizeof(Erased);
 }
 
 void JoinSide::put(DeltaWriter& out, const JoinRow* row) {
@@ -187,7 +191,8 @@ void JoinSide::put(DeltaWriter& out, const JoinRow* row) {
   std::memcpy(value_.data() + 1, &row->time, 8);
   std::memcpy(value_.data() + 9, &key_size, 4);
   value_.append(row->key_data(), row->size - sizeof(JoinRow));
-  out.put(space_, JoinRowEntry::group_of(row->sequence), shift(row->time, death_), JoinRowEntry::encode_key(row->sequence), value_);
+  out.put(space_, JoinRowEntry::group_of(row->sequence), shift(row->time, death_),
+          JoinRowEntry::encode_key(row->sequence), value_);
 }
 
 void JoinSide::snapshot(DeltaWriter& out) {
@@ -198,7 +203,8 @@ void JoinSide::snapshot(DeltaWriter& out) {
   }
   for (const Erased& e : erased_) {
     if (e.time > horizon_) {
-      out.erase(space_, JoinRowEntry::group_of(e.sequence), shift(e.time, death_), JoinRowEntry::encode_key(e.sequence));
+      out.erase(space_, JoinRowEntry::group_of(e.sequence), shift(e.time, death_),
+                JoinRowEntry::encode_key(e.sequence));
     }
   }
   for (const RowAddress a : changed_) {

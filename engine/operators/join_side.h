@@ -1,11 +1,13 @@
 #pragma once
-// What one input of an interval join has left behind: a log of rows, an index from key hash to the newest row, and for hot
-// keys (more than about 64 live rows) a tree by time instead of a chain. Rows die when their time falls to the horizon
-// (set by the other input's retention watermark) or when they are removed; dead rows cost nothing until their segment goes:
+// What one input of an interval join has left behind: a log of rows, an index from key hash to the newest row, and for
+// hot keys (more than about 64 live rows) a tree by time instead of a chain. Rows die when their time falls to the
+// horizon (set by the other input's retention watermark) or when they are removed; dead rows cost nothing until their
+// segment goes:
 // - a segment at the front whose rows are all dead is dropped whole;
-// - when more than half of the log is dead but pinned (by rows far in the future, or by slow ones between fast ones), the
-//   survivors of the front segment are appended again, a few with each call. So memory is at most about twice what lives,
-//   whatever the order of times, and one such copy is paid for by at least one dead row.
+// - when more than half of the log is dead but pinned (by rows far in the future, or by slow ones between fast ones),
+// the
+//   survivors of the front segment are appended again, a few with each call. So memory is at most about twice what
+//   lives, whatever the order of times, and one such copy is paid for by at least one dead row.
 // Owner: IntervalJoin. Thread: shard.
 
 #include <cstdint>
@@ -23,8 +25,8 @@ namespace twinspan::engine {
 
 class JoinSide {
  public:
-  // `space`: of its state entries. `death`: row time + death is the tag of an entry, the time at which the other input's
-  // retention watermark ends the row.
+  // `space`: of its state entries. `death`: row time + death is the tag of an entry, the time at which the other
+  // input's retention watermark ends the row.
   JoinSide(std::uint8_t space, std::int64_t death, std::size_t segment_bytes)
       : space_(space), death_(death), log_(segment_bytes) {}
 
@@ -37,7 +39,8 @@ class JoinSide {
   Rows rows_of(std::uint64_t hash) {
     const JoinIndex::Slot* slot = index_.find(hash);
     if (slot == nullptr) return {};
-    if (slot->is_hot()) [[unlikely]] return {0, &hot_[slot->hot_id()]->tree};
+    if (slot->is_hot()) [[unlikely]]
+      return {0, &hot_[slot->hot_id()]->tree};
     return {in_log(slot->newest()), nullptr};
   }
   JoinRow* at(RowAddress address) const { return log_.at(address); }
@@ -46,8 +49,8 @@ class JoinSide {
   static bool counts(const JoinRow* row) { return !row->has(JoinRow::kMoved | JoinRow::kRemoved); }
 
   // Appends a row; the caller writes `kept_size` bytes to row->kept_data(). With `waits` it is also in waiting().
-  JoinRow* insert(std::uint64_t hash, EventTime time, std::uint64_t sequence, std::string_view key, std::size_t kept_size,
-                  unsigned flags, bool waits);
+  JoinRow* insert(std::uint64_t hash, EventTime time, std::uint64_t sequence, std::string_view key,
+                  std::size_t kept_size, unsigned flags, bool waits);
   // The row has had its one match: gone, as if it had expired.
   void remove(std::uint64_t hash, RowAddress address);
   void set_matched(RowAddress address);
@@ -111,8 +114,9 @@ class JoinSide {
   std::string value_;
 };
 
-// Key and value of a row's state entry. Key: the row's sequence, big endian. Its low bits are the key group, so it is unique
-// among the rows that live, on any shard: a key group has one owner, and an owner counts on from what it restored.
+// Key and value of a row's state entry. Key: the row's sequence, big endian. Its low bits are the key group, so it is
+// unique among the rows that live, on any shard: a key group has one owner, and an owner counts on from what it
+// restored.
 struct JoinRowEntry {
   std::uint64_t sequence = 0;
   unsigned flags = 0;  // kMatched, kNullKey

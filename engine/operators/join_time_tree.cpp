@@ -50,8 +50,10 @@ unsigned TimeTree::child_of(const Inner* node, EventTime time, std::uint64_t seq
   unsigned low = 0, high = node->n;
   while (high - low > 1) {
     const unsigned middle = (low + high) / 2;
-    if (less(time, sequence, node->time[middle], node->sequence[middle])) high = middle;
-    else low = middle;
+    if (less(time, sequence, node->time[middle], node->sequence[middle]))
+      high = middle;
+    else
+      low = middle;
   }
   return low;
 }
@@ -61,8 +63,10 @@ unsigned TimeTree::lower_bound(const Leaf* leaf, EventTime time, std::uint64_t s
   while (low < high) {
     const unsigned middle = (low + high) / 2;
     const Entry& e = leaf->entries[middle];
-    if (less(e.time, e.sequence, time, sequence)) low = middle + 1;
-    else high = middle;
+    if (less(e.time, e.sequence, time, sequence))
+      low = middle + 1;
+    else
+      high = middle;
   }
   return low;
 }
@@ -298,8 +302,10 @@ void TimeTree::find_best(const Node* node, EventTime low, EventTime high, EventT
     if (i > 0 && inner->time[i] > high) break;
     if (inner->earliest[i] >= best.sequence) continue;
     const EventTime child_high = i + 1 < inner->n ? inner->time[i + 1] : node_high;
-    if (inner->time[i] >= low && child_high <= high) best = {inner->earliest[i], inner->child[i], nullptr};
-    else find_best(inner->child[i], low, high, child_high, best);
+    if (inner->time[i] >= low && child_high <= high)
+      best = {inner->earliest[i], inner->child[i], nullptr};
+    else
+      find_best(inner->child[i], low, high, child_high, best);
   }
 }
 

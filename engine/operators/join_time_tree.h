@@ -1,8 +1,8 @@
 #pragma once
 // Rows of one key (or rows that wait for something) ordered by (time, sequence): a B+ tree that also knows the smallest
 // sequence below every child, so that "the first by arrival within a time range" costs O(log n) like everything else.
-// In-order inserts fill leaves completely; leaves are freed when empty, never merged (entries leave from the front anyway).
-// Owner: JoinSide (hot keys), IntervalJoin (unmatched rows). Thread: shard.
+// In-order inserts fill leaves completely; leaves are freed when empty, never merged (entries leave from the front
+// anyway). Owner: JoinSide (hot keys), IntervalJoin (unmatched rows). Thread: shard.
 
 #include <cstddef>
 #include <cstdint>
@@ -29,8 +29,8 @@ class TimeTree {
   std::size_t size() const { return size_; }
   std::size_t bytes() const { return bytes_; }
 
-  void insert(const Entry& entry);                          // (time, sequence) must be new
-  bool erase(EventTime time, std::uint64_t sequence);       // false: was not there
+  void insert(const Entry& entry);                     // (time, sequence) must be new
+  bool erase(EventTime time, std::uint64_t sequence);  // false: was not there
   bool move(EventTime time, std::uint64_t sequence, RowAddress to);
   // Drops entries with time <= horizon, at most `fuel` leaves of them; true when none is left.
   bool drop_through(EventTime horizon, std::size_t fuel);

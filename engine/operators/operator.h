@@ -33,8 +33,8 @@ class Output {
   virtual void failed(const Batch& batch, std::uint32_t row, std::string_view reason) = 0;
 };
 
-// An input nothing is expected from for now (all its lanes are idle, or it ended): who takes the minimum of several leaves
-// it out. Per watermark, because a lost cluster holds R while F has left it behind. retention implies firing.
+// An input nothing is expected from for now (all its lanes are idle, or it ended): who takes the minimum of several
+// leaves it out. Per watermark, because a lost cluster holds R while F has left it behind. retention implies firing.
 struct Idleness {
   bool firing = false, retention = false;
   friend constexpr bool operator==(const Idleness&, const Idleness&) = default;
@@ -56,7 +56,10 @@ class Operator {
   // End of a bounded input: everything open fires as if the watermark were kMaxTime. Called once all inputs ended.
   virtual void finish(Output& out) { (void)out; }
   virtual void snapshot(DeltaWriter& out) { (void)out; }
-  virtual Status restore(const StateEntry& entry) { (void)entry; return ok(); }
+  virtual Status restore(const StateEntry& entry) {
+    (void)entry;
+    return ok();
+  }
   // After the last restore(): where the input's watermark stood. Sets it, fires nothing (it had fired before).
   virtual void restore_watermark(unsigned input, Watermark watermark) = 0;
   virtual OperatorStats stats() const = 0;

@@ -57,9 +57,8 @@ class PaneKeys {
   }
   std::uint32_t find_or_add(std::uint64_t hash, std::string_view key_bytes, Arena& strings) {
     const auto tag = static_cast<std::uint32_t>(hash);
-    const Slot* s = table_.find(hash, [&](const Slot& slot) {
-      return slot.tag == tag && key(chunks_.at(slot.kid_plus_1 - 1)) == key_bytes;
-    });
+    const Slot* s = table_.find(
+        hash, [&](const Slot& slot) { return slot.tag == tag && key(chunks_.at(slot.kid_plus_1 - 1)) == key_bytes; });
     if (s != nullptr) return s->kid_plus_1 - 1;
     const std::uint32_t kid = chunks_.add();
     char* entry = chunks_.at(kid);

@@ -68,8 +68,8 @@ class ProbeTable {
     if (old_) __builtin_prefetch(&old_[hash & old_mask_]);
   }
 
-  // The slot of this hash for which `same(slot)`, or nullptr. Valid until the next insert. While the table grows, a slot
-  // that was moved still stands in the old memory behind it: who changes what `same` looks at must find it again.
+  // The slot of this hash for which `same(slot)`, or nullptr. Valid until the next insert. While the table grows, a
+  // slot that was moved still stands in the old memory behind it: who changes what `same` looks at must find it again.
   template <class Same>
   Slot* find(std::uint64_t hash, Same same) const {
     if (Slot* s = find_in(slots_.get(), mask_, hash, same)) return s;
@@ -96,8 +96,7 @@ class ProbeTable {
 
  private:
   static constexpr std::size_t kFirst = 16;
-  static constexpr std::size_t kMoves =
-      16;  // slots moved an insertion: done after 1/16 of the room that growing made
+  static constexpr std::size_t kMoves = 16;  // slots moved an insertion: done after 1/16 of the room that growing made
 
   template <class Same>
   static Slot* find_in(Slot* slots, std::size_t mask, std::uint64_t hash, Same& same) {

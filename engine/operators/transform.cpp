@@ -22,7 +22,8 @@ void Transform::process(unsigned, Batch&& batch, Output& out) {
           batch.columns[c].valid = nullptr;
         }
       }
-      batch = gather(batch, selection_.data(), static_cast<std::uint32_t>(selection_.size()), std::make_shared<Arena>(16 * 1024));
+      batch = gather(batch, selection_.data(), static_cast<std::uint32_t>(selection_.size()),
+                     std::make_shared<Arena>(16 * 1024));
     }
   }
   batch.hash = nullptr;

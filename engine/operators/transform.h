@@ -1,6 +1,6 @@
 #pragma once
-// Filter and projection: `where`, then `select`, over one input. `let` names are substituted into both before compiling,
-// so equal parts are computed once (expr/program.h). Rows keep their event time, op, watermarks and origin.
+// Filter and projection: `where`, then `select`, over one input. `let` names are substituted into both before
+// compiling, so equal parts are computed once (expr/program.h). Rows keep their event time, op, watermarks and origin.
 // A row whose condition or value fails goes to Output::failed and is left out. Keeps no state. Thread: shard.
 
 #include <optional>
@@ -12,10 +12,10 @@ namespace twinspan::engine {
 
 struct TransformSpec {
   std::optional<Predicate> where;
-  std::vector<int> where_columns;    // read by `where`
-  Program select;                    // slot i computes column i of `output`; not run when `identity`
-  std::vector<int> select_columns;   // read by `select`
-  bool identity = false;             // no `select`: all columns pass
+  std::vector<int> where_columns;   // read by `where`
+  Program select;                   // slot i computes column i of `output`; not run when `identity`
+  std::vector<int> select_columns;  // read by `select`
+  bool identity = false;            // no `select`: all columns pass
   Schema output;
 };
 

@@ -43,8 +43,8 @@ WindowAggregate::Impl::Impl(WindowSpec spec, const Schema& schema)
     const AggregateSpec& s = spec_.aggregates[a];
     strings_ |= s.argument_type.is_string_like() && s.function != AggregateFunction::count;
     if (!accumulators_.is_distinct(a)) continue;
-    auto d = std::find_if(distinct_.begin(), distinct_.end(),
-                          [&](const Distinct& x) { return x.argument == s.argument; });
+    auto d =
+        std::find_if(distinct_.begin(), distinct_.end(), [&](const Distinct& x) { return x.argument == s.argument; });
     if (d == distinct_.end()) {
       distinct_.emplace_back();
       d = distinct_.end() - 1;
@@ -75,9 +75,8 @@ void WindowAggregate::Impl::process(Batch&& batch, Output& out) {
     const EventTime t = batch.time[row];
     if (t < Calendar::kEarliest || t > Calendar::kLatest || is_retraction(batch.flag(row))) [[unlikely]] {
       ++stats_.rows_failed;
-      out.failed(
-          batch, row,
-          is_retraction(batch.flag(row)) ? "this window takes no retractions" : "event time out of range");
+      out.failed(batch, row,
+                 is_retraction(batch.flag(row)) ? "this window takes no retractions" : "event time out of range");
       continue;
     }
     Pane* pane = place(t, now_);
@@ -191,8 +190,7 @@ void WindowAggregate::Impl::count_distinct(const Batch& batch, Distinct& d) {
   for (std::uint32_t i = 0; i < rows_.size(); ++i) {
     const std::uint32_t row = rows_[i];
     if (argument.is_null(row)) continue;
-    if (!std::any_of(d.aggregates.begin(), d.aggregates.end(),
-                     [&](std::size_t a) { return counts(batch, a, row); }))
+    if (!std::any_of(d.aggregates.begin(), d.aggregates.end(), [&](std::size_t a) { return counts(batch, a, row); }))
       continue;
     chosen_.push_back(i);
     chosen_rows_.push_back(row);

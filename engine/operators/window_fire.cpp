@@ -74,8 +74,7 @@ EventTime WindowAggregate::Impl::early_after(const Pane& pane, EventTime firing)
 
 void WindowAggregate::Impl::wake_for(const Pane& pane) {
   if (!pane.fired) {
-    wake_firing_ =
-        std::min({wake_firing_, pane.end - 1, pane.next_early == kMaxTime ? kMaxTime : pane.next_early - 1});
+    wake_firing_ = std::min({wake_firing_, pane.end - 1, pane.next_early == kMaxTime ? kMaxTime : pane.next_early - 1});
   } else if (!pane.fire_list.empty()) {
     wake_retention_ = std::min(wake_retention_, pane.end - 1);
   }

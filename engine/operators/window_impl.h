@@ -62,9 +62,7 @@ class WindowAggregate::Impl {
   };
 
   // --- placing
-  bool closed(EventTime end, Watermark at) const {
-    return at.retention >= shift(end - 1, spec_.allow_lateness);
-  }
+  bool closed(EventTime end, Watermark at) const { return at.retention >= shift(end - 1, spec_.allow_lateness); }
   Pane* place(EventTime t, Watermark at) {
     if (t >= hit_.from && t < hit_.to && at.retention < hit_.until) [[likely]]
       return hit_.pane;
@@ -85,16 +83,13 @@ class WindowAggregate::Impl {
 
   // --- firing
   bool due(Watermark to) const {
-    return to.firing >= wake_firing_ || to.retention >= wake_retention_ ||
-           (changed_after_firing_ && to != now_);
+    return to.firing >= wake_firing_ || to.retention >= wake_retention_ || (changed_after_firing_ && to != now_);
   }
   void step(Watermark to, Output& out);
   void fire(Pane& pane, bool provisional, bool closing, Output& out);
   void close_step(Pane& pane);
   void turn_dictionaries(EventTime retention);
-  Watermark output_watermark(Watermark w) const {
-    return {w.firing, shift(w.retention, -spec_.allow_lateness)};
-  }
+  Watermark output_watermark(Watermark w) const { return {w.firing, shift(w.retention, -spec_.allow_lateness)}; }
 
   // --- checkpoints
   void save_entries(Window& window, DeltaWriter& out);
@@ -156,9 +151,7 @@ class WindowAggregate::Impl {
   struct Restored {  // entries given to restore(), until the watermark comes; the last of (tag, key) counts
     std::map<std::pair<std::int64_t, std::string>, Entry> spaces[4];
     // Of every DISTINCT column: (group, id as written) -> value and id now.
-    std::vector<
-        std::map<std::pair<std::uint16_t, std::uint32_t>, std::pair<Dictionary::Identity, std::uint32_t>>>
-        ids;
+    std::vector<std::map<std::pair<std::uint16_t, std::uint32_t>, std::pair<Dictionary::Identity, std::uint32_t>>> ids;
     bool ids_changed = false;
   };
   std::unique_ptr<Restored> restored_;

@@ -95,8 +95,7 @@ struct Window {
   std::size_t bytes() const {
     std::size_t n = sizeof *this + keys.bytes() + strings.bytes();
     for (const auto& [step, pane] : panes) {
-      n += sizeof *pane +
-           (pane->fire_list.capacity() + pane->save_list.capacity() + pane->entry_of_kid.capacity()) * 4;
+      n += sizeof *pane + (pane->fire_list.capacity() + pane->save_list.capacity() + pane->entry_of_kid.capacity()) * 4;
       if (pane->entries) n += pane->entries->bytes();
     }
     for (const DistinctSet& s : sets) n += s.bytes();

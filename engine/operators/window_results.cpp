@@ -55,8 +55,7 @@ void WindowResults::flush(Output& out, OperatorStats& stats) {
   batch.rows = rows_;
   batch.columns = keys_->finish();
   for (std::size_t c = 0; c < columns_.size(); ++c) {
-    if (c >= 2 && std::find(valid_[c], valid_[c] + rows_, 0) != valid_[c] + rows_)
-      columns_[c].valid = valid_[c];
+    if (c >= 2 && std::find(valid_[c], valid_[c] + rows_, 0) != valid_[c] + rows_) columns_[c].valid = valid_[c];
     batch.columns.push_back(columns_[c]);
   }
   batch.time = time_;

@@ -18,12 +18,11 @@ class WindowResults {
  public:
   static constexpr std::uint32_t kRows = 1024;  // of a batch
 
-  WindowResults(const std::vector<DataType>& key_types, const Accumulators& accumulators,
-                const Schema& schema)
+  WindowResults(const std::vector<DataType>& key_types, const Accumulators& accumulators, const Schema& schema)
       : key_types_(key_types), accumulators_(accumulators), schema_(schema) {}
 
-  void add(std::string_view key, EventTime window_start, EventTime window_end, const char* block,
-           std::uint8_t flags, Watermark before, Output& out, OperatorStats& stats);
+  void add(std::string_view key, EventTime window_start, EventTime window_end, const char* block, std::uint8_t flags,
+           Watermark before, Output& out, OperatorStats& stats);
   void flush(Output& out, OperatorStats& stats);
 
  private:

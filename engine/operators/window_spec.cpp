@@ -32,21 +32,17 @@ Result<DataType> aggregate_result_type(const AggregateSpec& a) {
   if (a.argument < 0) return config_error(fmt::format("{}() needs an argument", name_of(a.function)));
   const DataType t = a.argument_type;
   if (a.function == AggregateFunction::min || a.function == AggregateFunction::max) {
-    if (t.kind == TypeKind::null)
-      return config_error(fmt::format("{}(NULL) has no type", name_of(a.function)));
+    if (t.kind == TypeKind::null) return config_error(fmt::format("{}(NULL) has no type", name_of(a.function)));
     return t;
   }
   if (!t.is_numeric() && !(t.kind == TypeKind::duration && a.function == AggregateFunction::sum))
     return config_error(fmt::format("{}() does not take {}", name_of(a.function), to_string(t)));
-  if (a.function == AggregateFunction::sum)
-    return t.kind == TypeKind::decimal ? types::decimal(38, t.scale) : t;
-  return t.kind == TypeKind::decimal ? types::decimal(38, std::max<std::uint8_t>(t.scale, 6))
-                                     : types::float64;
+  if (a.function == AggregateFunction::sum) return t.kind == TypeKind::decimal ? types::decimal(38, t.scale) : t;
+  return t.kind == TypeKind::decimal ? types::decimal(38, std::max<std::uint8_t>(t.scale, 6)) : types::float64;
 }
 
 Status validate(const WindowSpec& s) {
-  if (s.size <= 0 || s.size > kMaxSize)
-    return config_error("the size of a window is between 1 ms and 400 days");
+  if (s.size <= 0 || s.size > kMaxSize) return config_error("the size of a window is between 1 ms and 400 days");
   if (s.every < 0 || s.every > s.size) return config_error("'every' is longer than the window");
   if (s.kind == WindowKind::cumulate) {
     if (s.every == 0) return config_error("a cumulate window needs 'every'");
@@ -56,14 +52,12 @@ Status validate(const WindowSpec& s) {
   }
   if (s.allow_lateness < 0 || s.allow_lateness > kMaxSize)
     return config_error("allowed lateness is between 0 and 400 days");
-  if (s.offset <= -s.size || s.offset >= s.size)
-    return config_error("the offset is not shorter than the window");
+  if (s.offset <= -s.size || s.offset >= s.size) return config_error("the offset is not shorter than the window");
   if (s.key_columns.size() != s.key_types.size()) return permanent_error("key columns without types");
   for (const AggregateSpec& a : s.aggregates) {
     TS_TRYV(aggregate_result_type(a));
     if (a.distinct && (a.function == AggregateFunction::sum || a.function == AggregateFunction::avg))
-      return config_error(
-          fmt::format("{}(DISTINCT ..) is not supported, count(DISTINCT ..) is", name_of(a.function)));
+      return config_error(fmt::format("{}(DISTINCT ..) is not supported, count(DISTINCT ..) is", name_of(a.function)));
     if (a.distinct && a.argument < 0) return config_error("count(DISTINCT *) has no meaning: name a column");
   }
   TS_TRYV(Calendar::make(s.time_zone, s.size, s.offset));

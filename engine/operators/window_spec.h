@@ -22,7 +22,7 @@ struct AggregateSpec {
   int argument = -1;       // column of the input; -1 = count(*)
   DataType argument_type;  // of that column
   bool distinct = false;   // count only (of min and max it changes nothing, and is ignored)
-  int filter = -1;  // boolean column of the input: rows where it is not true do not count; -1 = all rows
+  int filter = -1;         // boolean column of the input: rows where it is not true do not count; -1 = all rows
 };
 
 struct WindowSpec {

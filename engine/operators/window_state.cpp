@@ -110,8 +110,7 @@ void WindowAggregate::Impl::save_pairs(Window& window, DeltaWriter& out) {
       append(bytes, static_cast<std::uint8_t>(set_distinct_[s]));
       append(bytes, a.identity.a);
       append(bytes, a.identity.b);
-      out.put(kIds, group, d.dictionary.generation(), bytes,
-              {reinterpret_cast<const char*>(&a.id), sizeof a.id});
+      out.put(kIds, group, d.dictionary.generation(), bytes, {reinterpret_cast<const char*>(&a.id), sizeof a.id});
     }
     window.sets[s].take_changed_blocks([&](const DistinctSet::Block& b) {
       bytes.clear();
@@ -167,11 +166,9 @@ Status WindowAggregate::Impl::restore(const StateEntry& e) {
              codec_.well_formed(e.key.substr(kPairHead));
       break;
     default:
-      good = e.key.size() == kIdKey && value.size() == 4 &&
-             static_cast<std::uint8_t>(e.key[0]) < distinct_.size();
+      good = e.key.size() == kIdKey && value.size() == 4 && static_cast<std::uint8_t>(e.key[0]) < distinct_.size();
   }
-  if (!good)
-    return data_error(fmt::format("window state: an entry of space {} does not fit this step", e.space));
+  if (!good) return data_error(fmt::format("window state: an entry of space {} does not fit this step", e.space));
   space[{e.tag, place}] = {e.key_group, e.tag, std::string(e.key), std::string(e.value)};
   return ok();
 }
@@ -191,8 +188,7 @@ void WindowAggregate::Impl::finish_restore() {
   restore_pairs();
   if (restored_->ids_changed) {
     for (const std::uint8_t space : {kPairs, kIds})
-      for (const auto& [place, e] : restored_->spaces[space])
-        erase_.push_back({space, e.group, e.tag, e.key});
+      for (const auto& [place, e] : restored_->spaces[space]) erase_.push_back({space, e.group, e.tag, e.key});
   }
   restored_.reset();
   wake_firing_ = wake_retention_ = kMaxTime;
@@ -243,8 +239,7 @@ void WindowAggregate::Impl::restore_keys() {
     // In order of arrival; keys that come from several shards in a fixed order.
     std::stable_sort(rows.begin(), rows.end(), [](const Row& x, const Row& y) { return x.kid < y.kid; });
     for (const Row& row : rows) {
-      const std::uint32_t kid =
-          window.keys.find_or_add(hash_of(row.entry->key), row.entry->key, window.strings);
+      const std::uint32_t kid = window.keys.find_or_add(hash_of(row.entry->key), row.entry->key, window.strings);
       std::string_view value = row.entry->value;
       take<std::uint32_t>(value);
       const auto flags = take<std::uint32_t>(value);

@@ -1,10 +1,9 @@
 #pragma once
 // The rings between shards. One exchange is one partitioned edge of the graph; it has a ring from every shard to every
-// shard. What does not fit waits at the sender, in order, so barriers and watermarks never wait for room at the operator
-// that sends them; a sender with something waiting takes no new input (Shard). Exchanges are numbered in the order of the
-// graph and served from the highest down, so the last one can always be emptied and nothing waits in a circle
-// (architecture.md "Exchanges").
-// Thread: a ring's two ends belong to its two shards.
+// shard. What does not fit waits at the sender, in order, so barriers and watermarks never wait for room at the
+// operator that sends them; a sender with something waiting takes no new input (Shard). Exchanges are numbered in the
+// order of the graph and served from the highest down, so the last one can always be emptied and nothing waits in a
+// circle (architecture.md "Exchanges"). Thread: a ring's two ends belong to its two shards.
 
 #include <memory>
 #include <vector>
@@ -25,9 +24,9 @@ struct Packet {
 
 class ExchangeRings {
  public:
-  ExchangeRings(unsigned exchanges, unsigned shards, std::size_t packets_per_ring)
-      : shards_(shards) {
-    for (unsigned i = 0; i < exchanges * shards * shards; ++i) rings_.push_back(std::make_unique<SpscRing<Packet>>(packets_per_ring));
+  ExchangeRings(unsigned exchanges, unsigned shards, std::size_t packets_per_ring) : shards_(shards) {
+    for (unsigned i = 0; i < exchanges * shards * shards; ++i)
+      rings_.push_back(std::make_unique<SpscRing<Packet>>(packets_per_ring));
   }
   SpscRing<Packet>& ring(unsigned exchange, unsigned from, unsigned to) {
     return *rings_[(exchange * shards_ + from) * shards_ + to];

@@ -1,7 +1,7 @@
 #pragma once
-// The plan as the shards run it: sources, operators in topological order, terminals, and the edges between them. An edge
-// with a partition key is an exchange when there is more than one shard: its rows go to the shard that owns their key.
-// Built once by the pipeline, immutable, shared by its shards. Thread: any.
+// The plan as the shards run it: sources, operators in topological order, terminals, and the edges between them. An
+// edge with a partition key is an exchange when there is more than one shard: its rows go to the shard that owns their
+// key. Built once by the pipeline, immutable, shared by its shards. Thread: any.
 
 #include <functional>
 #include <memory>
@@ -16,9 +16,9 @@ namespace twinspan::engine {
 struct Target {
   enum class Kind : std::uint8_t { node, terminal } kind = Kind::node;
   unsigned index = 0;
-  unsigned input = 0;                             // of a node
-  std::shared_ptr<const RowCodec> partition_by;   // nullptr: rows stay in their shard
-  bool hash_is_operator_key = true;               // the receiving operator may use batch.hash as the hash of its key
+  unsigned input = 0;                            // of a node
+  std::shared_ptr<const RowCodec> partition_by;  // nullptr: rows stay in their shard
+  bool hash_is_operator_key = true;              // the receiving operator may use batch.hash as the hash of its key
 };
 
 struct SourceNode {

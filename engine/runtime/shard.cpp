@@ -54,10 +54,15 @@ struct Shard::ExchangeIn {
   std::vector<Sender> senders;
 };
 
-Shard::Shard(const Graph& graph, unsigned index, ExchangeRings& rings, std::vector<Feed*> feeds, std::vector<Terminal*> terminals,
-             FailureListener& failures)
-    : graph_(graph), index_(index), shards_(rings.shards()), rings_(rings), feeds_(std::move(feeds)),
-      terminals_(std::move(terminals)), failures_(failures) {
+Shard::Shard(const Graph& graph, unsigned index, ExchangeRings& rings, std::vector<Feed*> feeds,
+             std::vector<Terminal*> terminals, FailureListener& failures)
+    : graph_(graph),
+      index_(index),
+      shards_(rings.shards()),
+      rings_(rings),
+      feeds_(std::move(feeds)),
+      terminals_(std::move(terminals)),
+      failures_(failures) {
   TS_CHECK(feeds_.size() == graph_.sources.size() && terminals_.size() == graph_.terminals.size());
   const auto number_edge = [this](const Target& t) {
     if (shards_ == 1 || t.partition_by == nullptr || t.kind == Target::Kind::terminal) return -1;
@@ -134,13 +139,16 @@ void Shard::NodeOutput::watermark(Watermark watermark) {
   if (watermark == node.out) return;
   node.out = watermark;
   const auto& out = shard_.graph_.nodes[node_].out;
-  for (std::size_t i = 0; i < out.size(); ++i) shard_.deliver_watermark(out[i], node.exchange[i], watermark, node.out_idle);
+  for (std::size_t i = 0; i < out.size(); ++i)
+    shard_.deliver_watermark(out[i], node.exchange[i], watermark, node.out_idle);
 }
 
 void Shard::NodeOutput::late(Batch&& rows) {
   const int terminal = shard_.graph_.nodes[node_].late_terminal;
-  if (terminal >= 0) shard_.terminals_[static_cast<unsigned>(terminal)]->write(rows);
-  else shard_.nodes_[node_]->late_dropped += rows.rows;
+  if (terminal >= 0)
+    shard_.terminals_[static_cast<unsigned>(terminal)]->write(rows);
+  else
+    shard_.nodes_[node_]->late_dropped += rows.rows;
 }
 
 void Shard::deliver(const Target& target, int exchange, Batch&& batch) {
@@ -182,8 +190,10 @@ void Shard::deliver(const Target& target, int exchange, Batch&& batch) {
     if (rows[to].empty()) continue;
     Packet packet;
     const auto n = static_cast<std::uint32_t>(rows[to].size());
-    if (n == batch.rows) packet.batch = std::move(batch);
-    else packet.batch = gather(batch, rows[to].data(), n, std::make_shared<Arena>());
+    if (n == batch.rows)
+      packet.batch = std::move(batch);
+    else
+      packet.batch = gather(batch, rows[to].data(), n, std::make_shared<Arena>());
     if (!target.hash_is_operator_key) packet.batch.hash = nullptr;
     send(static_cast<unsigned>(exchange), to, std::move(packet));
   }
@@ -270,7 +280,8 @@ void Shard::input_time(unsigned node, unsigned input, Watermark watermark, Idlen
   Node& n = *nodes_[node];
   Input& in = n.inputs[input];
   input_idle(node, input, {in.idle.firing && idle.firing, in.idle.retention && idle.retention});
-  const Watermark next{std::max(in.watermark.firing, watermark.firing), std::max(in.watermark.retention, watermark.retention)};
+  const Watermark next{std::max(in.watermark.firing, watermark.firing),
+                       std::max(in.watermark.retention, watermark.retention)};
   in.watermark = next;
   if (in.told != next) {
     in.told = next;
@@ -295,7 +306,8 @@ void Shard::input_idle(unsigned node, unsigned input, Idleness idle) {
   n.op->input_idle(input, idle, n.output);
   n.out_idle = all;
   if (all == before) return;
-  for (std::size_t i = 0; i < n.exchange.size(); ++i) deliver_watermark(graph_.nodes[node].out[i], n.exchange[i], n.out, all);
+  for (std::size_t i = 0; i < n.exchange.size(); ++i)
+    deliver_watermark(graph_.nodes[node].out[i], n.exchange[i], n.out, all);
 }
 
 void Shard::input_barrier(unsigned node, unsigned input) {
@@ -386,13 +398,13 @@ void Shard::receive(ExchangeIn& in, unsigned from, Packet&& packet) {
         update_exchange_watermark(in);
       }
       break;
-    case Packet::Kind::barrier:
-      sender.barrier = true;
-      break;
+    case Packet::Kind::barrier: sender.barrier = true; break;
     case Packet::Kind::end:
       sender.ended = true;
-      if (std::all_of(in.senders.begin(), in.senders.end(), [](const auto& s) { return s.ended; })) input_end(in.node, in.input);
-      else update_exchange_watermark(in);
+      if (std::all_of(in.senders.begin(), in.senders.end(), [](const auto& s) { return s.ended; }))
+        input_end(in.node, in.input);
+      else
+        update_exchange_watermark(in);
       break;
   }
 }
@@ -423,7 +435,8 @@ bool Shard::serve_exchanges() {
   return progress;
 }
 
-// Whether what comes from this exchange (-1: from a feed) may be taken: nothing of a higher one waits, and no terminal is full.
+// Whether what comes from this exchange (-1: from a feed) may be taken: nothing of a higher one waits, and no terminal
+// is full.
 bool Shard::room_above(int exchange) const {
   for (std::size_t e = static_cast<std::size_t>(exchange + 1); e < waiting_of_.size(); ++e)
     if (waiting_of_[e] > 0) return false;
@@ -437,8 +450,8 @@ bool Shard::poll_feeds(std::int64_t now_ms) {
   for (unsigned s = 0; s < feeds_.size(); ++s) {
     SourceState& state = sources_[s];
     if (state.ended) continue;
-    // Until the barrier has passed nothing of the next epoch enters, not even time: an operator in front of one that still
-    // waits for the barrier on its other input might answer with rows.
+    // Until the barrier has passed nothing of the next epoch enters, not even time: an operator in front of one that
+    // still waits for the barrier on its other input might answer with rows.
     if (barrier_ && shards_ > 1) continue;
     if (!paused_ && room_above(-1)) {
       Batch batch;
@@ -468,7 +481,8 @@ bool Shard::poll_feeds(std::int64_t now_ms) {
       state.ended = true;
       ++ended_sources_;
       progress = true;
-      for (std::size_t i = 0; i < graph_.sources[s].out.size(); ++i) deliver_end(graph_.sources[s].out[i], source_exchange_[s][i]);
+      for (std::size_t i = 0; i < graph_.sources[s].out.size(); ++i)
+        deliver_end(graph_.sources[s].out[i], source_exchange_[s][i]);
     }
   }
   return progress;
@@ -491,7 +505,8 @@ void Shard::begin_barrier(Epoch epoch) {
   passed_nodes_ = 0;
   for (Feed* f : feeds_) barrier_->feeds.push_back(f->barrier_state());
   for (unsigned s = 0; s < sources_.size(); ++s)
-    for (std::size_t i = 0; i < graph_.sources[s].out.size(); ++i) deliver_barrier(graph_.sources[s].out[i], source_exchange_[s][i]);
+    for (std::size_t i = 0; i < graph_.sources[s].out.size(); ++i)
+      deliver_barrier(graph_.sources[s].out[i], source_exchange_[s][i]);
 }
 
 ShardBarrier Shard::take_barrier() {

@@ -1,16 +1,15 @@
 #pragma once
-// One shard: a share of the keys, all operators for them, and the loop that feeds them. step(now) does a bounded piece of
-// work and returns, so a test steps shards by hand with a manual clock and no thread (Timely's worker, Seastar's reactor
-// are the models). Nothing in here is locked or shared but the exchange rings.
+// One shard: a share of the keys, all operators for them, and the loop that feeds them. step(now) does a bounded piece
+// of work and returns, so a test steps shards by hand with a manual clock and no thread (Timely's worker, Seastar's
+// reactor are the models). Nothing in here is locked or shared but the exchange rings.
 //
-// A step serves the exchanges from the highest number down, each as long as no packet of a higher one waits for room (what
-// comes from an exchange goes only to higher ones, so the highest can always be drained and nothing waits in a circle).
-// Then it polls each feed for one batch unless something waits: a packet that found no room, a terminal without room, a
-// barrier that has not passed, a pause.
-// Barriers: begin_barrier() takes every feed's state at once and sends the barrier down all edges; an operator takes its
-// snapshot when the barrier came on all its inputs. An exchange that has delivered the barrier is not read further until
-// the shard has passed it, so no row of the next epoch overtakes.
-// Thread: shard, except where said.
+// A step serves the exchanges from the highest number down, each as long as no packet of a higher one waits for room
+// (what comes from an exchange goes only to higher ones, so the highest can always be drained and nothing waits in a
+// circle). Then it polls each feed for one batch unless something waits: a packet that found no room, a terminal
+// without room, a barrier that has not passed, a pause. Barriers: begin_barrier() takes every feed's state at once and
+// sends the barrier down all edges; an operator takes its snapshot when the barrier came on all its inputs. An exchange
+// that has delivered the barrier is not read further until the shard has passed it, so no row of the next epoch
+// overtakes. Thread: shard, except where said.
 
 #include <cstdint>
 #include <deque>
@@ -24,7 +23,8 @@
 
 namespace twinspan::engine {
 
-// One source in one shard: decoded batches with their watermarks. Implemented over a reader by gateway/, by hand in tests.
+// One source in one shard: decoded batches with their watermarks. Implemented over a reader by gateway/, by hand in
+// tests.
 class Feed {
  public:
   virtual ~Feed() = default;
@@ -64,8 +64,8 @@ struct ShardBarrier {
 
 class Shard {
  public:
-  Shard(const Graph& graph, unsigned index, ExchangeRings& rings, std::vector<Feed*> feeds, std::vector<Terminal*> terminals,
-        FailureListener& failures);
+  Shard(const Graph& graph, unsigned index, ExchangeRings& rings, std::vector<Feed*> feeds,
+        std::vector<Terminal*> terminals, FailureListener& failures);
   ~Shard();
 
   static unsigned count_exchanges(const Graph& graph);
@@ -79,7 +79,9 @@ class Shard {
   bool barrier_passed() const { return barrier_ && passed_nodes_ == nodes_.size(); }
   ShardBarrier take_barrier();  // once, when barrier_passed()
   void set_paused(bool paused) { paused_ = paused; }
-  bool ended() const { return ended_nodes_ == nodes_.size() && ended_sources_ == feeds_.size() && waiting_packets_ == 0; }
+  bool ended() const {
+    return ended_nodes_ == nodes_.size() && ended_sources_ == feeds_.size() && waiting_packets_ == 0;
+  }
 
   unsigned node_count() const { return static_cast<unsigned>(nodes_.size()); }
   unsigned shards() const { return shards_; }

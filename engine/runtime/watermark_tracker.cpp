@@ -53,7 +53,8 @@ void WatermarkTracker::add_lane(LaneIndex lane, std::string cluster, EventTime r
   l.cluster = std::move(cluster);
   l.max = restored_max;
   lost_clusters_.try_emplace(l.cluster, false);
-  const auto awaited = std::find_if(awaited_.begin(), awaited_.end(), [&](const Lane& a) { return a.cluster == l.cluster; });
+  const auto awaited =
+      std::find_if(awaited_.begin(), awaited_.end(), [&](const Lane& a) { return a.cluster == l.cluster; });
   if (awaited != awaited_.end()) {
     l.presence = awaited->presence;
     l.lost_at = awaited->lost_at;
@@ -92,8 +93,8 @@ void WatermarkTracker::cluster_lost(const std::string& cluster, std::int64_t now
 }
 
 void WatermarkTracker::cluster_rejoining(const std::string& cluster, std::int64_t now) {
-  const bool all_lost = !lost_clusters_.empty() &&
-                        std::all_of(lost_clusters_.begin(), lost_clusters_.end(), [](const auto& c) { return c.second; });
+  const bool all_lost = !lost_clusters_.empty() && std::all_of(lost_clusters_.begin(), lost_clusters_.end(),
+                                                               [](const auto& c) { return c.second; });
   lost_clusters_[cluster] = false;
   if (all_lost) each_holding([&](Lane& l) { l.lost_at = now; });
   each_holding([&](Lane& l) {
@@ -193,7 +194,8 @@ std::int64_t WatermarkTracker::lane_watermark(LaneIndex lane) const {
 bool WatermarkTracker::lane_idle(LaneIndex lane) const { return lane.value < lanes_.size() && lanes_[lane.value].idle; }
 
 bool WatermarkTracker::outage() const {
-  return std::any_of(lanes_.begin(), lanes_.end(), [](const Lane& l) { return l.used && l.presence != Presence::live; });
+  return std::any_of(lanes_.begin(), lanes_.end(),
+                     [](const Lane& l) { return l.used && l.presence != Presence::live; });
 }
 
 }  // namespace twinspan::engine

@@ -20,9 +20,9 @@ namespace twinspan::engine {
 struct WatermarkPolicy {
   std::int64_t out_of_order_ms = 1000;
   std::int64_t idle_after_ms = 30'000;
-  bool advance_when_all_idle = false;  // when_idle: advance; otherwise the watermark stays
-  std::int64_t hold_ms = 30'000;       // hold_watermark: how long a lost cluster still counts in F
-  bool merge_backlog = true;           // late_backlog: merge; otherwise R = F
+  bool advance_when_all_idle = false;         // when_idle: advance; otherwise the watermark stays
+  std::int64_t hold_ms = 30'000;              // hold_watermark: how long a lost cluster still counts in F
+  bool merge_backlog = true;                  // late_backlog: merge; otherwise R = F
   std::int64_t outage_budget_ms = 3'600'000;  // outage_state.for: then R moves on as well
 };
 
@@ -30,8 +30,9 @@ class WatermarkTracker {
  public:
   explicit WatermarkTracker(WatermarkPolicy policy) : policy_(policy) {}
 
-  // A cluster whose lanes are not known yet (the start of a source): until they are, it holds both watermarks as one of its
-  // lanes would, so that no row of it is late only because another cluster answered first. Lost, it holds like any lost one.
+  // A cluster whose lanes are not known yet (the start of a source): until they are, it holds both watermarks as one of
+  // its lanes would, so that no row of it is late only because another cluster answered first. Lost, it holds like any
+  // lost one.
   void await_cluster(std::string cluster);
   void cluster_known(const std::string& cluster);  // after add_lane of all its lanes
 
@@ -48,19 +49,19 @@ class WatermarkTracker {
   // How far the source is as a whole, over all shards: what a rejoining lane has to catch up with.
   void source_is_at(EventTime firing) { source_firing_ = std::max(source_firing_, firing); }
 
-  // Sets batch.firing and batch.retention: the watermark before each row, as if rows came one by one. The batch's origins
-  // name the lanes.
+  // Sets batch.firing and batch.retention: the watermark before each row, as if rows came one by one. The batch's
+  // origins name the lanes.
   void assign(Batch& batch, std::int64_t now);
   // Idleness, holds and budgets pass with time. Call at least every 100 ms.
   void advance(std::int64_t now);
 
   Watermark watermark() const { return watermark_; }
-  bool idle() const { return idle_; }                  // every lane is idle, or there is none: do not wait for this shard
-  bool idle_firing() const { return idle_firing_; }    // the same for F: a lost cluster still holds R, no longer F
-  EventTime lane_max(LaneIndex lane) const;            // kMinTime: no row yet. For checkpoints and status
+  bool idle() const { return idle_; }                // every lane is idle, or there is none: do not wait for this shard
+  bool idle_firing() const { return idle_firing_; }  // the same for F: a lost cluster still holds R, no longer F
+  EventTime lane_max(LaneIndex lane) const;          // kMinTime: no row yet. For checkpoints and status
   std::int64_t lane_watermark(LaneIndex lane) const;
   bool lane_idle(LaneIndex lane) const;
-  bool outage() const;                                 // F and R may differ
+  bool outage() const;  // F and R may differ
 
  private:
   enum class Presence : std::uint8_t { live, lost, catching_up };
@@ -68,10 +69,10 @@ class WatermarkTracker {
     bool used = false, ended = false, idle = false;
     std::string cluster;
     Presence presence = Presence::live;
-    EventTime max = kMinTime;     // largest event time seen
-    EventTime floor = kMinTime;   // the lane counts as at least here
-    std::int64_t last_row = 0;    // monotonic
-    std::int64_t at_end = -1;     // monotonic time of the last fetch that showed the end; -1 = not since the last row
+    EventTime max = kMinTime;    // largest event time seen
+    EventTime floor = kMinTime;  // the lane counts as at least here
+    std::int64_t last_row = 0;   // monotonic
+    std::int64_t at_end = -1;    // monotonic time of the last fetch that showed the end; -1 = not since the last row
     std::int64_t lost_at = -1;
   };
   EventTime own(const Lane& lane) const;
@@ -82,9 +83,9 @@ class WatermarkTracker {
   void each_holding(Visit visit);  // lanes in use, and clusters awaited
 
   const WatermarkPolicy policy_;
-  std::vector<Lane> lanes_;    // by LaneIndex
+  std::vector<Lane> lanes_;                    // by LaneIndex
   std::map<std::string, bool> lost_clusters_;  // every cluster of the source -> whether it is lost
-  std::vector<Lane> awaited_;  // one for each cluster whose lanes are not known yet
+  std::vector<Lane> awaited_;                  // one for each cluster whose lanes are not known yet
   Watermark watermark_;
   EventTime source_firing_ = kMinTime;
   bool idle_ = true, idle_firing_ = true;

@@ -58,12 +58,12 @@ char* RowCodec::encode(const Batch& batch, std::size_t row, char* to) const {
       case TypeKind::string:
       case TypeKind::bytes: break;
       case TypeKind::null:
-      case TypeKind::boolean:
-        *to++ = is_null ? '\0' : static_cast<const char*>(c.data)[row];
-        break;
+      case TypeKind::boolean: *to++ = is_null ? '\0' : static_cast<const char*>(c.data)[row]; break;
       case TypeKind::decimal:
-        if (is_null) std::memset(to, 0, sizeof(Decimal));
-        else std::memcpy(to, static_cast<const char*>(c.data) + row * sizeof(Decimal), sizeof(Decimal));
+        if (is_null)
+          std::memset(to, 0, sizeof(Decimal));
+        else
+          std::memcpy(to, static_cast<const char*>(c.data) + row * sizeof(Decimal), sizeof(Decimal));
         to += sizeof(Decimal);
         break;
       case TypeKind::float64: {
@@ -73,8 +73,10 @@ char* RowCodec::encode(const Batch& batch, std::size_t row, char* to) const {
         break;
       }
       default:
-        if (is_null) std::memset(to, 0, 8);
-        else std::memcpy(to, static_cast<const char*>(c.data) + row * 8, 8);
+        if (is_null)
+          std::memset(to, 0, 8);
+        else
+          std::memcpy(to, static_cast<const char*>(c.data) + row * 8, 8);
         to += 8;
     }
   }
@@ -220,7 +222,8 @@ std::string_view* copy_strings(const char** cursors, std::size_t n, Arena& arena
 
 }  // namespace
 
-std::vector<Column> decode_rows(const std::vector<DataType>& types, const char* const* rows, std::size_t n, Arena& arena) {
+std::vector<Column> decode_rows(const std::vector<DataType>& types, const char* const* rows, std::size_t n,
+                                Arena& arena) {
   const std::size_t bits = null_bytes(types.size());
   std::size_t fixed = bits, strings = 0;
   for (DataType t : types) {

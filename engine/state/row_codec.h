@@ -61,8 +61,9 @@ class RowColumns {
   Arena& arena_;
 };
 
-// The same for rows that all lie in memory already, column by column, which is several times faster: rows[i] points to a
-// well-formed encoded row; nullptr is a row of NULLs.
-std::vector<Column> decode_rows(const std::vector<DataType>& types, const char* const* rows, std::size_t n, Arena& arena);
+// The same for rows that all lie in memory already, column by column, which is several times faster: rows[i] points to
+// a well-formed encoded row; nullptr is a row of NULLs.
+std::vector<Column> decode_rows(const std::vector<DataType>& types, const char* const* rows, std::size_t n,
+                                Arena& arena);
 
 }  // namespace twinspan::engine

@@ -1,8 +1,8 @@
 #pragma once
 // What state looks like in a checkpoint: entries, each with a space (one logical map of a step), a key group, a tag (an
 // event time that orders expiry: window end, row time, dictionary generation), a key and a value. The latest entry of
-// (space, tag, key group, key) wins; `drop_below` ends all entries of a space whose tag is smaller. That is enough to write deltas,
-// to merge them into bases without asking an operator, and to restore with another number of shards.
+// (space, tag, key group, key) wins; `drop_below` ends all entries of a space whose tag is smaller. That is enough to
+// write deltas, to merge them into bases without asking an operator, and to restore with another number of shards.
 // Thread: shard (DeltaWriter), any one (the rest).
 
 #include <cstdint>
@@ -19,7 +19,9 @@ constexpr std::uint16_t key_group_of(std::uint64_t hash) { return static_cast<st
 constexpr unsigned shard_of_group(std::uint16_t group, unsigned shards) {
   return static_cast<unsigned>(group) * shards / kKeyGroups;
 }
-constexpr unsigned shard_of_hash(std::uint64_t hash, unsigned shards) { return shard_of_group(key_group_of(hash), shards); }
+constexpr unsigned shard_of_hash(std::uint64_t hash, unsigned shards) {
+  return shard_of_group(key_group_of(hash), shards);
+}
 
 struct StateEntry {
   enum class Kind : std::uint8_t { put = 1, erase = 2, drop_below = 3 };
@@ -35,7 +37,8 @@ struct StateEntry {
 // checkpoint writer. Frame: kind u8, space u8, key_group u16, key length u32, value length u32, tag i64, key, value.
 class DeltaWriter {
  public:
-  void put(std::uint8_t space, std::uint16_t key_group, std::int64_t tag, std::string_view key, std::string_view value) {
+  void put(std::uint8_t space, std::uint16_t key_group, std::int64_t tag, std::string_view key,
+           std::string_view value) {
     frame({StateEntry::Kind::put, space, key_group, tag, key, value});
   }
   void erase(std::uint8_t space, std::uint16_t key_group, std::int64_t tag, std::string_view key) {
@@ -48,7 +51,10 @@ class DeltaWriter {
 
   std::uint64_t entries() const { return entries_; }
   std::size_t bytes() const { return bytes_.size(); }
-  std::string take() { entries_ = 0; return std::move(bytes_); }
+  std::string take() {
+    entries_ = 0;
+    return std::move(bytes_);
+  }
 
  private:
   std::string bytes_;

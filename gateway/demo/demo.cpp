@@ -64,8 +64,7 @@ Result<std::unique_ptr<TemporaryDirectory>> TemporaryDirectory::make() {
   if (error) below = "/tmp";
   std::string path = (below / "twinspan-demo-XXXXXX").string();
   if (::mkdtemp(path.data()) == nullptr)
-    return permanent_error(
-        fmt::format("no temporary directory '{}': {}; set TMPDIR", path, std::strerror(errno)));
+    return permanent_error(fmt::format("no temporary directory '{}': {}; set TMPDIR", path, std::strerror(errno)));
   return std::unique_ptr<TemporaryDirectory>(new TemporaryDirectory(std::move(path)));
 }
 
@@ -106,9 +105,8 @@ Status Demo::begin() {
   config::Diagnostics diagnostics;
   const bool usual_port = port_is_free(admin::kDefaultListen);
   auto spec = config::parse_service(
-      demo_service_yaml({clusters_[kEast]->bootstrap(), clusters_[kWest]->bootstrap(),
-                         directory_->path() + "/data", usual_port ? admin::kDefaultListen : "127.0.0.1:0",
-                         log_file_}),
+      demo_service_yaml({clusters_[kEast]->bootstrap(), clusters_[kWest]->bootstrap(), directory_->path() + "/data",
+                         usual_port ? admin::kDefaultListen : "127.0.0.1:0", log_file_}),
       "demo-service.yaml", {}, diagnostics);
   if (spec) service_spec_ = std::move(*spec);
   auto loaded = load_pipeline(demo_pipeline_yaml(), "demo-pipeline.yaml", &service_spec_, {}, diagnostics);
@@ -135,9 +133,9 @@ Status Demo::begin() {
   service_->add(std::move(*loaded));
   TS_TRYV(service_->start());
 
-  TS_TRY(results, ResultsReader::start(
-                      {{"east", clusters_[kEast]->bootstrap()}, {"west", clusters_[kWest]->bootstrap()}},
-                      kDemoResultTopic, kDemoPartitions));
+  TS_TRY(results,
+         ResultsReader::start({{"east", clusters_[kEast]->bootstrap()}, {"west", clusters_[kWest]->bootstrap()}},
+                              kDemoResultTopic, kDemoPartitions));
   results_ = std::move(results);
   observer_ = std::make_unique<Observer>(std::array<std::string, 2>{"east", "west"}, "uv_out", events_);
   worker_ = std::jthread([this](std::stop_token stop) { work(stop); });
@@ -180,10 +178,9 @@ void Demo::set_broken(unsigned index, bool broken) {
   MockCluster& cluster = *clusters_[index];
   if (cluster.broken() == broken) return;
   if (broken) {
-    say(DemoEvent::Kind::deed,
-        fmt::format("cluster {} breaks: it refuses connections; {}", cluster.name(),
-                    clusters_[1 - index]->broken() ? "its producers wait until one is back"
-                                                   : "its producers go to the other one"));
+    say(DemoEvent::Kind::deed, fmt::format("cluster {} breaks: it refuses connections; {}", cluster.name(),
+                                           clusters_[1 - index]->broken() ? "its producers wait until one is back"
+                                                                          : "its producers go to the other one"));
     observer_->cluster_broken(index, elapsed_ms());
     cluster.break_down();
     generator_->set_broken(index, true);
@@ -218,8 +215,7 @@ void Demo::limit_now(bool held) {
 
 void Demo::set_paused(bool paused) {
   later([this, paused] {
-    const Status done =
-        paused ? service_->pause(pipeline_, "by the demo's key p") : service_->resume(pipeline_);
+    const Status done = paused ? service_->pause(pipeline_, "by the demo's key p") : service_->resume(pipeline_);
     if (!done) ++failed_deeds_;
     say(done ? DemoEvent::Kind::deed : DemoEvent::Kind::bad,
         done ? (paused ? "pipeline is paused; p resumes it exactly there" : "pipeline is resumed")
@@ -244,25 +240,23 @@ void Demo::discard_now() {
   auto plan = service_->plan_discard(pipeline_, std::nullopt, {});
   if (!plan) return fail(plan.error());
   const admin::DiscardPlan& p = plan.value();
-  const auto lanes = std::count_if(p.ranges.begin(), p.ranges.end(),
-                                   [](const auto& r) { return r.pending || r.records > 0; });
+  const auto lanes =
+      std::count_if(p.ranges.begin(), p.ranges.end(), [](const auto& r) { return r.pending || r.records > 0; });
   std::string steps;
   for (const auto& s : p.touched_steps) steps += (steps.empty() ? "" : ", ") + s;
   say(DemoEvent::Kind::deed,
-      fmt::format("lag discard, plan {}: {} records on {} lanes{}; steps that lose rows: {}", p.id,
-                  admin::format_count(p.records), lanes,
-                  p.pending_lanes > 0
-                      ? fmt::format(" ({} of a cluster that is away: cut at its return)", p.pending_lanes)
-                      : "",
-                  steps));
+      fmt::format(
+          "lag discard, plan {}: {} records on {} lanes{}; steps that lose rows: {}", p.id,
+          admin::format_count(p.records), lanes,
+          p.pending_lanes > 0 ? fmt::format(" ({} of a cluster that is away: cut at its return)", p.pending_lanes) : "",
+          steps));
   auto done = service_->execute_discard(pipeline_, p.id, "shown by the demo");
   if (!done) return fail(done.error());
   ++discards_;
   discarded_records_ += static_cast<std::uint64_t>(done.value().records);
   say(DemoEvent::Kind::good,
-      fmt::format("lag discard {} is done: {} records skipped in {}; every range is in the ledger",
-                  done.value().id, admin::format_count(done.value().records),
-                  admin::format_duration(done.value().took_ms)));
+      fmt::format("lag discard {} is done: {} records skipped in {}; every range is in the ledger", done.value().id,
+                  admin::format_count(done.value().records), admin::format_duration(done.value().took_ms)));
 }
 
 // --- view ---

@@ -6,8 +6,7 @@
 
 namespace twinspan::gateway {
 
-inline constexpr const char* kDemoTopics[] = {"ad_impression", "ad_click", "ad_uv_minute", "ad_uv_late",
-                                              "ad_uv_dlq"};
+inline constexpr const char* kDemoTopics[] = {"ad_impression", "ad_click", "ad_uv_minute", "ad_uv_late", "ad_uv_dlq"};
 inline constexpr const char* kDemoResultTopic = "ad_uv_minute";
 inline constexpr int kDemoPartitions = 64;  // mock brokers keep 5 MiB a partition
 

@@ -27,11 +27,10 @@ struct DemoClusterView {
 struct DemoTally {
   std::uint64_t failovers = 0;  // source clusters lost
   std::uint64_t rejoins = 0;
-  std::uint64_t switches = 0, fail_backs = 0;  // of the result sink
-  std::int64_t slowest_route_ms = -1;          // breaking a cluster to its sink's new route
-  std::int64_t slowest_acknowledgement_ms =
-      -1;                                  // first bad sign to the first acknowledgement on the other cluster
-  std::int64_t slowest_detection_ms = -1;  // breaking a cluster to its sources calling it down
+  std::uint64_t switches = 0, fail_backs = 0;    // of the result sink
+  std::int64_t slowest_route_ms = -1;            // breaking a cluster to its sink's new route
+  std::int64_t slowest_acknowledgement_ms = -1;  // first bad sign to the first acknowledgement on the other cluster
+  std::int64_t slowest_detection_ms = -1;        // breaking a cluster to its sources calling it down
   std::uint64_t discards = 0, discarded_records = 0;
   std::uint64_t failed_deeds = 0;
 };

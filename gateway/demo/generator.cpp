@@ -85,8 +85,7 @@ void Generator::run(std::stop_token stop) {
     // Nobody sees ads while nobody can be told of them.
     if (!broken_[0] || !broken_[1]) target += static_cast<double>(now - last) * settings_.speed;
     last = now;
-    while (traffic_.now() < static_cast<EventTime>(target) && !stop.stop_requested() &&
-           !(broken_[0] && broken_[1])) {
+    while (traffic_.now() < static_cast<EventTime>(target) && !stop.stop_requested() && !(broken_[0] && broken_[1])) {
       traffic_.advance(std::min(static_cast<EventTime>(target), traffic_.now() + kSliceMs),
                        [&](Traffic::Kind kind, std::string_view key, std::string_view value, EventTime) {
                          send(kind, key, value, stop);
@@ -102,11 +101,10 @@ void Generator::send(Traffic::Kind kind, std::string_view key, std::string_view 
   std::size_t to = turn_++ % 2;
   while (!stop.stop_requested()) {
     if (broken_[to] && !broken_[1 - to]) to = 1 - to;
-    const auto error =
-        rd_kafka_producev(producers_[to]->client, RD_KAFKA_V_TOPIC(kTopics[static_cast<int>(kind)]),
-                          RD_KAFKA_V_KEY(key.data(), key.size()),
-                          RD_KAFKA_V_VALUE(const_cast<char*>(value.data()), value.size()),
-                          RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY), RD_KAFKA_V_END);
+    const auto error = rd_kafka_producev(producers_[to]->client, RD_KAFKA_V_TOPIC(kTopics[static_cast<int>(kind)]),
+                                         RD_KAFKA_V_KEY(key.data(), key.size()),
+                                         RD_KAFKA_V_VALUE(const_cast<char*>(value.data()), value.size()),
+                                         RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY), RD_KAFKA_V_END);
     if (error == RD_KAFKA_RESP_ERR_NO_ERROR) {
       ++(kind == Traffic::Kind::impression ? impressions_ : clicks_);
       ++sent_[to];

@@ -49,8 +49,7 @@ Result<std::unique_ptr<MockCluster>> MockCluster::start(const std::string& name)
   }
   handles->cluster = rd_kafka_mock_cluster_new(handles->host, 1);
   if (handles->cluster == nullptr)
-    return permanent_error(
-        fmt::format("mock cluster '{}' cannot start: is there no free loopback port?", name));
+    return permanent_error(fmt::format("mock cluster '{}' cannot start: is there no free loopback port?", name));
   return std::unique_ptr<MockCluster>(new MockCluster(name, std::move(handles)));
 }
 
@@ -58,8 +57,7 @@ Status MockCluster::create_topic(const std::string& topic, int partitions) {
   const auto error = rd_kafka_mock_topic_create(handles_->cluster, topic.c_str(), partitions, 1);
   let_it_settle();
   if (error != RD_KAFKA_RESP_ERR_NO_ERROR)
-    return permanent_error(
-        fmt::format("topic '{}' on mock cluster '{}': {}", topic, name_, rd_kafka_err2str(error)));
+    return permanent_error(fmt::format("topic '{}' on mock cluster '{}': {}", topic, name_, rd_kafka_err2str(error)));
   return ok();
 }
 

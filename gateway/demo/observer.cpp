@@ -33,8 +33,7 @@ void Observer::observe(DemoView& view, std::int64_t now_ms, std::int64_t wall_ms
   } else {
     seconds = -1;  // keep the rates
   }
-  for (unsigned i = 0; i < 2; ++i)
-    observe_cluster(i, view.clusters[i], view.status, now_ms, wall_ms, seconds);
+  for (unsigned i = 0; i < 2; ++i) observe_cluster(i, view.clusters[i], view.status, now_ms, wall_ms, seconds);
   for (const auto& sink : view.status.sinks) observe_sink(sink, now_ms);
   observe_pipeline(view.status, now_ms);
   const auto& c = view.status.last_checkpoint;
@@ -92,9 +91,8 @@ void Observer::observe_cluster(unsigned index, DemoClusterView& out, const admin
       noticed = fmt::format(", noticed {} after it broke", admin::format_duration(took));
     }
     say(now_ms, DemoEvent::Kind::bad,
-        fmt::format(
-            "source cluster {} is lost{}; {}", name, noticed,
-            clusters_[1 - index].state == "down" ? "none is left" : names_[1 - index] + " is read on"));
+        fmt::format("source cluster {} is lost{}; {}", name, noticed,
+                    clusters_[1 - index].state == "down" ? "none is left" : names_[1 - index] + " is read on"));
   } else if (out.state == "rejoining") {
     say(now_ms, DemoEvent::Kind::note,
         fmt::format("{} rejoins: reading goes on at the exact position, its backlog is late", name));
@@ -129,9 +127,8 @@ void Observer::observe_sink(const admin::SinkStatus& sink, std::int64_t now_ms) 
       took = fmt::format(", {} after {} broke", admin::format_duration(now_ms - broken_at), memory.cluster);
     }
     say(now_ms, back ? DemoEvent::Kind::good : DemoEvent::Kind::bad,
-        fmt::format("sink {} {} {} (route generation {}){}: {}", sink.name,
-                    back ? "fails back to" : "switches to", sink.active_cluster, sink.generation, took,
-                    sink.route_reason));
+        fmt::format("sink {} {} {} (route generation {}){}: {}", sink.name, back ? "fails back to" : "switches to",
+                    sink.active_cluster, sink.generation, took, sink.route_reason));
     if (ours && sink.switches == kSwitchLimit)
       say(now_ms, DemoEvent::Kind::note,
           fmt::format("{} switches in 10 minutes are the limit: {} stays there, and holds its output if that "
@@ -142,9 +139,7 @@ void Observer::observe_sink(const admin::SinkStatus& sink, std::int64_t now_ms) 
   }
   if (sink.last_switch_took_ms != memory.took_ms && sink.last_switch_took_ms >= 0) {
     // Includes the wait for a first result to write.
-    if (ours)
-      tally_.slowest_acknowledgement_ms =
-          std::max(tally_.slowest_acknowledgement_ms, sink.last_switch_took_ms);
+    if (ours) tally_.slowest_acknowledgement_ms = std::max(tally_.slowest_acknowledgement_ms, sink.last_switch_took_ms);
     say(now_ms, DemoEvent::Kind::good,
         fmt::format("sink {}: the first record is acknowledged on {}, {} after the first bad sign", sink.name,
                     sink.active_cluster, admin::format_duration(sink.last_switch_took_ms)));
@@ -159,8 +154,7 @@ void Observer::observe_sink(const admin::SinkStatus& sink, std::int64_t now_ms) 
 
 void Observer::observe_pipeline(const admin::PipelineStatus& status, std::int64_t now_ms) {
   if (status.state != state_) {
-    const bool bad =
-        status.state == admin::PipelineState::failed || status.state == admin::PipelineState::waiting;
+    const bool bad = status.state == admin::PipelineState::failed || status.state == admin::PipelineState::waiting;
     say(now_ms, bad ? DemoEvent::Kind::bad : DemoEvent::Kind::note,
         fmt::format("pipeline {} is {}{}{}", status.name, admin::to_string(status.state),
                     status.reason.empty() ? "" : ": ", status.reason));

@@ -38,13 +38,11 @@ class Observer {
     std::int64_t took_ms = -1;
     bool holding = false;
   };
-  void observe_cluster(unsigned index, DemoClusterView& out, const admin::PipelineStatus& status,
-                       std::int64_t now_ms, std::int64_t wall_ms, double seconds);
+  void observe_cluster(unsigned index, DemoClusterView& out, const admin::PipelineStatus& status, std::int64_t now_ms,
+                       std::int64_t wall_ms, double seconds);
   void observe_sink(const admin::SinkStatus& sink, std::int64_t now_ms);
   void observe_pipeline(const admin::PipelineStatus& status, std::int64_t now_ms);
-  void say(std::int64_t now_ms, DemoEvent::Kind kind, std::string text) {
-    events_.add(now_ms, kind, std::move(text));
-  }
+  void say(std::int64_t now_ms, DemoEvent::Kind kind, std::string text) { events_.add(now_ms, kind, std::move(text)); }
 
   const std::array<std::string, 2> names_;
   const std::string result_sink_;

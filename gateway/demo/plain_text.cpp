@@ -14,14 +14,12 @@ std::string plain_time(std::int64_t elapsed_ms) {
 }
 
 std::string status_line(const DemoView& v) {
-  std::string out = plain_time(v.elapsed_ms) + fmt::format("status  {}{}", admin::to_string(v.status.state),
-                                                           v.held ? " (held back)" : "");
+  std::string out = plain_time(v.elapsed_ms) +
+                    fmt::format("status  {}{}", admin::to_string(v.status.state), v.held ? " (held back)" : "");
   for (const auto& c : v.clusters)
-    out += fmt::format(" | {} {} {:.0f}/s lag {}", c.name, c.state, c.records_per_s[0] + c.records_per_s[1],
-                       c.lag);
+    out += fmt::format(" | {} {} {:.0f}/s lag {}", c.name, c.state, c.records_per_s[0] + c.records_per_s[1], c.lag);
   if (const auto* s = v.source("impressions"))
-    out += fmt::format(" | watermark {} / {}", event_clock(s->watermark.firing),
-                       event_clock(s->watermark.retention));
+    out += fmt::format(" | watermark {} / {}", event_clock(s->watermark.firing), event_clock(s->watermark.retention));
   if (const auto* s = v.sink("uv_out"))
     out += fmt::format(" | uv_out -> {} (generation {})", s->active_cluster, s->generation);
   out += fmt::format(" | checkpoint {} | dead letters {} | results {}", v.status.last_checkpoint.epoch,
@@ -30,8 +28,7 @@ std::string status_line(const DemoView& v) {
 }
 
 std::string event_line(const DemoEvent& e) {
-  return plain_time(e.at_ms) + (e.kind == DemoEvent::Kind::deed ? "deed    " : "event   ") +
-         printable(e.text);
+  return plain_time(e.at_ms) + (e.kind == DemoEvent::Kind::deed ? "deed    " : "event   ") + printable(e.text);
 }
 
 std::vector<std::string> ResultLines::take_new(const DemoView& v) {
@@ -47,12 +44,11 @@ std::vector<std::string> ResultLines::take_new(const DemoView& v) {
     const bool whole = window.size() == v.results.regions.size() || end != v.results.windows.rbegin()->first;
     const bool fresh = end > shown_to_;
     if (!whole || (!fresh && updates == updates_[end])) continue;
-    std::string line =
-        plain_time(v.elapsed_ms) + fmt::format("result  day so far to {}{}{}:", event_minute(end),
-                                               fresh ? "" : " again", final ? "" : " (not final)");
+    std::string line = plain_time(v.elapsed_ms) + fmt::format("result  day so far to {}{}{}:", event_minute(end),
+                                                              fresh ? "" : " again", final ? "" : " (not final)");
     for (const auto& [region, row] : window)
-      line += fmt::format(" {} uv {} click {} spend {};", printable(region), row.uv, row.click_uv,
-                          printable(row.spend));
+      line +=
+          fmt::format(" {} uv {} click {} spend {};", printable(region), row.uv, row.click_uv, printable(row.spend));
     line.back() = ' ';
     line += "from " + window.begin()->second.cluster;
     out.push_back(std::move(line));
@@ -81,8 +77,7 @@ std::string verdict(const DemoView& v, const SummaryRules& rules) {
     need(west != v.results.by_cluster.end() && west->second > 0, "results on the other cluster");
     need(v.tally.discards > 0 && v.tally.discarded_records > 0, "a lag discard");
   }
-  if (v.tally.failed_deeds > 0 && missing.empty())
-    missing = "something that was asked for failed, see its event";
+  if (v.tally.failed_deeds > 0 && missing.empty()) missing = "something that was asked for failed, see its event";
   return missing;
 }
 
@@ -102,8 +97,7 @@ std::string summary(const DemoView& v, const std::string& verdict) {
   out += fmt::format("  results           {} in {} windows of {} regions{}\n", v.results.records,
                      v.results.windows_seen, v.results.regions.size(), by_cluster);
   out += fmt::format("  updates           {} (rows that replaced an earlier one)\n", v.results.updates);
-  out += fmt::format("  repeats           {} (same identity header, dropped by the reader)\n",
-                     v.results.repeats);
+  out += fmt::format("  repeats           {} (same identity header, dropped by the reader)\n", v.results.repeats);
   out += fmt::format("  source failovers  {} (noticed within {}), returns {}\n", t.failovers,
                      time(t.slowest_detection_ms), t.rejoins);
   out += fmt::format(

@@ -32,7 +32,7 @@ struct ResultRow {
 
 struct ResultSummary {
   using Window = std::map<std::string, ResultRow>;  // by region
-  std::map<EventTime, Window> windows;  // by window end, newest last; at most ResultTable::kWindows
+  std::map<EventTime, Window> windows;              // by window end, newest last; at most ResultTable::kWindows
   std::set<std::string> regions;
   std::map<std::string, std::uint64_t> by_cluster;  // records, without repeats
   std::uint64_t records = 0, repeats = 0, updates = 0, unreadable = 0, windows_seen = 0;

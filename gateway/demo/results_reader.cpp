@@ -71,8 +71,7 @@ Result<std::unique_ptr<ResultsReader>> ResultsReader::start(const std::vector<Cl
     out->readers_.push_back(std::move(reader));
   }
   for (auto& reader : out->readers_)
-    reader->thread =
-        std::jthread([o = out.get(), r = reader.get()](std::stop_token stop) { o->read(*r, stop); });
+    reader->thread = std::jthread([o = out.get(), r = reader.get()](std::stop_token stop) { o->read(*r, stop); });
   return out;
 }
 

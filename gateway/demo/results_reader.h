@@ -20,8 +20,8 @@ class ResultsReader {
   struct Cluster {
     std::string name, bootstrap;
   };
-  static Result<std::unique_ptr<ResultsReader>> start(const std::vector<Cluster>& clusters,
-                                                      const std::string& topic, int partitions);
+  static Result<std::unique_ptr<ResultsReader>> start(const std::vector<Cluster>& clusters, const std::string& topic,
+                                                      int partitions);
   ~ResultsReader();
   ResultSummary snapshot() const;
   void stop();  // idempotent

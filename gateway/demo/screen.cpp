@@ -99,18 +99,17 @@ void head(const DemoView& v, bool roomy, bool wide, std::vector<Line>& out) {
                     .add(fmt::format("  {} ", v.status.name), kBold)
                     .add(upper(state), color_of(state))
                     .add(v.held ? "  HELD BACK" : "", kYellow)
-                    .add(wide ? fmt::format("   {}   event time {} ({:.0f} x)   http://{}", age(v.elapsed_ms),
-                                            clock, v.speed, v.address)
+                    .add(wide ? fmt::format("   {}   event time {} ({:.0f} x)   http://{}", age(v.elapsed_ms), clock,
+                                            v.speed, v.address)
                               : fmt::format("  {}  event time {}  {}", age(v.elapsed_ms), clock, v.address)));
   if (!roomy) return;
-  out.push_back(Line().add(
-      "mock brokers: at least once (they know no transactions), 5 MiB a partition, no time look-ups", kDim));
+  out.push_back(
+      Line().add("mock brokers: at least once (they know no transactions), 5 MiB a partition, no time look-ups", kDim));
   out.emplace_back();
 }
 
 void clusters(const DemoView& v, bool roomy, std::vector<Line>& out) {
-  out.push_back(
-      title("CLUSTER  STATE      FOR            LAST DATA   IMPRESSIONS/s  CLICKS/s       LAG  BROKER"));
+  out.push_back(title("CLUSTER  STATE      FOR            LAST DATA   IMPRESSIONS/s  CLICKS/s       LAG  BROKER"));
   for (const auto& c : v.clusters) {
     Line line;
     line.cell(c.name, 8, kBold)
@@ -147,19 +146,19 @@ void flow(const DemoView& v, bool roomy, std::vector<Line>& out) {
     line.cell("> " + s.name, 14)
         .add("to ")
         .add(s.active_cluster, kBold)
-        .add(fmt::format("  generation {}  switches {}  records {}  acknowledged {}", s.generation,
-                         s.switches, s.records, s.acknowledged));
+        .add(fmt::format("  generation {}  switches {}  records {}  acknowledged {}", s.generation, s.switches,
+                         s.records, s.acknowledged));
     if (s.resent > 0) line.add(fmt::format("  resent {}", s.resent));
     if (s.last_switch_took_ms >= 0) line.add(fmt::format("  last switch {}", age(s.last_switch_took_ms)));
     if (s.holding) line.add("  HOLDS: " + s.route_reason, kRed);
     out.push_back(std::move(line));
   }
   const auto& c = v.status.last_checkpoint;
-  out.push_back(Line().add(fmt::format(
-      "checkpoint {}, {} ago, took {}, {}   dead letters {}   discarded {}   repeats dropped {}", c.epoch,
-      age(v.checkpoint_ms_ago), age(c.took_ms), admin::format_bytes(static_cast<double>(c.bytes)),
-      v.status.dead_letters, admin::format_count(static_cast<std::int64_t>(v.status.discarded_records)),
-      v.results.repeats)));
+  out.push_back(Line().add(
+      fmt::format("checkpoint {}, {} ago, took {}, {}   dead letters {}   discarded {}   repeats dropped {}", c.epoch,
+                  age(v.checkpoint_ms_ago), age(c.took_ms), admin::format_bytes(static_cast<double>(c.bytes)),
+                  v.status.dead_letters, admin::format_count(static_cast<std::int64_t>(v.status.discarded_records)),
+                  v.results.repeats)));
   if (!c.last_error.empty()) out.push_back(Line().add("checkpoint failed: " + c.last_error, kRed));
   if (!v.status.reason.empty()) out.push_back(Line().add(v.status.reason, kRed));
   if (roomy) out.emplace_back();
@@ -170,14 +169,12 @@ void results(const DemoView& v, bool roomy, std::vector<Line>& out) {
   for (auto it = v.results.windows.rbegin(); it != v.results.windows.rend() && latest.size() < kTrend; ++it)
     latest.emplace_back(it->first, &it->second);
   if (latest.empty()) {
-    out.push_back(
-        title("RESULTS", "none yet: the first window waits for the 10 minutes in which clicks may come"));
+    out.push_back(title("RESULTS", "none yet: the first window waits for the 10 minutes in which clicks may come"));
     if (roomy) out.emplace_back();
     return;
   }
   Line names;
-  names.add(fmt::format("RESULTS  day so far to {}   UV  CLICK UV       SPEND  FROM ",
-                        event_minute(latest[0].first)),
+  names.add(fmt::format("RESULTS  day so far to {}   UV  CLICK UV       SPEND  FROM ", event_minute(latest[0].first)),
             kBold);
   for (std::size_t i = 1; i < latest.size(); ++i)
     names.add(fmt::format("  UV {}", event_minute(latest[i].first)), kBold);
@@ -194,12 +191,10 @@ void results(const DemoView& v, bool roomy, std::vector<Line>& out) {
       const auto it = window->find(region);
       const ResultRow* row = it == window->end() ? nullptr : &it->second;
       const char* color = row != nullptr && !row->final ? kYellow : nullptr;
-      line.add(fmt::format("{:>{}}", row != nullptr ? admin::format_count(row->uv) : "-", first ? 8 : 10),
-               color);
+      line.add(fmt::format("{:>{}}", row != nullptr ? admin::format_count(row->uv) : "-", first ? 8 : 10), color);
       if (first) {
         line.add(fmt::format("{:>10}{:>12}  {:<5}", row != nullptr ? admin::format_count(row->click_uv) : "-",
-                             row != nullptr ? printable(row->spend) : "-",
-                             row != nullptr ? row->cluster : "-"));
+                             row != nullptr ? printable(row->spend) : "-", row != nullptr ? row->cluster : "-"));
       }
       first = false;
     }

@@ -26,11 +26,8 @@ class Script {
     int percent;
     Step step;
   };
-  static constexpr At kSteps[] = {{25, Step::break_east},
-                                  {50, Step::mend_east},
-                                  {65, Step::hold},
-                                  {80, Step::discard},
-                                  {82, Step::release}};
+  static constexpr At kSteps[] = {
+      {25, Step::break_east}, {50, Step::mend_east}, {65, Step::hold}, {80, Step::discard}, {82, Step::release}};
   static constexpr std::size_t kCount = sizeof kSteps / sizeof kSteps[0];
 
   std::int64_t length_ms_;

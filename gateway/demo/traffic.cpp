@@ -25,10 +25,7 @@ constexpr double kClickDelayMs = 3 * 60'000;  // mean; some come after the 10 mi
 }  // namespace
 
 Traffic::Traffic(TrafficSettings settings, EventTime start)
-    : settings_(settings),
-      random_(settings.seed),
-      now_(start),
-      next_impression_(static_cast<double>(start)) {}
+    : settings_(settings), random_(settings.seed), now_(start), next_impression_(static_cast<double>(start)) {}
 
 void Traffic::advance(EventTime to, const Emit& emit) {
   while (true) {
@@ -41,8 +38,7 @@ void Traffic::advance(EventTime to, const Emit& emit) {
       click(due, emit);
     } else {
       impression(static_cast<EventTime>(at), emit);
-      next_impression_ +=
-          std::exponential_distribution<double>(settings_.impressions_per_event_s / 1000.0)(random_);
+      next_impression_ += std::exponential_distribution<double>(settings_.impressions_per_event_s / 1000.0)(random_);
     }
   }
   now_ = std::max(now_, to);
@@ -61,14 +57,13 @@ void Traffic::impression(EventTime at, const Emit& emit) {
   }
   double share = uniform();
   std::size_t region = 0;
-  while (region + 1 < std::size(kRegions) && share >= kRegions[region].share)
-    share -= kRegions[region++].share;
+  while (region + 1 < std::size(kRegions) && share >= kRegions[region].share) share -= kRegions[region++].share;
   const char* spelling = kRegions[region].spellings[static_cast<std::size_t>(uniform() * 4)];
   const double odd = uniform();
   const std::string device_text = odd < 0.002 ? "null" : fmt::format("\"{}\"", key_);
   const double price = odd > 0.998 ? -1.0 : 0.01 + uniform() * 0.5;
-  value_ = fmt::format(R"({{"device_id":{},"ad_id":{},"region":"{}","price":{:.4f},"ts":{}}})", device_text,
-                       ad, spelling, price, ts);
+  value_ = fmt::format(R"({{"device_id":{},"ad_id":{},"region":"{}","price":{:.4f},"ts":{}}})", device_text, ad,
+                       spelling, price, ts);
   emit(Kind::impression, key_, value_, ts);
   if (uniform() >= settings_.click_ratio) return;
   const double delay = std::exponential_distribution<double>(1.0 / kClickDelayMs)(random_);

@@ -86,16 +86,15 @@ TEST_F(Api, ChangesTheLimitsNamedAndLeavesTheOthers) {
 
 TEST_F(Api, RefusesLimitsThatAreNoNumbers) {
   const auto body =
-      problem(put("/v1/pipelines/ad-uv/throttle", R"({"records_per_s":"fast","bytes_per_s":-1,"burst":3})"),
-              422, "invalid_body");
+      problem(put("/v1/pipelines/ad-uv/throttle", R"({"records_per_s":"fast","bytes_per_s":-1,"burst":3})"), 422,
+              "invalid_body");
   const auto& errors = body.at("errors").as_array();
   ASSERT_EQ(errors.size(), 3u);
   EXPECT_EQ(errors.at(0).at("pointer"), "/records_per_s");
   EXPECT_EQ(errors.at(1).at("pointer"), "/bytes_per_s");
   EXPECT_EQ(errors.at(2).at("pointer"), "/burst");
   problem(put("/v1/pipelines/ad-uv/throttle", "{}"), 422, "invalid_body");
-  problem(put("/v1/pipelines/ad-uv/throttle", R"({"source":"none","bytes_per_s":1})"), 404,
-          "source_not_found");
+  problem(put("/v1/pipelines/ad-uv/throttle", R"({"source":"none","bytes_per_s":1})"), 404, "source_not_found");
   EXPECT_EQ(control.status.sources[0].limits, (admin::RateLimits{200'000, std::nullopt}));
 }
 
@@ -113,22 +112,20 @@ TEST_F(Api, PlansADiscardForEachTarget) {
   post("/v1/pipelines/ad-uv/lag-discards:plan", R"({"target":{"keep_last":"5m"},"source":"clicks"})");
   EXPECT_EQ(control.asked_target, (admin::DiscardTarget{Kind::keep_last, 300'000}));
   EXPECT_EQ(control.asked_source, "clicks");
-  post("/v1/pipelines/ad-uv/lag-discards:plan",
-       R"({"target":{"timestamp":"2026-01-01T08:00:00.250+08:00"}})");
+  post("/v1/pipelines/ad-uv/lag-discards:plan", R"({"target":{"timestamp":"2026-01-01T08:00:00.250+08:00"}})");
   EXPECT_EQ(control.asked_target, (admin::DiscardTarget{Kind::timestamp, 1'767'225'600'250}));
   post("/v1/pipelines/ad-uv/lag-discards:plan", R"({"target":{"timestamp":1767225600000}})");
   EXPECT_EQ(control.asked_target, (admin::DiscardTarget{Kind::timestamp, 1'767'225'600'000}));
 }
 
 TEST_F(Api, RefusesTargetsItDoesNotUnderstand) {
-  for (const char* target : {R"("newest")", R"({})", R"({"keep_last":"5"})", R"({"keep_last":300})",
-                             R"({"timestamp":"yesterday"})", R"({"timestamp":-1})",
-                             R"({"timestamp":1,"keep_last":"5m"})", R"({"offset":3})"}) {
+  for (const char* target :
+       {R"("newest")", R"({})", R"({"keep_last":"5"})", R"({"keep_last":300})", R"({"timestamp":"yesterday"})",
+        R"({"timestamp":-1})", R"({"timestamp":1,"keep_last":"5m"})", R"({"offset":3})"}) {
     const auto body =
-        problem(post("/v1/pipelines/ad-uv/lag-discards:plan", std::string(R"({"target":)") + target + "}"),
-                422, "invalid_body");
-    EXPECT_TRUE(
-        std::string(body.at("errors").as_array().at(0).at("pointer").as_string()).starts_with("/target"))
+        problem(post("/v1/pipelines/ad-uv/lag-discards:plan", std::string(R"({"target":)") + target + "}"), 422,
+                "invalid_body");
+    EXPECT_TRUE(std::string(body.at("errors").as_array().at(0).at("pointer").as_string()).starts_with("/target"))
         << target;
   }
   problem(post("/v1/pipelines/ad-uv/lag-discards:plan", R"({"target":3})"), 422, "invalid_body");
@@ -147,8 +144,7 @@ TEST_F(Api, ExecutesAPlanOnceAndKeepsItInTheLedger) {
   EXPECT_EQ(done.at("records"), 4'312'753);
   EXPECT_EQ(done.at("ranges").as_array().at(0).at("from"), 250);
   EXPECT_TRUE(done.at("durable_in").is_null());
-  problem(post("/v1/pipelines/ad-uv/lag-discards", R"({"plan":"d1","reason":"stale"})"), 409,
-          "plan_executed");
+  problem(post("/v1/pipelines/ad-uv/lag-discards", R"({"plan":"d1","reason":"stale"})"), 409, "plan_executed");
 
   const auto all = json(get("/v1/pipelines/ad-uv/lag-discards?limit=10"));
   EXPECT_EQ(all.at("discards").as_array().size(), 1u);
@@ -176,18 +172,11 @@ TEST_F(Api, VersionAndListingComeFromTheProcessAndTheTable) {
   EXPECT_EQ(listing.at("info").at("version"), "0.1.0");
   const auto table = admin::make_endpoints(control, clock);
   std::size_t operations = 0;
-  for (const auto& [path, methods] : listing.at("paths").as_object())
-    operations += methods.as_object().size();
+  for (const auto& [path, methods] : listing.at("paths").as_object()) operations += methods.as_object().size();
   EXPECT_EQ(operations, table.endpoints().size());
   const auto& plan = listing.at("paths").at("/v1/pipelines/{p}/lag-discards:plan").at("post");
   EXPECT_EQ(plan.at("x-role"), "operator");
-  EXPECT_EQ(plan.at("requestBody")
-                .at("content")
-                .at("application/json")
-                .at("schema")
-                .at("required")
-                .as_array()
-                .at(0),
+  EXPECT_EQ(plan.at("requestBody").at("content").at("application/json").at("schema").at("required").as_array().at(0),
             "target");
 }
 
@@ -238,9 +227,8 @@ TEST_F(Api, SlowCallsDoNotDelayProbes) {
   control.block();
   std::vector<std::jthread> callers;
   for (int i = 0; i < 4; ++i) {
-    callers.emplace_back([this] {
-      EXPECT_EQ(post("/v1/pipelines/ad-uv/lag-discards:plan", R"({"target":"latest"})").status, 200);
-    });
+    callers.emplace_back(
+        [this] { EXPECT_EQ(post("/v1/pipelines/ad-uv/lag-discards:plan", R"({"target":"latest"})").status, 200); });
   }
   while (control.waiting < 2) std::this_thread::yield();  // both workers are taken
   EXPECT_EQ(get("/livez").status, 200);
@@ -250,9 +238,8 @@ TEST_F(Api, SlowCallsDoNotDelayProbes) {
 
 TEST_F(Api, StopAnswersWhatIsRunningAndRefusesWhatComesLater) {
   control.block();
-  std::jthread caller([this] {
-    EXPECT_EQ(post("/v1/pipelines/ad-uv/lag-discards:plan", R"({"target":"latest"})").status, 200);
-  });
+  std::jthread caller(
+      [this] { EXPECT_EQ(post("/v1/pipelines/ad-uv/lag-discards:plan", R"({"target":"latest"})").status, 200); });
   while (control.waiting < 1) std::this_thread::yield();
   RawConnection idle(server->address());
   idle.send(request("GET /livez"));

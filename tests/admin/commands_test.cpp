@@ -16,8 +16,7 @@ class Commands : public Served {
     if (args.size() > 0) args.insert(args.begin() + 1, {"--server", server->address()});
     return run_bare(args, answer, interactive);
   }
-  int run_bare(const std::vector<std::string>& args, const std::string& answer = "",
-               bool interactive = false) {
+  int run_bare(const std::vector<std::string>& args, const std::string& answer = "", bool interactive = false) {
     std::istringstream in(answer);
     return admin::run_operator_command(args, {out, err, in, interactive, clock});
   }

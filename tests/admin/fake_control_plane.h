@@ -27,10 +27,9 @@ class FakeControlPlane final : public admin::ControlPlane {
     impressions.name = "impressions";
     impressions.clusters = {{"east", "up", kNow - 60'000, 120, ""},
                             {"west", "down", kNow - 5'000, 6'200, "Connection refused"}};
-    impressions.lanes = {
-        {"east", "ad_impression", 0, 100, 1'100, 1'000, kNow - 4'000},
-        {"east", "ad_impression", 1, 70, 70, 0, kNow - 3'000, true},
-        {"west", "ad_impression", 0, 4'000, -1, -1, kMinTime, false, false, false, "cluster away"}};
+    impressions.lanes = {{"east", "ad_impression", 0, 100, 1'100, 1'000, kNow - 4'000},
+                         {"east", "ad_impression", 1, 70, 70, 0, kNow - 3'000, true},
+                         {"west", "ad_impression", 0, 4'000, -1, -1, kMinTime, false, false, false, "cluster away"}};
     impressions.records_per_s = 91'000.04;
     impressions.bytes_per_s = 18'000'000;
     impressions.records = 123'456;
@@ -59,18 +58,14 @@ class FakeControlPlane final : public admin::ControlPlane {
     status.dead_letters = 7;
   }
 
-  admin::ServiceInfo service() const override {
-    return {"0.1.0", "abcdef", "/var/lib/twinspan", kNow - 7'200'000};
-  }
+  admin::ServiceInfo service() const override { return {"0.1.0", "abcdef", "/var/lib/twinspan", kNow - 7'200'000}; }
   bool live() const override { return is_live; }
   admin::Readiness ready() const override {
-    return {
-        is_ready,
-        {{"state restored", is_ready, is_ready ? "" : "epoch 12, 3 of 8 files"}, {"listeners up", true, ""}}};
+    return {is_ready,
+            {{"state restored", is_ready, is_ready ? "" : "epoch 12, 3 of 8 files"}, {"listeners up", true, ""}}};
   }
   std::vector<admin::MetricSample> metrics() const override {
-    return {{"process_resident_memory_bytes", {}, 52'428'800},
-            {"restarts_total", {{"pipeline", "a\"b\\c\nd"}}, 1}};
+    return {{"process_resident_memory_bytes", {}, 52'428'800}, {"restarts_total", {{"pipeline", "a\"b\\c\nd"}}, 1}};
   }
 
   std::vector<std::string> list_pipelines() const override {
@@ -98,8 +93,7 @@ class FakeControlPlane final : public admin::ControlPlane {
     status.state = admin::PipelineState::running;
     return ok();
   }
-  Status set_throttle(const std::string& name, const std::string& source,
-                      const admin::RateLimits& limits) override {
+  Status set_throttle(const std::string& name, const std::string& source, const admin::RateLimits& limits) override {
     TS_TRYV(pipeline(name));
     const std::lock_guard lock(mutex);
     for (admin::SourceStatus& s : status.sources) {
@@ -112,8 +106,7 @@ class FakeControlPlane final : public admin::ControlPlane {
                                           const admin::DiscardTarget& target) override {
     TS_TRYV(pipeline(name));
     if (throws) throw std::runtime_error("a secret detail");
-    if (source && *source == "none")
-      return not_found_error("there is no source \"none\"", admin::kSourceNotFound);
+    if (source && *source == "none") return not_found_error("there is no source \"none\"", admin::kSourceNotFound);
     wait_if_blocked();
     const std::lock_guard lock(mutex);
     asked_target = target;
@@ -127,9 +120,9 @@ class FakeControlPlane final : public admin::ControlPlane {
     plan.expires_at = kNow + 300'000;
     plan.cut_at = kNow;
     if (!nothing_to_do) {
-      plan.ranges = {{"impressions", "east", "ad_impression", 0, false, 100, 4'313'003, 4'312'903,
-                      kNow - 50'000, kNow - 9'000},
-                     {"impressions", "west", "ad_impression", 0, true}};
+      plan.ranges = {
+          {"impressions", "east", "ad_impression", 0, false, 100, 4'313'003, 4'312'903, kNow - 50'000, kNow - 9'000},
+          {"impressions", "west", "ad_impression", 0, true}};
       plan.records = 4'312'903;
       plan.first_at = kNow - 50'000;
       plan.last_at = kNow - 9'000;

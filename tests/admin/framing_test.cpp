@@ -28,17 +28,16 @@ class Framing : public Served {
 
 TEST_F(Framing, AnyTransferEncodingIsRefusedAndClosed) {
   for (const char* coding : {"chunked", "Chunked", "gzip", "identity", "gzip, chunked", "xchunked", ""}) {
-    expect_closed(
-        request("POST /v1/pipelines/ad-uv:pause",
-                "Content-Type: application/json\r\nTransfer-Encoding: " + std::string(coding) + "\r\n",
-                "2\r\n{}\r\n0\r\n\r\n"),
-        400, "transfer_encoding");
+    expect_closed(request("POST /v1/pipelines/ad-uv:pause",
+                          "Content-Type: application/json\r\nTransfer-Encoding: " + std::string(coding) + "\r\n",
+                          "2\r\n{}\r\n0\r\n\r\n"),
+                  400, "transfer_encoding");
   }
 }
 
 TEST_F(Framing, TransferEncodingWithContentLengthIsRefused) {
-  for (const char* headers : {"Content-Length: 2\r\nTransfer-Encoding: chunked\r\n",
-                              "Transfer-Encoding: gzip\r\nContent-Length: 2\r\n"}) {
+  for (const char* headers :
+       {"Content-Length: 2\r\nTransfer-Encoding: chunked\r\n", "Transfer-Encoding: gzip\r\nContent-Length: 2\r\n"}) {
     RawConnection connection(server->address());
     connection.send(request("POST /v1/pipelines/ad-uv:pause", headers, "{}"));
     EXPECT_TRUE(connection.read_to_end().starts_with("HTTP/1.1 400 "));
@@ -47,18 +46,15 @@ TEST_F(Framing, TransferEncodingWithContentLengthIsRefused) {
 }
 
 TEST_F(Framing, TwoContentLengthsAreRefused) {
-  expect_closed(
-      request("POST /v1/pipelines/ad-uv:pause", "Content-Length: 2\r\nContent-Length: 3\r\n", "{} "), 400,
-      "bad_request");
-  expect_closed(request("POST /v1/pipelines/ad-uv:pause", "Content-Length: 2\r\nContent-Length: 2\r\n", "{}"),
-                400, "bad_request");
-  expect_closed(request("POST /v1/pipelines/ad-uv:pause", "Content-Length: -2\r\n", "{}"), 400,
+  expect_closed(request("POST /v1/pipelines/ad-uv:pause", "Content-Length: 2\r\nContent-Length: 3\r\n", "{} "), 400,
                 "bad_request");
+  expect_closed(request("POST /v1/pipelines/ad-uv:pause", "Content-Length: 2\r\nContent-Length: 2\r\n", "{}"), 400,
+                "bad_request");
+  expect_closed(request("POST /v1/pipelines/ad-uv:pause", "Content-Length: -2\r\n", "{}"), 400, "bad_request");
 }
 
 TEST_F(Framing, AHeaderOverTheLimitIsRefused) {
-  expect_closed(request("GET /livez", "X-Fill: " + std::string(9'000, 'x') + "\r\n"), 431,
-                "header_too_large");
+  expect_closed(request("GET /livez", "X-Fill: " + std::string(9'000, 'x') + "\r\n"), 431, "header_too_large");
   expect_closed("GET /" + std::string(20'000, 'a'), 431, "header_too_large");
   EXPECT_EQ(get("/livez").status, 200);
 }
@@ -66,9 +62,9 @@ TEST_F(Framing, AHeaderOverTheLimitIsRefused) {
 TEST_F(Framing, ABodyOverTheLimitIsRefusedBeforeItIsRead) {
   const std::string large(2 << 20, ' ');
   RawConnection connection(server->address());
-  connection.send(request(
-      "POST /v1/pipelines/ad-uv:pause",
-      "Content-Type: application/json\r\nContent-Length: " + std::to_string(large.size()) + "\r\n", large));
+  connection.send(request("POST /v1/pipelines/ad-uv:pause",
+                          "Content-Type: application/json\r\nContent-Length: " + std::to_string(large.size()) + "\r\n",
+                          large));
   expect(connection.read_to_end(), 413, "body_too_large");
   RawConnection promised(server->address());
   promised.send(request("POST /v1/pipelines/ad-uv:pause", "Content-Length: 99999999999999\r\n"));
@@ -92,8 +88,7 @@ TEST_F(Framing, GarbageIsAnsweredAndClosed) {
 
 TEST_F(Framing, PipelinedRequestsAreAnsweredInOrderUntilGarbage) {
   RawConnection connection(server->address());
-  connection.send(request("GET /livez") + request("GET /v1/version") + "\x01garbage\r\n\r\n" +
-                  request("GET /livez"));
+  connection.send(request("GET /livez") + request("GET /v1/version") + "\x01garbage\r\n\r\n" + request("GET /livez"));
   EXPECT_TRUE(connection.read_response().ends_with("ok\n"));
   EXPECT_NE(connection.read_response().find("abcdef"), std::string::npos);
   expect(connection.read_response(), 400, "bad_request");
@@ -139,8 +134,8 @@ TEST_F(Framing, ASlowBodyIsCutOff) {
   server->stop();
   start({.request_deadline_ms = 150});
   RawConnection slow(server->address());
-  slow.send(request("POST /v1/pipelines/ad-uv:pause",
-                    "Content-Type: application/json\r\nContent-Length: 20\r\n", "{\"rea"));
+  slow.send(
+      request("POST /v1/pipelines/ad-uv:pause", "Content-Type: application/json\r\nContent-Length: 20\r\n", "{\"rea"));
   expect(slow.read_to_end(), 408, "timeout");
   EXPECT_EQ(control.status.state, admin::PipelineState::running);
 }
@@ -155,42 +150,37 @@ TEST_F(Framing, AnIdleConnectionIsClosedInTheEnd) {
 }
 
 TEST_F(Framing, AReboundHostNameIsRefused) {
-  for (const char* host :
-       {"evil.example", "evil.example:8480", "127.0.0.1.evil.example", "localhost.evil.example:1",
-        "192.0.2.1", "", "127.0.0.1:x", "[::1", "user@127.0.0.1", "2130706433"}) {
+  for (const char* host : {"evil.example", "evil.example:8480", "127.0.0.1.evil.example", "localhost.evil.example:1",
+                           "192.0.2.1", "", "127.0.0.1:x", "[::1", "user@127.0.0.1", "2130706433"}) {
     expect_closed("POST /v1/pipelines/ad-uv:pause HTTP/1.1\r\nHost: " + std::string(host) + "\r\n\r\n", 421,
                   "host_refused");
   }
   expect_closed("GET /livez HTTP/1.1\r\n\r\n", 400, "bad_request");
   expect_closed("GET /livez HTTP/1.1\r\nHost: 127.0.0.1\r\nHost: evil.example\r\n\r\n", 400, "bad_request");
   for (const char* host : {"localhost", "LOCALHOST:8480", "127.0.0.1", "127.0.0.53:99", "[::1]:8480"}) {
-    EXPECT_TRUE(
-        raw("GET /livez HTTP/1.1\r\nHost: " + std::string(host) + "\r\n\r\n").starts_with("HTTP/1.1 200 "))
+    EXPECT_TRUE(raw("GET /livez HTTP/1.1\r\nHost: " + std::string(host) + "\r\n\r\n").starts_with("HTTP/1.1 200 "))
         << host;
   }
   EXPECT_EQ(control.status.state, admin::PipelineState::running);
 }
 
 TEST_F(Framing, PagesOfOtherOriginsMayReadNothingAndChangeNothing) {
-  for (const char* headers :
-       {"Origin: https://evil.example\r\n", "Origin: null\r\n", "Origin: http://127.0.0.1:1\r\n",
-        "Sec-Fetch-Site: cross-site\r\n", "Sec-Fetch-Site: same-site\r\n"}) {
+  for (const char* headers : {"Origin: https://evil.example\r\n", "Origin: null\r\n", "Origin: http://127.0.0.1:1\r\n",
+                              "Sec-Fetch-Site: cross-site\r\n", "Sec-Fetch-Site: same-site\r\n"}) {
     expect(raw(request("POST /v1/pipelines/ad-uv:pause", headers)), 403, "origin_refused");
   }
   EXPECT_EQ(control.status.state, admin::PipelineState::running);
-  const std::string own =
-      raw(request("POST /v1/pipelines/ad-uv:pause",
-                  "Origin: http://" + server->address() + "\r\nSec-Fetch-Site: same-origin\r\n"));
+  const std::string own = raw(request("POST /v1/pipelines/ad-uv:pause",
+                                      "Origin: http://" + server->address() + "\r\nSec-Fetch-Site: same-origin\r\n"));
   EXPECT_TRUE(own.starts_with("HTTP/1.1 200 ")) << own;
   EXPECT_EQ(raw(request("GET /v1/pipelines", "Origin: https://evil.example\r\n")).find("Access-Control"),
             std::string::npos);
 }
 
 TEST_F(Framing, OtherMediaTypesAreRefused) {
-  for (const char* type :
-       {"Content-Type: application/x-www-form-urlencoded\r\n", "Content-Type: text/plain\r\n", ""}) {
-    expect(raw(request("POST /v1/pipelines/ad-uv:pause", std::string(type) + "Content-Length: 2\r\n", "{}")),
-           415, "not_json");
+  for (const char* type : {"Content-Type: application/x-www-form-urlencoded\r\n", "Content-Type: text/plain\r\n", ""}) {
+    expect(raw(request("POST /v1/pipelines/ad-uv:pause", std::string(type) + "Content-Length: 2\r\n", "{}")), 415,
+           "not_json");
   }
   EXPECT_TRUE(raw(request("POST /v1/pipelines/ad-uv:pause",
                           "Content-Type: Application/JSON; charset=utf-8\r\nContent-Length: 2\r\n", "{}"))
@@ -200,10 +190,9 @@ TEST_F(Framing, OtherMediaTypesAreRefused) {
 TEST_F(Framing, AnAcceptHeaderThatExcludesTheAnswerIs406) {
   expect(raw(request("GET /v1/pipelines", "Accept: text/html\r\n")), 406, "not_acceptable");
   expect(raw(request("GET /metrics", "Accept: application/json\r\n")), 406, "not_acceptable");
-  for (const char* accept :
-       {"*/*", "text/html, application/*;q=0.1", "application/json", "text/html;q=1, */*;q=0.5"}) {
-    EXPECT_TRUE(raw(request("GET /v1/pipelines", "Accept: " + std::string(accept) + "\r\n"))
-                    .starts_with("HTTP/1.1 200 "))
+  for (const char* accept : {"*/*", "text/html, application/*;q=0.1", "application/json", "text/html;q=1, */*;q=0.5"}) {
+    EXPECT_TRUE(
+        raw(request("GET /v1/pipelines", "Accept: " + std::string(accept) + "\r\n")).starts_with("HTTP/1.1 200 "))
         << accept;
   }
   EXPECT_TRUE(raw(request("GET /metrics",
@@ -244,12 +233,9 @@ TEST_F(Framing, BadJsonIsLocated) {
   located("{} {}", 1, 4, 3);
   problem(post("/v1/pipelines/ad-uv:pause", std::string(1'000, '[')), 400, "malformed_json");
   problem(post("/v1/pipelines/ad-uv:pause", "\"\xff\""), 400, "malformed_json");
-  EXPECT_EQ(problem(post("/v1/pipelines/ad-uv:pause", "[]"), 422, "invalid_body")
-                .at("errors")
-                .as_array()
-                .at(0)
-                .at("pointer"),
-            "");
+  EXPECT_EQ(
+      problem(post("/v1/pipelines/ad-uv:pause", "[]"), 422, "invalid_body").at("errors").as_array().at(0).at("pointer"),
+      "");
   EXPECT_EQ(problem(post("/v1/pipelines/ad-uv:pause", R"({"a/b~c":1})"), 422, "invalid_body")
                 .at("errors")
                 .as_array()
@@ -260,8 +246,8 @@ TEST_F(Framing, BadJsonIsLocated) {
 
 TEST_F(Framing, EveryResponseHasAnIdAndSafeHeaders) {
   const std::string a = raw(request("GET /livez")), b = raw(request("GET /livez"));
-  for (const char* header : {"X-Request-Id: ", "Cache-Control: no-store\r\n",
-                             "X-Content-Type-Options: nosniff\r\n", "Content-Security-Policy: "}) {
+  for (const char* header : {"X-Request-Id: ", "Cache-Control: no-store\r\n", "X-Content-Type-Options: nosniff\r\n",
+                             "Content-Security-Policy: "}) {
     EXPECT_NE(a.find(header), std::string::npos) << header;
   }
   const auto id = [](const std::string& r) { return r.substr(r.find("X-Request-Id: "), 40); };
@@ -289,9 +275,8 @@ TEST_F(Framing, WhenAllConnectionsAreBusyTheNextIsToldSo) {
   control.block();
   std::vector<std::jthread> callers;
   for (int i = 0; i < 2; ++i) {
-    callers.emplace_back([this] {
-      EXPECT_EQ(post("/v1/pipelines/ad-uv/lag-discards:plan", R"({"target":"latest"})").status, 200);
-    });
+    callers.emplace_back(
+        [this] { EXPECT_EQ(post("/v1/pipelines/ad-uv/lag-discards:plan", R"({"target":"latest"})").status, 200); });
   }
   while (control.waiting < 2) std::this_thread::yield();
   const std::string refused = raw(request("GET /livez"));

@@ -34,8 +34,7 @@ class RawConnection {
     inet_pton(AF_INET, parsed.host.c_str(), &to.sin_addr);
     connected_ = ::connect(fd_, reinterpret_cast<sockaddr*>(&to), sizeof to) == 0;
   }
-  RawConnection(RawConnection&& other) noexcept
-      : fd_(std::exchange(other.fd_, -1)), connected_(other.connected_) {}
+  RawConnection(RawConnection&& other) noexcept : fd_(std::exchange(other.fd_, -1)), connected_(other.connected_) {}
   RawConnection& operator=(RawConnection&&) = delete;
   ~RawConnection() {
     if (fd_ >= 0) ::close(fd_);
@@ -142,8 +141,7 @@ class Served : public ::testing::Test {
     connection.send(request);
     return connection.read_response();
   }
-  std::string request(const std::string& line, const std::string& headers = "",
-                      const std::string& body = "") const {
+  std::string request(const std::string& line, const std::string& headers = "", const std::string& body = "") const {
     return line + " HTTP/1.1\r\nHost: " + server->address() + "\r\n" + headers + "\r\n" + body;
   }
 

@@ -28,9 +28,9 @@ TEST(TimeText, ReadsTimestamps) {
   EXPECT_EQ(parse_timestamp("2026-01-01T08:00:00+08:00"), 1'767'225'600'000);
   EXPECT_EQ(parse_timestamp("2025-12-31T19:30:00.1239-04:30"), 1'767'225'600'123);
   EXPECT_EQ(parse_timestamp("2024-02-29T00:00:00Z"), 1'709'164'800'000);
-  for (const char* bad : {"", "2026-01-01", "2026-01-01T00:00:00", "2026-02-30T00:00:00Z",
-                          "2026-13-01T00:00:00Z", "2026-01-01T24:00:00Z", "2026-01-01T00:00:00Zx",
-                          "2026-01-01T00:00:00.Z", "2026-01-01T00:00:00+8:00", "yesterday at the latest"}) {
+  for (const char* bad :
+       {"", "2026-01-01", "2026-01-01T00:00:00", "2026-02-30T00:00:00Z", "2026-13-01T00:00:00Z", "2026-01-01T24:00:00Z",
+        "2026-01-01T00:00:00Zx", "2026-01-01T00:00:00.Z", "2026-01-01T00:00:00+8:00", "yesterday at the latest"}) {
     EXPECT_FALSE(parse_timestamp(bad)) << bad;
   }
   EXPECT_EQ(format_timestamp(1'767'225'600'123), "2026-01-01T00:00:00.123Z");
@@ -60,8 +60,7 @@ TEST(TimeText, WritesForPeople) {
 }
 
 TEST(ListenAddress, TellsLoopbackFromWhatOnlyLooksLikeIt) {
-  for (const char* name : {"localhost", "127.0.0.1", "127.255.0.9", "::1"})
-    EXPECT_TRUE(is_loopback_name(name)) << name;
+  for (const char* name : {"localhost", "127.0.0.1", "127.255.0.9", "::1"}) EXPECT_TRUE(is_loopback_name(name)) << name;
   for (const char* name :
        {"", "0.0.0.0", "::", "128.0.0.1", "127.0.0.1.example", "127.1", "localhost.", "0x7f.0.0.1"}) {
     EXPECT_FALSE(is_loopback_name(name)) << name;

@@ -30,8 +30,8 @@ std::string Event::json() const {
   const std::uint64_t r = mix(static_cast<std::uint64_t>(id) * 3 + 1);
   return fmt::format(
       R"({{"event_id":{},"device_id":"{}","user_id":{},"ts":{},"type":"{}","page":"/p/video/{}","os":"{}","app_ver":"12.{}.{}-release","dur_ms":{},"net":"{}"}})",
-      id, device_id(), 100'000'000 + r % 900'000'000, ts, type, 1000 + r / 7 % 9000, kOs[r % 2], r / 3 % 10, 100 + r / 11 % 900, dur_ms,
-      kNet[r % 3]);
+      id, device_id(), 100'000'000 + r % 900'000'000, ts, type, 1000 + r / 7 % 9000, kOs[r % 2], r / 3 % 10,
+      100 + r / 11 % 900, dur_ms, kNet[r % 3]);
 }
 
 Event event_at(int stream, std::int64_t number) {
@@ -56,7 +56,8 @@ Event closing_event(int stream, std::int64_t count, int partition) {
   return e;
 }
 
-std::uint64_t load(const std::string& bootstrap, const std::string& topic, int stream, std::int64_t count, unsigned cluster, unsigned clusters) {
+std::uint64_t load(const std::string& bootstrap, const std::string& topic, int stream, std::int64_t count,
+                   unsigned cluster, unsigned clusters) {
   constexpr std::int64_t kChunk = 500'000;
   std::uint64_t bytes = 0;
   const auto record = [&](const Event& e, int partition) {

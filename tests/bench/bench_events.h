@@ -1,8 +1,8 @@
 #pragma once
-// The benchmark's records: JSON of 10 flat fields, 198 bytes on average, 100 000 a second of event time over one million
-// devices, out of order by less than a second. A record is a function of its number, so loading and checking need no store.
-// Every topic ends with one closing record per partition, an hour later, which lets all windows before it fire.
-// Thread: any (pure).
+// The benchmark's records: JSON of 10 flat fields, 198 bytes on average, 100 000 a second of event time over one
+// million devices, out of order by less than a second. A record is a function of its number, so loading and checking
+// need no store. Every topic ends with one closing record per partition, an hour later, which lets all windows before
+// it fire. Thread: any (pure).
 
 #include <cstdint>
 #include <string>
@@ -25,8 +25,9 @@ struct Event {
 Event event_at(int stream, std::int64_t number);
 Event closing_event(int stream, std::int64_t count, int partition);
 
-// Loads one cluster's share of [0, count) (each device lives on one of `clusters`) and its closing records; the partition is
-// the device's. Returns bytes of JSON.
-std::uint64_t load(const std::string& bootstrap, const std::string& topic, int stream, std::int64_t count, unsigned cluster, unsigned clusters);
+// Loads one cluster's share of [0, count) (each device lives on one of `clusters`) and its closing records; the
+// partition is the device's. Returns bytes of JSON.
+std::uint64_t load(const std::string& bootstrap, const std::string& topic, int stream, std::int64_t count,
+                   unsigned cluster, unsigned clusters);
 
 }  // namespace twinspan::bench

@@ -24,7 +24,8 @@ const std::vector<Job>& jobs() {
 sinks:
   out: { from: sampled, file: "{SINK}" }
 )",
-       {0}, 340},
+       {0},
+       340},
       {"tumbling_count",
        R"(steps:
   counts:
@@ -38,7 +39,8 @@ sinks:
 sinks:
   out: { from: many, file: "{SINK}" }
 )",
-       {0}, 475},
+       {0},
+       475},
       {"uv",
        R"(steps:
   uv:
@@ -49,7 +51,8 @@ sinks:
 sinks:
   out: { from: uv, file: "{SINK}" }
 )",
-       {0}, 530},
+       {0},
+       530},
       {"interval_join",
        R"(steps:
   joined:
@@ -61,7 +64,8 @@ sinks:
 sinks:
   out: { from: sampled, file: "{SINK}" }
 )",
-       {1, 2}, 710},
+       {1, 2},
+       710},
   };
   return all;
 }
@@ -97,8 +101,8 @@ std::map<std::string, int> expected_rows(const std::string& job, std::int64_t co
         if (n >= 7) {
           Event e;
           e.device = device;
-          ++rows[fmt::format(R"({{"device_id":"{}","window_start":"{}","window_end":"{}","n":{}}})", e.device_id(), iso(w * 10'000),
-                             iso((w + 1) * 10'000), n)];
+          ++rows[fmt::format(R"({{"device_id":"{}","window_start":"{}","window_end":"{}","n":{}}})", e.device_id(),
+                             iso(w * 10'000), iso((w + 1) * 10'000), n)];
         }
   } else if (job == "uv") {
     std::map<std::pair<std::int64_t, std::string>, std::set<std::uint32_t>> windows;
@@ -107,8 +111,8 @@ std::map<std::string, int> expected_rows(const std::string& job, std::int64_t co
       windows[{e.ts / 10'000, e.type}].insert(e.device);
     }
     for (const auto& [key, devices] : windows)
-      ++rows[fmt::format(R"({{"type":"{}","window_start":"{}","window_end":"{}","uv":{}}})", key.second, iso(key.first * 10'000),
-                         iso((key.first + 1) * 10'000), devices.size())];
+      ++rows[fmt::format(R"({{"type":"{}","window_start":"{}","window_end":"{}","uv":{}}})", key.second,
+                         iso(key.first * 10'000), iso((key.first + 1) * 10'000), devices.size())];
   } else if (job == "interval_join") {
     std::unordered_map<std::uint32_t, std::vector<Event>> right;
     for (std::int64_t i = 0; i < count; ++i) {

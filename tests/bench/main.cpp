@@ -1,11 +1,13 @@
-// twinspan_bench [job...] [--events N] [--runs N] [--two-clusters] [--shards N] [--checkpoint 10s] [--json FILE] [--profile PREFIX]
-// --profile: `perf record` of the last run of each job into PREFIX-<job>.data (figures of that run include perf's cost).
-// Starts real brokers, loads the topics once, runs the binary on them, prints CPU nanoseconds per event over all threads of
-// the process (less the same job on 40 events: start-up), wall rate and peak memory, and checks what came out.
+// twinspan_bench [job...] [--events N] [--runs N] [--two-clusters] [--shards N] [--checkpoint 10s] [--json FILE]
+// [--profile PREFIX]
+// --profile: `perf record` of the last run of each job into PREFIX-<job>.data (figures of that run include perf's
+// cost). Starts real brokers, loads the topics once, runs the binary on them, prints CPU nanoseconds per event over all
+// threads of the process (less the same job on 40 events: start-up), wall rate and peak memory, and checks what came
+// out.
 #include <algorithm>
+#include <csignal>
 #include <cstdio>
 #include <cstdlib>
-#include <csignal>
 #include <fstream>
 #include <memory>
 #include <thread>
@@ -13,8 +15,8 @@
 #include <sys/resource.h>
 #include <sys/wait.h>
 
-#include <boost/json.hpp>
 #include <fmt/format.h>
+#include <boost/json.hpp>
 
 #include "tests/bench/bench_events.h"
 #include "tests/bench/bench_job.h"
@@ -47,11 +49,14 @@ std::string topic_of(int stream, std::int64_t count) { return fmt::format("bench
 
 std::string pipeline_text(const Job& job, const Options& o, std::int64_t count, const std::string& out) {
   static const char* kNames[] = {"events", "left_side", "right_side"};
-  std::string text = fmt::format("version: 1\nname: bench\nshards: {}\ncheckpoint: {{ every: {} }}\nstate: {{ backend: memory }}\nsources:\n", o.shards, o.checkpoint);
+  std::string text = fmt::format(
+      "version: 1\nname: bench\nshards: {}\ncheckpoint: {{ every: {} }}\nstate: {{ backend: memory }}\nsources:\n",
+      o.shards, o.checkpoint);
   for (int s : job.streams)
     text += fmt::format(
         "  {}:\n    topic: {}\n    clusters: {}\n    start: earliest\n    format: {{ type: json, on_error: fail }}\n"
-        "    fields: {{ event_id: int64, device_id: string, user_id: int64, ts: timestamp_ms, type: string, page: string, os: string, "
+        "    fields: {{ event_id: int64, device_id: string, user_id: int64, ts: timestamp_ms, type: string, page: "
+        "string, os: string, "
         "app_ver: string, dur_ms: int64, net: string }}\n"
         "    event_time: {{ field: ts, out_of_order: 1s }}\n",
         kNames[s], topic_of(s, count), o.two_clusters ? "{ pair: [east, west] }" : "east");
@@ -65,19 +70,23 @@ Measured run_once(const Job& job, const Options& o, std::int64_t count, const st
                   const std::map<std::string, int>& expected, const std::string& profile = {}) {
   testing::TempDir dir("twinspan-bench-");
   const std::string out = dir.path() + "/out.jsonl";
-  std::ofstream(dir.path() + "/service.yaml") << "clusters:\n  east: { bootstrap: [\"" << bootstraps[0] << "\"] }\n"
-                                              << (o.two_clusters ? "  west: { bootstrap: [\"" + bootstraps[1] + "\"] }\n" : std::string())
-                                              << "data_directory: " << dir.path() << "/data\nadmin: { listen: \"127.0.0.1:0\" }\n";
+  std::ofstream(dir.path() + "/service.yaml")
+      << "clusters:\n  east: { bootstrap: [\"" << bootstraps[0] << "\"] }\n"
+      << (o.two_clusters ? "  west: { bootstrap: [\"" + bootstraps[1] + "\"] }\n" : std::string())
+      << "data_directory: " << dir.path() << "/data\nadmin: { listen: \"127.0.0.1:0\" }\n";
   std::ofstream(dir.path() + "/pipeline.yaml") << pipeline_text(job, o, count, out);
   std::int64_t wanted = 0;
   for (const auto& [row, n] : expected) wanted += n;
 
   const auto begin = Clock::now();
-  const pid_t pid = testing::spawn({TWINSPAN_BINARY, "run", "-c", dir.path() + "/service.yaml", dir.path() + "/pipeline.yaml"},
-                                   {dir.path() + "/log", {}});
+  const pid_t pid =
+      testing::spawn({TWINSPAN_BINARY, "run", "-c", dir.path() + "/service.yaml", dir.path() + "/pipeline.yaml"},
+                     {dir.path() + "/log", {}});
   pid_t perf = -1;
   if (!profile.empty())
-    perf = testing::spawn({"perf", "record", "-q", "-e", "cpu-clock", "-F", "1999", "-g", "-o", profile, "-p", std::to_string(pid)}, {dir.path() + "/perf", {}});
+    perf = testing::spawn(
+        {"perf", "record", "-q", "-e", "cpu-clock", "-F", "1999", "-g", "-o", profile, "-p", std::to_string(pid)},
+        {dir.path() + "/perf", {}});
   std::int64_t lines = 0, last_size = -1;
   auto last_change = begin, done = begin;
   std::ifstream in;
@@ -142,20 +151,29 @@ int main(int argc, char** argv) {
   Options o;
   for (int i = 1; i < argc; ++i) {
     const std::string a = argv[i];
-    if (a == "--events" && i + 1 < argc) o.events = std::atoll(argv[++i]);
-    else if (a == "--runs" && i + 1 < argc) o.runs = std::atoi(argv[++i]);
-    else if (a == "--shards" && i + 1 < argc) o.shards = std::atoi(argv[++i]);
-    else if (a == "--two-clusters") o.two_clusters = true;
-    else if (a == "--checkpoint" && i + 1 < argc) o.checkpoint = argv[++i];
-    else if (a == "--json" && i + 1 < argc) o.json_file = argv[++i];
-    else if (a == "--profile" && i + 1 < argc) o.profile = argv[++i];
-    else o.jobs.push_back(a);
+    if (a == "--events" && i + 1 < argc)
+      o.events = std::atoll(argv[++i]);
+    else if (a == "--runs" && i + 1 < argc)
+      o.runs = std::atoi(argv[++i]);
+    else if (a == "--shards" && i + 1 < argc)
+      o.shards = std::atoi(argv[++i]);
+    else if (a == "--two-clusters")
+      o.two_clusters = true;
+    else if (a == "--checkpoint" && i + 1 < argc)
+      o.checkpoint = argv[++i];
+    else if (a == "--json" && i + 1 < argc)
+      o.json_file = argv[++i];
+    else if (a == "--profile" && i + 1 < argc)
+      o.profile = argv[++i];
+    else
+      o.jobs.push_back(a);
   }
   if (o.jobs.empty())
     for (const Job& j : jobs()) o.jobs.push_back(j.name);
 
   std::vector<std::unique_ptr<testing::KafkaCluster>> clusters;
-  for (int i = 0; i < (o.two_clusters ? 2 : 1); ++i) clusters.push_back(std::make_unique<testing::KafkaCluster>("bench"));
+  for (int i = 0; i < (o.two_clusters ? 2 : 1); ++i)
+    clusters.push_back(std::make_unique<testing::KafkaCluster>("bench"));
   std::vector<std::string> bootstraps;
   for (auto& c : clusters) bootstraps.push_back(c->bootstrap());
   std::map<std::pair<int, std::int64_t>, bool> loaded;
@@ -163,14 +181,18 @@ int main(int argc, char** argv) {
     if (loaded[{stream, count}]) return;
     loaded[{stream, count}] = true;
     for (std::size_t c = 0; c < clusters.size(); ++c) {
-      clusters[c]->create_topic(topic_of(stream, count), kPartitions, {{"message.timestamp.after.max.ms", "9223372036854775807"}, {"retention.ms", "-1"}});
-      const auto bytes = load(bootstraps[c], topic_of(stream, count), stream, count, static_cast<unsigned>(c), static_cast<unsigned>(clusters.size()));
-      std::printf("loaded %s on cluster %zu: %.0f MB of JSON\n", topic_of(stream, count).c_str(), c, static_cast<double>(bytes) / 1e6);
+      clusters[c]->create_topic(topic_of(stream, count), kPartitions,
+                                {{"message.timestamp.after.max.ms", "9223372036854775807"}, {"retention.ms", "-1"}});
+      const auto bytes = load(bootstraps[c], topic_of(stream, count), stream, count, static_cast<unsigned>(c),
+                              static_cast<unsigned>(clusters.size()));
+      std::printf("loaded %s on cluster %zu: %.0f MB of JSON\n", topic_of(stream, count).c_str(), c,
+                  static_cast<double>(bytes) / 1e6);
     }
   };
   json::array results;
   bool all_good = true;
-  std::printf("%-16s %10s %10s %10s %10s %10s %9s %s\n", "job", "ns/event", "min", "max", "M/s wall", "RSS MiB", "calib", "output");
+  std::printf("%-16s %10s %10s %10s %10s %10s %9s %s\n", "job", "ns/event", "min", "max", "M/s wall", "RSS MiB",
+              "calib", "output");
   for (const std::string& name : o.jobs) {
     const auto job = std::find_if(jobs().begin(), jobs().end(), [&](const Job& j) { return j.name == name; });
     if (job == jobs().end()) {
@@ -203,12 +225,23 @@ int main(int argc, char** argv) {
     if (ns.empty()) ns.push_back(0), wall.push_back(0);
     std::sort(ns.begin(), ns.end());
     std::sort(wall.begin(), wall.end());
-    std::printf("%-16s %10.0f %10.0f %10.0f %10.2f %10.0f %8.1f%% %s\n", name.c_str(), ns[ns.size() / 2], ns.front(), ns.back(), wall[wall.size() / 2],
-                rss, drift * 100, verdict.c_str());
+    std::printf("%-16s %10.0f %10.0f %10.0f %10.2f %10.0f %8.1f%% %s\n", name.c_str(), ns[ns.size() / 2], ns.front(),
+                ns.back(), wall[wall.size() / 2], rss, drift * 100, verdict.c_str());
     std::fflush(stdout);
-    results.push_back({{"job", name}, {"events", o.events}, {"shards", o.shards}, {"checkpoint_every", o.checkpoint}, {"clusters", clusters.size()}, {"cpu_ns_per_event", ns[ns.size() / 2]},
-                       {"min", ns.front()}, {"max", ns.back()}, {"wall_million_per_s", wall[wall.size() / 2]}, {"peak_rss_mib", rss},
-                       {"start_up_cpu_s", start_up.cpu_s}, {"calibration_drift", drift}, {"correct", verdict == "correct"}, {"must_ns", job->must_ns}});
+    results.push_back({{"job", name},
+                       {"events", o.events},
+                       {"shards", o.shards},
+                       {"checkpoint_every", o.checkpoint},
+                       {"clusters", clusters.size()},
+                       {"cpu_ns_per_event", ns[ns.size() / 2]},
+                       {"min", ns.front()},
+                       {"max", ns.back()},
+                       {"wall_million_per_s", wall[wall.size() / 2]},
+                       {"peak_rss_mib", rss},
+                       {"start_up_cpu_s", start_up.cpu_s},
+                       {"calibration_drift", drift},
+                       {"correct", verdict == "correct"},
+                       {"must_ns", job->must_ns}});
   }
   if (!o.json_file.empty()) std::ofstream(o.json_file) << json::serialize(results) << "\n";
   return all_good ? 0 : 1;

@@ -47,17 +47,13 @@ INSTANTIATE_TEST_SUITE_P(
         BadDocument{"DuplicateKey", "a: 1\nb: 2\na: 3\n", "T0104", 3, 1},
         BadDocument{"DuplicateKeyInQuotes", "m: { 'x': 1, \"x\": 2 }\n", "T0104", 1, 14},
         BadDocument{"MergeKey", "a:\n  <<: { b: 1 }\n", "T0105", 2, 3},
-        BadDocument{"Anchor", "a: &x 1\n", "T0106", 1, 4},
-        BadDocument{"Tag", "a: !!int 3\n", "T0107", 1, 4},
+        BadDocument{"Anchor", "a: &x 1\n", "T0106", 1, 4}, BadDocument{"Tag", "a: !!int 3\n", "T0107", 1, 4},
         BadDocument{"TooLarge", "a: " + std::string(kMaxDocumentBytes, 'x'), "T0108", 0, 0},
-        BadDocument{"TooDeep", nested(64), "T0109", 1, 67},
-        BadDocument{"VeryDeep", nested(100'000), "T0109", 1, 67},
+        BadDocument{"TooDeep", nested(64), "T0109", 1, 67}, BadDocument{"VeryDeep", nested(100'000), "T0109", 1, 67},
         BadDocument{"TooManyNodes", many_items(50'000), "T0110", 1, 4 + 2 * 49'997 + 1},
         BadDocument{"SecondDocument", "a: 1\n---\nb: 2\n", "T0111", 2, 1},
-        BadDocument{"ListAsKey", "? [a, b]\n: 1\n", "T0112", 1, 3},
-        BadDocument{"Empty", "", "T0113", 1, 1},
-        BadDocument{"OnlyAComment", "# nothing\n", "T0113", 1, 1},
-        BadDocument{"ListAtTop", "- a\n", "T0113", 1, 1},
+        BadDocument{"ListAsKey", "? [a, b]\n: 1\n", "T0112", 1, 3}, BadDocument{"Empty", "", "T0113", 1, 1},
+        BadDocument{"OnlyAComment", "# nothing\n", "T0113", 1, 1}, BadDocument{"ListAtTop", "- a\n", "T0113", 1, 1},
         BadDocument{"ScalarAtTop", "hello\n", "T0113", 1, 1}),
     [](const auto& info) { return info.param.name; });
 
@@ -77,7 +73,8 @@ TEST(Document, DeepestAllowedNestingIsRead) {
 
 TEST(Document, ScalarsStayTextAndKnowTheirPlace) {
   Diagnostics diagnostics;
-  const auto document = read_document("\xEF\xBB\xBF# c\r\nschlüssel: 010\r\nö: { x: yes, y: ~ }\r\nz:\r\n", "f.yaml", diagnostics);
+  const auto document =
+      read_document("\xEF\xBB\xBF# c\r\nschlüssel: 010\r\nö: { x: yes, y: ~ }\r\nz:\r\n", "f.yaml", diagnostics);
   ASSERT_TRUE(document) << diagnostics.render();
   EXPECT_EQ(document->root.entries[0].value.text(), "010");
   const Origin& at = document->root.entries[0].value.origin;
@@ -90,7 +87,8 @@ TEST(Document, ScalarsStayTextAndKnowTheirPlace) {
 
 TEST(Document, ACommaInsideParenthesesStaysInAFlowValue) {
   Diagnostics diagnostics;
-  const auto document = read_document("m: { a: decimal(18,4), b: f(x, g(y, z)), c: d }\nl: [f(a, b), c]\n", "f.yaml", diagnostics);
+  const auto document =
+      read_document("m: { a: decimal(18,4), b: f(x, g(y, z)), c: d }\nl: [f(a, b), c]\n", "f.yaml", diagnostics);
   ASSERT_TRUE(document) << diagnostics.render();
   EXPECT_EQ(diagnostics.all().size(), 0u) << diagnostics.render();
   const Node& m = *document->root.find("m");
@@ -127,26 +125,27 @@ TEST_P(ScalarMapping, FindsTheCharacterInTheFile) {
 
 INSTANTIATE_TEST_SUITE_P(
     All, ScalarMapping,
-    ::testing::Values(
-        Mapped{"Plain", "e: abc + NEEDLE\n", "NEEDLE", 1, 10},
-        Mapped{"PlainAfterUmlauts", "e: ä || NEEDLE\n", "||", 1, 6},
-        Mapped{"PlainOverTwoLines", "e: abc +\n   NEEDLE\n", "NEEDLE", 2, 4},
-        Mapped{"SingleQuoted", "e: 'abc + NEEDLE'\n", "NEEDLE", 1, 11},
-        Mapped{"SingleQuotedWithQuotes", "e: 'a = ''b'' + NEEDLE'\n", "NEEDLE", 1, 17},
-        Mapped{"DoubleQuoted", "e: \"abc + NEEDLE\"\n", "NEEDLE", 1, 11},
-        Mapped{"DoubleQuotedWithEscapes", "e: \"a\\n\\\"\\u00e4\\U0001F600\\x41 NEEDLE\"\n", "NEEDLE", 1, 31},
-        Mapped{"DoubleQuotedEscapedLineEnd", "e: \"abc \\\n    NEEDLE\"\n", "NEEDLE", 2, 5},
-        Mapped{"DoubleQuotedFolded", "e: \"abc\n\n    NEEDLE\"\n", "NEEDLE", 3, 5},
-        Mapped{"Literal", "e: |\n  abc\n    x + NEEDLE\n", "NEEDLE", 3, 9},
-        Mapped{"LiteralWithIndicators", "e: |2-  # why\n   abc\n\n   NEEDLE\n", "NEEDLE", 4, 4},
-        Mapped{"Folded", "e: >\n  abc\n  def NEEDLE\n", "NEEDLE", 3, 7},
-        Mapped{"FoldedWithIndentedLines", "e: >-\n  abc\n\n    def\n  NEEDLE\n", "NEEDLE", 5, 3},
-        Mapped{"JoinedInFlow", "e: f(a)\nx: { y: g(a, b) }\n", "a", 1, 6}),
+    ::testing::Values(Mapped{"Plain", "e: abc + NEEDLE\n", "NEEDLE", 1, 10},
+                      Mapped{"PlainAfterUmlauts", "e: ä || NEEDLE\n", "||", 1, 6},
+                      Mapped{"PlainOverTwoLines", "e: abc +\n   NEEDLE\n", "NEEDLE", 2, 4},
+                      Mapped{"SingleQuoted", "e: 'abc + NEEDLE'\n", "NEEDLE", 1, 11},
+                      Mapped{"SingleQuotedWithQuotes", "e: 'a = ''b'' + NEEDLE'\n", "NEEDLE", 1, 17},
+                      Mapped{"DoubleQuoted", "e: \"abc + NEEDLE\"\n", "NEEDLE", 1, 11},
+                      Mapped{"DoubleQuotedWithEscapes", "e: \"a\\n\\\"\\u00e4\\U0001F600\\x41 NEEDLE\"\n", "NEEDLE", 1,
+                             31},
+                      Mapped{"DoubleQuotedEscapedLineEnd", "e: \"abc \\\n    NEEDLE\"\n", "NEEDLE", 2, 5},
+                      Mapped{"DoubleQuotedFolded", "e: \"abc\n\n    NEEDLE\"\n", "NEEDLE", 3, 5},
+                      Mapped{"Literal", "e: |\n  abc\n    x + NEEDLE\n", "NEEDLE", 3, 9},
+                      Mapped{"LiteralWithIndicators", "e: |2-  # why\n   abc\n\n   NEEDLE\n", "NEEDLE", 4, 4},
+                      Mapped{"Folded", "e: >\n  abc\n  def NEEDLE\n", "NEEDLE", 3, 7},
+                      Mapped{"FoldedWithIndentedLines", "e: >-\n  abc\n\n    def\n  NEEDLE\n", "NEEDLE", 5, 3},
+                      Mapped{"JoinedInFlow", "e: f(a)\nx: { y: g(a, b) }\n", "a", 1, 6}),
     [](const auto& info) { return info.param.name; });
 
 TEST(Diagnostic, ExpressionErrorInABlockScalarIsRendered) {
   Diagnostics diagnostics;
-  const auto document = read_document("steps:\n  a:\n    where: |\n      x > 1 AND\n      nam = 'ü'\n", "p.yaml", diagnostics);
+  const auto document =
+      read_document("steps:\n  a:\n    where: |\n      x > 1 AND\n      nam = 'ü'\n", "p.yaml", diagnostics);
   const Located<std::string> where = document->root.find("steps")->find("a")->find("where")->located();
   diagnostics.error_at(where, where->find("nam"), 3, "T0401", "no column 'nam'", "did you mean 'name'?");
   EXPECT_EQ(diagnostics.render(),
@@ -182,9 +181,10 @@ TEST(Diagnostic, LongLinesAreCutAndControlCharactersNeverReachTheTerminal) {
 TEST(Diagnostic, JsonCarriesTheSameFields) {
   Diagnostics diagnostics;
   read_document("a: 1\na: \"2\"\n", "p\".yaml", diagnostics);
-  EXPECT_EQ(diagnostics.to_json(),
-            R"({"errors":1,"warnings":0,"diagnostics":[{"severity":"error","code":"T0104","message":"key 'a' is given twice",)"
-            R"("file":"p\".yaml","line":2,"column":1,"length":1,"hint":"the first is on line 1; keep one"}]})");
+  EXPECT_EQ(
+      diagnostics.to_json(),
+      R"({"errors":1,"warnings":0,"diagnostics":[{"severity":"error","code":"T0104","message":"key 'a' is given twice",)"
+      R"("file":"p\".yaml","line":2,"column":1,"length":1,"hint":"the first is on line 1; keep one"}]})");
 }
 
 }  // namespace

@@ -1,5 +1,5 @@
-// Every error of a document's content, each at its exact place. The documents are whole and small, so that a line here is a
-// line in the file; `GivesItsCodeAtItsPlace` also proves that one mistake gives one error.
+// Every error of a document's content, each at its exact place. The documents are whole and small, so that a line here
+// is a line in the file; `GivesItsCodeAtItsPlace` also proves that one mistake gives one error.
 
 #include "config/parse.h"
 
@@ -30,7 +30,8 @@ struct BadPipeline {
 
 ServiceSpec two_clusters() {
   Diagnostics diagnostics;
-  return *parse_service("clusters: { east: { bootstrap: ['e:1'] }, west: { bootstrap: ['w:1'] } }", "s.yaml", {}, diagnostics);
+  return *parse_service("clusters: { east: { bootstrap: ['e:1'] }, west: { bootstrap: ['w:1'] } }", "s.yaml", {},
+                        diagnostics);
 }
 
 class WrongPipeline : public ::testing::TestWithParam<BadPipeline> {};
@@ -49,7 +50,8 @@ TEST_P(WrongPipeline, GivesItsCodeAtItsPlace) {
   EXPECT_EQ(d.column, bad.column) << diagnostics.render();
 }
 
-const char* const kKafkaSource = "sources: { in: { topic: t, clusters: west, format: { type: json }, fields: { a: int64 }, ";
+const char* const kKafkaSource =
+    "sources: { in: { topic: t, clusters: west, format: { type: json }, fields: { a: int64 }, ";
 
 INSTANTIATE_TEST_SUITE_P(
     All, WrongPipeline,
@@ -57,25 +59,65 @@ INSTANTIATE_TEST_SUITE_P(
         BadPipeline{"ReferenceNotClosed", {.more = "state: { backend: '${env:X' }\n"}, "T0120", 6, 20},
         BadPipeline{"ReferenceOfNoKind", {.head = "version: 1\nname: \"p${environment:X}\"\n"}, "T0120", 2, 9},
         BadPipeline{"EnvironmentNotAllowed", {.head = "version: 1\nname: ${env:X}\n"}, "T0125", 2, 7},
-        BadPipeline{"SecretInAPipeline", {.steps = "steps: { s: { from: in, where: \"${secret:kafka}\" } }\n"}, "T0125", 4, 33},
-        BadPipeline{"ReferenceInAKey", {.steps = "steps: { s: { from: in, let: { \"${param:x}\": '1' } } }\n"}, "T0125", 4, 32},
-        BadPipeline{"ParamNotDeclared", {.head = "version: 1\nname: p\nparams: { day: { type: duration, default: 1d } }\n", .steps = "steps: { s: { from: in, where: \"${param:dya}\" } }\n"}, "T0123", 5, 33},
+        BadPipeline{
+            "SecretInAPipeline", {.steps = "steps: { s: { from: in, where: \"${secret:kafka}\" } }\n"}, "T0125", 4, 33},
+        BadPipeline{
+            "ReferenceInAKey", {.steps = "steps: { s: { from: in, let: { \"${param:x}\": '1' } } }\n"}, "T0125", 4, 32},
+        BadPipeline{"ParamNotDeclared",
+                    {.head = "version: 1\nname: p\nparams: { day: { type: duration, default: 1d } }\n",
+                     .steps = "steps: { s: { from: in, where: \"${param:dya}\" } }\n"},
+                    "T0123",
+                    5,
+                    33},
         BadPipeline{"ParamWithoutValue", {.more = "params: { day: { type: duration } }\n"}, "T0124", 6, 11},
-        BadPipeline{"ParamOfAnotherType", {.more = "params: { day: { type: duration, default: 1x } }\n"}, "T0128", 6, 43},
+        BadPipeline{
+            "ParamOfAnotherType", {.more = "params: { day: { type: duration, default: 1x } }\n"}, "T0128", 6, 43},
         BadPipeline{"NotInThisVersion", {.more = "priority: 5\n"}, "T0190", 6, 1},
-        BadPipeline{"WordNotInThisVersion", {.source = "sources: { in: { topic: t, clusters: { pair: [east, west], mode: mirror }, format: { type: json }, fields: { a: int64 } } }\n"}, "T0190", 3, 66},
-        BadPipeline{"StartAtGroupNotInThisVersion", {.source = std::string(kKafkaSource) + "start: group:x } }\n"}, "T0190", 3, 97},
-        BadPipeline{"WindowKindNotInThisVersion", {.steps = "steps: { s: { from: in, window: { session: 5s }, aggregate: { n: count(*) } } }\n"}, "T0190", 4, 35},
-        BadPipeline{"RocksdbHasNoEffectYet", {.more = "state: { backend: rocksdb }\n"}, "T0191", 6, 19, Severity::warning},
+        BadPipeline{"WordNotInThisVersion",
+                    {.source = "sources: { in: { topic: t, clusters: { pair: [east, west], mode: mirror }, format: { "
+                               "type: json }, fields: { a: int64 } } }\n"},
+                    "T0190",
+                    3,
+                    66},
+        BadPipeline{"StartAtGroupNotInThisVersion",
+                    {.source = std::string(kKafkaSource) + "start: group:x } }\n"},
+                    "T0190",
+                    3,
+                    97},
+        BadPipeline{"WindowKindNotInThisVersion",
+                    {.steps = "steps: { s: { from: in, window: { session: 5s }, aggregate: { n: count(*) } } }\n"},
+                    "T0190",
+                    4,
+                    35},
+        BadPipeline{
+            "RocksdbHasNoEffectYet", {.more = "state: { backend: rocksdb }\n"}, "T0191", 6, 19, Severity::warning},
         BadPipeline{"UnknownKey", {.more = "checkpont: { every: 1s }\n"}, "T0201", 6, 1},
-        BadPipeline{"UnknownKeyWasTheMissingOne", {.sink = "sinks: { out: { form: s, file: o, format: { type: json } } }\n"}, "T0201", 5, 17},
+        BadPipeline{"UnknownKeyWasTheMissingOne",
+                    {.sink = "sinks: { out: { form: s, file: o, format: { type: json } } }\n"},
+                    "T0201",
+                    5,
+                    17},
         BadPipeline{"MissingKey", {.head = "version: 1\n"}, "T0202", 1, 1},
-        BadPipeline{"MissingFrom", {.sink = "sinks: { out: { from: s, file: o, format: { type: json } }, x: { file: y, format: { type: json } } }\n"}, "T0202", 5, 61},
-        BadPipeline{"MissingClusters", {.source = "sources: { in: { topic: t, format: { type: json }, fields: { a: int64 } } }\n"}, "T0202", 3, 12},
+        BadPipeline{"MissingFrom",
+                    {.sink = "sinks: { out: { from: s, file: o, format: { type: json } }, x: { file: y, format: { "
+                             "type: json } } }\n"},
+                    "T0202",
+                    5,
+                    61},
+        BadPipeline{"MissingClusters",
+                    {.source = "sources: { in: { topic: t, format: { type: json }, fields: { a: int64 } } }\n"},
+                    "T0202",
+                    3,
+                    12},
         BadPipeline{"MissingTopic", {.sink = "sinks: { out: { from: s, format: { type: json } } }\n"}, "T0202", 5, 10},
         BadPipeline{"MissingInput", {.steps = "steps: { s: { where: a > 1 } }\n"}, "T0202", 4, 10},
-        BadPipeline{"MissingJoinKey", {.steps = "steps: { s: { interval_join: { left: in, right: in, between: [0s, 1s] } } }\n"}, "T0202", 4, 10},
-        BadPipeline{"MissingAggregate", {.steps = "steps: { s: { from: in, window: { tumbling: 1s } } }\n"}, "T0202", 4, 10},
+        BadPipeline{"MissingJoinKey",
+                    {.steps = "steps: { s: { interval_join: { left: in, right: in, between: [0s, 1s] } } }\n"},
+                    "T0202",
+                    4,
+                    10},
+        BadPipeline{
+            "MissingAggregate", {.steps = "steps: { s: { from: in, window: { tumbling: 1s } } }\n"}, "T0202", 4, 10},
         BadPipeline{"ListForAMap", {.more = "checkpoint: [1s]\n"}, "T0203", 6, 13},
         BadPipeline{"MapForAText", {.steps = "steps: { s: { from: in, where: { a: 1 } } }\n"}, "T0203", 4, 32},
         BadPipeline{"TextForANumber", {.head = "version: one\nname: p\n"}, "T0203", 1, 10},
@@ -83,43 +125,159 @@ INSTANTIATE_TEST_SUITE_P(
         BadPipeline{"OctalNumber", {.more = "shards: 010\n"}, "T0203", 6, 9},
         BadPipeline{"UnknownWord", {.steps = "steps: { s: { from: in, on_error: skp } }\n"}, "T0204", 4, 35},
         BadPipeline{"NothingGiven", {.steps = "steps:\n  s:\n    from: in\n    where:\n"}, "T0205", 7, 5},
-        BadPipeline{"EmptyFields", {.source = "sources: { in: { file: i, format: { type: json }, fields: {} } }\n"}, "T0205", 3, 59},
+        BadPipeline{"EmptyFields",
+                    {.source = "sources: { in: { file: i, format: { type: json }, fields: {} } }\n"},
+                    "T0205",
+                    3,
+                    59},
         BadPipeline{"EmptyUnion", {.steps = "steps: { s: { from: [] } }\n"}, "T0205", 4, 21},
         BadPipeline{"TooSmall", {.more = "checkpoint: { every: 10ms }\n"}, "T0206", 6, 22},
         BadPipeline{"TooLarge", {.more = "shards: 1000\n"}, "T0206", 6, 9},
         BadPipeline{"AnotherVersionOfTheLanguage", {.head = "version: 2\nname: p\n"}, "T0206", 1, 10},
         BadPipeline{"BareNumber", {.more = "checkpoint: { every: 10 }\n"}, "T0207", 6, 22},
-        BadPipeline{"BareSize", {.steps = "steps: { s: { from: in, max_state: { bytes: 1000000000 } } }\n"}, "T0207", 4, 45},
+        BadPipeline{
+            "BareSize", {.steps = "steps: { s: { from: in, max_state: { bytes: 1000000000 } } }\n"}, "T0207", 4, 45},
         BadPipeline{"BadUnit", {.more = "checkpoint: { every: 10sec }\n"}, "T0208", 6, 22},
-        BadPipeline{"BadId", {.steps = "steps: { s: { from: in }, Big: { from: s } }\n", .sink = "sinks: { out: { from: Big, file: o, format: { type: json } } }\n"}, "T0209", 4, 27},
+        BadPipeline{"BadId",
+                    {.steps = "steps: { s: { from: in }, Big: { from: s } }\n",
+                     .sink = "sinks: { out: { from: Big, file: o, format: { type: json } } }\n"},
+                    "T0209",
+                    4,
+                    27},
         BadPipeline{"BadName", {.head = "version: 1\nname: 'My job'\n"}, "T0209", 2, 7},
-        BadPipeline{"BadTopic", {.source = "sources: { in: { topic: a b, clusters: west, format: { type: json }, fields: { a: int64 } } }\n"}, "T0209", 3, 25},
+        BadPipeline{
+            "BadTopic",
+            {.source =
+                 "sources: { in: { topic: a b, clusters: west, format: { type: json }, fields: { a: int64 } } }\n"},
+            "T0209",
+            3,
+            25},
         BadPipeline{"BadStart", {.source = std::string(kKafkaSource) + "start: yesterday } }\n"}, "T0210", 3, 97},
-        BadPipeline{"PairOfOne", {.source = "sources: { in: { topic: t, clusters: { pair: [east] }, format: { type: json }, fields: { a: int64 } } }\n"}, "T0211", 3, 46},
-        BadPipeline{"PairOfTheSame", {.source = "sources: { in: { topic: t, clusters: { pair: [east, east] }, format: { type: json }, fields: { a: int64 } } }\n"}, "T0211", 3, 53},
-        BadPipeline{"IntervalOfOne", {.steps = "steps: { s: { interval_join: { left: in, right: in, on: [a], between: [0s] } } }\n"}, "T0211", 4, 71},
-        BadPipeline{"FileAndTopic", {.source = "sources: { in: { topic: t, clusters: west, file: i, format: { type: json }, fields: { a: int64 } } }\n"}, "T0212", 3, 50},
-        BadPipeline{"TumblingWithEvery", {.steps = "steps: { s: { from: in, window: { tumbling: 10s, every: 1s }, aggregate: { n: count(*) } } }\n"}, "T0212", 4, 57},
+        BadPipeline{"PairOfOne",
+                    {.source = "sources: { in: { topic: t, clusters: { pair: [east] }, format: { type: json }, fields: "
+                               "{ a: int64 } } }\n"},
+                    "T0211",
+                    3,
+                    46},
+        BadPipeline{"PairOfTheSame",
+                    {.source = "sources: { in: { topic: t, clusters: { pair: [east, east] }, format: { type: json }, "
+                               "fields: { a: int64 } } }\n"},
+                    "T0211",
+                    3,
+                    53},
+        BadPipeline{"IntervalOfOne",
+                    {.steps = "steps: { s: { interval_join: { left: in, right: in, on: [a], between: [0s] } } }\n"},
+                    "T0211",
+                    4,
+                    71},
+        BadPipeline{"FileAndTopic",
+                    {.source = "sources: { in: { topic: t, clusters: west, file: i, format: { type: json }, fields: { "
+                               "a: int64 } } }\n"},
+                    "T0212",
+                    3,
+                    50},
+        BadPipeline{
+            "TumblingWithEvery",
+            {.steps = "steps: { s: { from: in, window: { tumbling: 10s, every: 1s }, aggregate: { n: count(*) } } }\n"},
+            "T0212",
+            4,
+            57},
         BadPipeline{"UnknownInput", {.steps = "steps: { s: { from: inn } }\n"}, "T0301", 4, 21},
         BadPipeline{"InputIsASink", {.steps = "steps: { s: { from: [in, out] } }\n"}, "T0301", 4, 26},
         BadPipeline{"Circle", {.steps = "steps: { s: { from: [in, t] }, t: { from: s } }\n"}, "T0302", 4, 43},
         BadPipeline{"CircleOfOne", {.steps = "steps: { s: { from: [in, s] } }\n"}, "T0302", 4, 26},
-        BadPipeline{"StepNamedLikeASource", {.source = "sources: { in: { file: i, format: { type: json }, fields: { a: int64 } }, s: { file: i, format: { type: json }, fields: { a: int64 } } }\n"}, "T0303", 4, 10},
-        BadPipeline{"SinkNamedLikeAStep", {.sink = "sinks: { s: { from: s, file: o, format: { type: json } } }\n"}, "T0303", 5, 10},
-        BadPipeline{"WindowOfTwoKinds", {.steps = "steps: { s: { from: in, window: { tumbling: 10s, cumulate: 1d, every: 1s }, aggregate: { n: count(*) } } }\n"}, "T0304", 4, 60},
-        BadPipeline{"WindowOfNoKind", {.steps = "steps: { s: { from: in, window: { timezone: UTC }, aggregate: { n: count(*) } } }\n"}, "T0304", 4, 10},
-        BadPipeline{"CumulateWithoutEvery", {.steps = "steps: { s: { from: in, window: { cumulate: 1d }, aggregate: { n: count(*) } } }\n"}, "T0305", 4, 45},
-        BadPipeline{"EveryDoesNotDivide", {.steps = "steps: { s: { from: in, window: { cumulate: 1m, every: 7s }, aggregate: { n: count(*) } } }\n"}, "T0305", 4, 56},
-        BadPipeline{"UnknownCluster", {.source = "sources: { in: { topic: t, clusters: wset, format: { type: json }, fields: { a: int64 } } }\n"}, "T0306", 3, 38},
-        BadPipeline{"NoTopicOnACluster", {.source = "sources: { in: { topic: { east: t }, clusters: { pair: [east, west] }, format: { type: json }, fields: { a: int64 } } }\n"}, "T0306", 3, 63},
-        BadPipeline{"LateRowsGoNowhere", {.steps = "steps: { s: { from: in, window: { tumbling: 1s }, aggregate: { n: count(*) }, late: { then: uot } } }\n"}, "T0307", 4, 93},
-        BadPipeline{"UnusedStep", {.steps = "steps: { s: { from: in }, t: { from: in } }\n"}, "T0308", 4, 27, Severity::warning},
-        BadPipeline{"ClientSettingNotAllowed", {.source = std::string(kKafkaSource) + "client: { sasl.password: x } } }\n"}, "T0309", 3, 100},
-        BadPipeline{"IntervalUpsideDown", {.steps = "steps: { s: { interval_join: { left: in, right: in, on: [a], between: [1s, 0s] } } }\n"}, "T0310", 4, 71},
-        BadPipeline{"StepOfTwoKinds", {.steps = "steps: { s: { from: in, interval_join: { left: in, right: in, on: [a], between: [0s, 1s] } } }\n"}, "T0311", 4, 10},
-        BadPipeline{"AggregateWithoutWindow", {.steps = "steps: { s: { from: in, aggregate: { n: count(*) } } }\n"}, "T0311", 4, 10},
-        BadPipeline{"EventTimeOfNoField", {.source = "sources: { in: { file: i, format: { type: json }, fields: { ts: int64 }, event_time: { field: t } } }\n"}, "T0314", 3, 95},
-        BadPipeline{"NoDeadLetters", {.source = "sources: { in: { file: i, format: { type: json, on_error: dead_letter }, fields: { a: int64 } } }\n"}, "T0315", 3, 59}),
+        BadPipeline{"StepNamedLikeASource",
+                    {.source = "sources: { in: { file: i, format: { type: json }, fields: { a: int64 } }, s: { file: "
+                               "i, format: { type: json }, fields: { a: int64 } } }\n"},
+                    "T0303",
+                    4,
+                    10},
+        BadPipeline{"SinkNamedLikeAStep",
+                    {.sink = "sinks: { s: { from: s, file: o, format: { type: json } } }\n"},
+                    "T0303",
+                    5,
+                    10},
+        BadPipeline{"WindowOfTwoKinds",
+                    {.steps = "steps: { s: { from: in, window: { tumbling: 10s, cumulate: 1d, every: 1s }, aggregate: "
+                              "{ n: count(*) } } }\n"},
+                    "T0304",
+                    4,
+                    60},
+        BadPipeline{"WindowOfNoKind",
+                    {.steps = "steps: { s: { from: in, window: { timezone: UTC }, aggregate: { n: count(*) } } }\n"},
+                    "T0304",
+                    4,
+                    10},
+        BadPipeline{"CumulateWithoutEvery",
+                    {.steps = "steps: { s: { from: in, window: { cumulate: 1d }, aggregate: { n: count(*) } } }\n"},
+                    "T0305",
+                    4,
+                    45},
+        BadPipeline{
+            "EveryDoesNotDivide",
+            {.steps = "steps: { s: { from: in, window: { cumulate: 1m, every: 7s }, aggregate: { n: count(*) } } }\n"},
+            "T0305",
+            4,
+            56},
+        BadPipeline{
+            "UnknownCluster",
+            {.source = "sources: { in: { topic: t, clusters: wset, format: { type: json }, fields: { a: int64 } } }\n"},
+            "T0306",
+            3,
+            38},
+        BadPipeline{"NoTopicOnACluster",
+                    {.source = "sources: { in: { topic: { east: t }, clusters: { pair: [east, west] }, format: { type: "
+                               "json }, fields: { a: int64 } } }\n"},
+                    "T0306",
+                    3,
+                    63},
+        BadPipeline{"LateRowsGoNowhere",
+                    {.steps = "steps: { s: { from: in, window: { tumbling: 1s }, aggregate: { n: count(*) }, late: { "
+                              "then: uot } } }\n"},
+                    "T0307",
+                    4,
+                    93},
+        BadPipeline{"UnusedStep",
+                    {.steps = "steps: { s: { from: in }, t: { from: in } }\n"},
+                    "T0308",
+                    4,
+                    27,
+                    Severity::warning},
+        BadPipeline{"ClientSettingNotAllowed",
+                    {.source = std::string(kKafkaSource) + "client: { sasl.password: x } } }\n"},
+                    "T0309",
+                    3,
+                    100},
+        BadPipeline{"IntervalUpsideDown",
+                    {.steps = "steps: { s: { interval_join: { left: in, right: in, on: [a], between: [1s, 0s] } } }\n"},
+                    "T0310",
+                    4,
+                    71},
+        BadPipeline{
+            "StepOfTwoKinds",
+            {.steps =
+                 "steps: { s: { from: in, interval_join: { left: in, right: in, on: [a], between: [0s, 1s] } } }\n"},
+            "T0311",
+            4,
+            10},
+        BadPipeline{"AggregateWithoutWindow",
+                    {.steps = "steps: { s: { from: in, aggregate: { n: count(*) } } }\n"},
+                    "T0311",
+                    4,
+                    10},
+        BadPipeline{"EventTimeOfNoField",
+                    {.source = "sources: { in: { file: i, format: { type: json }, fields: { ts: int64 }, event_time: { "
+                               "field: t } } }\n"},
+                    "T0314",
+                    3,
+                    95},
+        BadPipeline{
+            "NoDeadLetters",
+            {.source =
+                 "sources: { in: { file: i, format: { type: json, on_error: dead_letter }, fields: { a: int64 } } }\n"},
+            "T0315",
+            3,
+            59}),
     [](const auto& info) { return info.param.name; });
 
 struct BadService {
@@ -152,16 +310,33 @@ INSTANTIATE_TEST_SUITE_P(
         BadService{"NoClusters", "log: { level: info }\n", "T0202", 1, 1},
         BadService{"NoBootstrap", "clusters: { east: { bootstrap: [] } }\n", "T0205", 1, 32},
         BadService{"EnvironmentNotSet", kEast + "data_directory: \"${env:NOWHERE}/x\"\n", "T0121", 2, 18},
-        BadService{"SecretWithoutDirectory", "clusters: { east: { bootstrap: [\"e:1\"], security: { key_password: \"${secret:x}\" } } }\n", "T0122", 1, 68},
-        BadService{"SecretNotFound", "clusters: { east: { bootstrap: [\"e:1\"], security: { key_password: \"${secret:x}\" } } }\nsecrets: { directory: /nonexistent }\n", "T0122", 1, 68},
-        BadService{"SecretOutsideTheDirectory", "clusters: { east: { bootstrap: [\"e:1\"], security: { key_password: \"${secret:../x}\" } } }\nsecrets: { directory: /etc }\n", "T0120", 1, 68},
-        BadService{"SecretElsewhere", kEast + "data_directory: ${secret:x}\nsecrets: { directory: /nonexistent }\n", "T0122", 2, 17},
-        BadService{"SecretInTheFile", "clusters: { east: { bootstrap: [\"e:1\"], security: { key_password: hunter2 } } }\n", "T0127", 1, 67, Severity::warning},
-        BadService{"DiscoveryNotInThisVersion", "clusters: { east: { bootstrap: [\"e:1\"], discovery: { http: x, every: 60s } } }\n", "T0190", 1, 54},
+        BadService{"SecretWithoutDirectory",
+                   "clusters: { east: { bootstrap: [\"e:1\"], security: { key_password: \"${secret:x}\" } } }\n",
+                   "T0122", 1, 68},
+        BadService{"SecretNotFound",
+                   "clusters: { east: { bootstrap: [\"e:1\"], security: { key_password: \"${secret:x}\" } } "
+                   "}\nsecrets: { directory: /nonexistent }\n",
+                   "T0122", 1, 68},
+        BadService{"SecretOutsideTheDirectory",
+                   "clusters: { east: { bootstrap: [\"e:1\"], security: { key_password: \"${secret:../x}\" } } "
+                   "}\nsecrets: { directory: /etc }\n",
+                   "T0120", 1, 68},
+        BadService{"SecretElsewhere", kEast + "data_directory: ${secret:x}\nsecrets: { directory: /nonexistent }\n",
+                   "T0122", 2, 17},
+        BadService{"SecretInTheFile",
+                   "clusters: { east: { bootstrap: [\"e:1\"], security: { key_password: hunter2 } } }\n", "T0127", 1,
+                   67, Severity::warning},
+        BadService{"DiscoveryNotInThisVersion",
+                   "clusters: { east: { bootstrap: [\"e:1\"], discovery: { http: x, every: 60s } } }\n", "T0190", 1,
+                   54},
         BadService{"RegistriesNotInThisVersion", kEast + "registries: { main: { url: x } }\n", "T0190", 2, 1},
         BadService{"AdminAuthNotInThisVersion", kEast + "admin: { auth: { tokens: true } }\n", "T0190", 2, 10},
-        BadService{"SaslWithoutUser", "clusters: { east: { bootstrap: [\"e:1\"], security: { protocol: sasl_ssl, mechanism: PLAIN } } }\n", "T0202", 1, 63},
-        BadService{"MechanismWithoutSasl", "clusters: { east: { bootstrap: [\"e:1\"], security: { protocol: ssl, mechanism: PLAIN } } }\n", "T0212", 1, 79},
+        BadService{"SaslWithoutUser",
+                   "clusters: { east: { bootstrap: [\"e:1\"], security: { protocol: sasl_ssl, mechanism: PLAIN } } }\n",
+                   "T0202", 1, 63},
+        BadService{"MechanismWithoutSasl",
+                   "clusters: { east: { bootstrap: [\"e:1\"], security: { protocol: ssl, mechanism: PLAIN } } }\n",
+                   "T0212", 1, 79},
         BadService{"BrokerWithoutPort", "clusters: { east: { bootstrap: [kafka] } }\n", "T0316", 1, 33},
         BadService{"ListensOnEveryAddress", kEast + "admin: { listen: \"0.0.0.0:8480\" }\n", "T0317", 2, 18}),
     [](const auto& info) { return info.param.name; });
@@ -191,7 +366,8 @@ steps:
   s: { from: inn, where: [a] }
 sinks:
   out: { from: s, file: o, format: { type: json }, delivery: exactly_once }
-)", "p.yaml", {}, diagnostics));
+)",
+                              "p.yaml", {}, diagnostics));
   EXPECT_EQ(diagnostics.render(), R"(p.yaml:5:5: error[T0201]: unknown key 'topc' in a source
  5 |     topc: t
    |     ^^^^

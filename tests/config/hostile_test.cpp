@@ -32,7 +32,9 @@ TEST(HostileText, ChangedBytesGetAnAnswer) {
   const std::string text = twinspan::testing::available_example();
   const std::string alphabet = "{}[]:,&*!|>'\"%@`#-?~$ \n\tx0()<\\\xC3\xFF";
   std::mt19937 random(20260101);
-  const auto below = [&](std::size_t limit) { return std::uniform_int_distribution<std::size_t>(0, limit - 1)(random); };
+  const auto below = [&](std::size_t limit) {
+    return std::uniform_int_distribution<std::size_t>(0, limit - 1)(random);
+  };
   for (int round = 0; round < 3000; ++round) {
     std::string changed = text;
     for (std::size_t i = 0, changes = 1 + below(4); i < changes; ++i) {

@@ -10,7 +10,9 @@ namespace {
 using std::chrono::milliseconds;
 using ::testing::ElementsAre;
 
-std::string place(const Diagnostic& d) { return d.code + "@" + std::to_string(d.line) + ":" + std::to_string(d.column); }
+std::string place(const Diagnostic& d) {
+  return d.code + "@" + std::to_string(d.line) + ":" + std::to_string(d.column);
+}
 
 std::vector<std::string> places(const Diagnostics& diagnostics) {
   std::vector<std::string> all;
@@ -93,7 +95,8 @@ TEST(PipelineExample, IsReadCompletely) {
 TEST(PipelineExample, KeysOfLaterVersionsAreNamedAndNothingElseIsWrong) {
   Diagnostics diagnostics;
   EXPECT_FALSE(parse_pipeline(twinspan::testing::kPipelineExample, "ad-uv.yaml", {}, diagnostics));
-  EXPECT_THAT(places(diagnostics), ElementsAre("T0190@14:35", "T0190@21:17", "T0190@44:5", "T0190@57:15", "T0190@58:5", "T0190@63:1", "T0190@64:1"));
+  EXPECT_THAT(places(diagnostics), ElementsAre("T0190@14:35", "T0190@21:17", "T0190@44:5", "T0190@57:15", "T0190@58:5",
+                                               "T0190@63:1", "T0190@64:1"));
   EXPECT_EQ(diagnostics.render(diagnostics.all()[3]),
             "ad-uv.yaml:57:15: error[T0190]: 'exactly_once' is not available in this version\n"
             " 57 |     delivery: exactly_once\n"
@@ -102,15 +105,17 @@ TEST(PipelineExample, KeysOfLaterVersionsAreNamedAndNothingElseIsWrong) {
 
 TEST(PipelineExample, ParamsAreOverridden) {
   Diagnostics diagnostics;
-  const auto pipeline = parse_pipeline(twinspan::testing::available_example(), "f.yaml", {.params = {{"day", "2h"}}}, diagnostics);
+  const auto pipeline =
+      parse_pipeline(twinspan::testing::available_example(), "f.yaml", {.params = {{"day", "2h"}}}, diagnostics);
   ASSERT_TRUE(pipeline) << diagnostics.render();
   EXPECT_EQ(pipeline->steps.find("uv")->window->size(), milliseconds(7'200'000));
 }
 
 TEST(PipelineExample, ErrorBehindASubstitutionStillHasItsColumn) {
   Diagnostics diagnostics;
-  const std::string text = twinspan::testing::replaced(twinspan::testing::available_example(), "where: device_id IS NOT NULL AND price >= 0",
-                                                       "where: price < ${env:LIMIT} AND nam = 1");
+  const std::string text =
+      twinspan::testing::replaced(twinspan::testing::available_example(), "where: device_id IS NOT NULL AND price >= 0",
+                                  "where: price < ${env:LIMIT} AND nam = 1");
   const ParseContext context{.env = [](std::string_view) { return std::optional<std::string>("1234567890"); }};
   const auto pipeline = parse_pipeline(text, "f.yaml", context, diagnostics);
   ASSERT_TRUE(pipeline) << diagnostics.render();
@@ -130,7 +135,8 @@ sources:
 sinks:
   out: { from: in, file: out.jsonl, format: { type: json }, headers: { h: NULL } }
 shards: 2
-)", "f.yaml", {}, diagnostics);
+)",
+                                       "f.yaml", {}, diagnostics);
   ASSERT_TRUE(pipeline) << diagnostics.render();
   const SourceSpec& in = *pipeline->sources.find("in");
   EXPECT_EQ(in.file->value, "in.jsonl");
@@ -155,7 +161,8 @@ steps:
   both: { from: [ab, ab], where: x > 1 }
 sinks:
   out: { from: both, topic: { east: o, west: w.o }, clusters: { pair: [east, west] }, format: { type: json } }
-)", "f.yaml", {}, diagnostics);
+)",
+                                       "f.yaml", {}, diagnostics);
   ASSERT_TRUE(pipeline) << diagnostics.render();
   const IntervalJoinSpec& join = *pipeline->steps.find("ab")->interval_join;
   EXPECT_EQ(join.on[0].left.value, "left.x");

@@ -4,8 +4,8 @@
 #include "config/pipeline_spec.h"
 #include "config/service_spec.h"
 
-#include <boost/json/src.hpp>
 #include <gtest/gtest.h>
+#include <boost/json/src.hpp>
 
 #include <set>
 
@@ -69,7 +69,9 @@ TEST(Schema, CarriesDefaultsRequiredAndLive) {
   EXPECT_EQ(source.at("required").as_array(), (boost::json::array{"fields"}));
   EXPECT_FALSE(source.at("additionalProperties").as_bool());
   EXPECT_TRUE(definition(schema, ThrottleSpec::table()).at("properties").at("max_rate").at("x-live").as_bool());
-  EXPECT_EQ(definition(schema, DeadLetterSpec::table()).at("properties").at("max_error_ratio").at("default").as_double(), 0.05);
+  EXPECT_EQ(
+      definition(schema, DeadLetterSpec::table()).at("properties").at("max_error_ratio").at("default").as_double(),
+      0.05);
 }
 
 }  // namespace

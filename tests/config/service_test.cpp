@@ -79,9 +79,13 @@ TEST_F(ServiceFile, SecretPrintsAsItsReference) {
 TEST_F(ServiceFile, SecretNeverShowsInDiagnostics) {
   // The secret where it does not belong, a literal one beside an error, one under a misspelt key, one in a broken line.
   for (const std::string& text : {
-           std::string("clusters: { a: { bootstrap: [\"e:1\"] } }\ndata_directory: \"${secret:kafka_east}\"\nsecrets: { directory: \"${env:CREDENTIALS_DIRECTORY}\" }\n"),
-           fmt::format("clusters: {{ a: {{ bootstrap: [\"e:1\"], security: {{ password: {}, protocl: ssl }} }} }}\n", kPassword),
-           fmt::format("clusters: {{ a: {{ bootstrap: [\"e:1\"], security: {{ password: \"{}\", protocl: ssl }} }} }}\n", kPassword),
+           std::string("clusters: { a: { bootstrap: [\"e:1\"] } }\ndata_directory: \"${secret:kafka_east}\"\nsecrets: "
+                       "{ directory: \"${env:CREDENTIALS_DIRECTORY}\" }\n"),
+           fmt::format("clusters: {{ a: {{ bootstrap: [\"e:1\"], security: {{ password: {}, protocl: ssl }} }} }}\n",
+                       kPassword),
+           fmt::format(
+               "clusters: {{ a: {{ bootstrap: [\"e:1\"], security: {{ password: \"{}\", protocl: ssl }} }} }}\n",
+               kPassword),
            fmt::format("clusters: {{ a: {{ bootstrap: [\"e:1\"], security: {{ pasword: {} }} }} }}\n", kPassword),
            fmt::format("clusters: {{ a: {{ security: {{ password: '{}' ]\n", kPassword),
            fmt::format("clusters: {{ a: {{ bootstrap: [\"e:1\"], security: {{ password: [{}] }} }} }}\n", kPassword),
@@ -94,7 +98,9 @@ TEST_F(ServiceFile, SecretNeverShowsInDiagnostics) {
 }
 
 TEST_F(ServiceFile, SecretElsewhereIsRefused) {
-  EXPECT_FALSE(parse("clusters: { a: { bootstrap: [\"${secret:kafka_east}\"] } }\nsecrets: { directory: \"${env:CREDENTIALS_DIRECTORY}\" }\n"));
+  EXPECT_FALSE(
+      parse("clusters: { a: { bootstrap: [\"${secret:kafka_east}\"] } }\nsecrets: { directory: "
+            "\"${env:CREDENTIALS_DIRECTORY}\" }\n"));
   EXPECT_THAT(diagnostics_.render(), HasSubstr("service.yaml:1:30: error[T0125]: a secret cannot be used here"));
 }
 
@@ -110,8 +116,12 @@ TEST_F(ServiceFile, OnlyOneLineEndIsCutFromASecret) {
 }
 
 TEST_F(ServiceFile, EnvironmentMayHaveADefaultAndIsNeverParsedAgain) {
-  const EnvLookup env = [](std::string_view name) { return name == "DIR" ? std::optional<std::string>("{ a: ${env:DIR} } # x") : std::nullopt; };
-  const auto service = parse_service("clusters: { a: { bootstrap: [\"${env:HOST:-localhost}:9092\"] } }\ndata_directory: ${env:DIR}/$${x}\n", "s.yaml", env, diagnostics_);
+  const EnvLookup env = [](std::string_view name) {
+    return name == "DIR" ? std::optional<std::string>("{ a: ${env:DIR} } # x") : std::nullopt;
+  };
+  const auto service = parse_service(
+      "clusters: { a: { bootstrap: [\"${env:HOST:-localhost}:9092\"] } }\ndata_directory: ${env:DIR}/$${x}\n", "s.yaml",
+      env, diagnostics_);
   ASSERT_TRUE(service) << diagnostics_.render();
   EXPECT_EQ(service->clusters.find("a")->bootstrap[0].value, "localhost:9092");
   EXPECT_EQ(service->data_directory, "{ a: ${env:DIR} } # x/${x}");

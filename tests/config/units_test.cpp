@@ -20,7 +20,8 @@ TEST(Duration, ReadsEachUnitAndCombinations) {
 
 TEST(Duration, RefusesBareNumbersAndNonsense) {
   for (const char* bare : {"10", "0", "1.5", "-3"}) EXPECT_TRUE(parse_duration(bare).error().bare_number) << bare;
-  for (const char* bad : {"", "-", "s", "10x", "10 s", "1.5h", "30m1h", "1s1s", "10S", "99999999999999999999d", "40000d", "10s ", "ms10"}) {
+  for (const char* bad : {"", "-", "s", "10x", "10 s", "1.5h", "30m1h", "1s1s", "10S", "99999999999999999999d",
+                          "40000d", "10s ", "ms10"}) {
     ASSERT_FALSE(parse_duration(bad)) << bad;
     EXPECT_FALSE(parse_duration(bad).error().bare_number) << bad;
   }
@@ -28,7 +29,8 @@ TEST(Duration, RefusesBareNumbersAndNonsense) {
 
 TEST(Duration, TextParsesBack) {
   for (const std::int64_t ms : {0LL, 1LL, 999LL, 1000LL, 61'001LL, 86'400'000LL, -90'061'001LL}) {
-    EXPECT_EQ(parse_duration(duration_text(milliseconds(ms))).value(), milliseconds(ms)) << duration_text(milliseconds(ms));
+    EXPECT_EQ(parse_duration(duration_text(milliseconds(ms))).value(), milliseconds(ms))
+        << duration_text(milliseconds(ms));
   }
   EXPECT_EQ(duration_text(milliseconds(5'400'000)), "1h30m");
 }
@@ -41,7 +43,8 @@ TEST(Bytes, ReadsBinaryAndDecimalUnits) {
   EXPECT_EQ(parse_bytes("1.5GB").value(), 1'500'000'000u);
   EXPECT_EQ(parse_bytes("7B").value(), 7u);
   EXPECT_TRUE(parse_bytes("1024").error().bare_number);
-  for (const char* bad : {"", "MiB", "1KB", "1.MiB", "1..2MiB", "-1MiB", "1 MiB", "99999999999TiB"}) EXPECT_FALSE(parse_bytes(bad)) << bad;
+  for (const char* bad : {"", "MiB", "1KB", "1.MiB", "1..2MiB", "-1MiB", "1 MiB", "99999999999TiB"})
+    EXPECT_FALSE(parse_bytes(bad)) << bad;
   EXPECT_EQ(bytes_text(1ull << 30), "1GiB");
   EXPECT_EQ(bytes_text(1500), "1500B");
 }
@@ -62,7 +65,8 @@ TEST(Timestamp, NeedsAZone) {
   EXPECT_EQ(parse_timestamp("2026-01-01T00:00:00.250Z").value(), 1767225600250);
   EXPECT_EQ(parse_timestamp("2026-01-01T08:00:00+08:00").value(), 1767225600000);
   EXPECT_EQ(parse_timestamp("1969-12-31T23:59:59Z").value(), -1000);
-  for (const char* bad : {"", "2026-01-01", "2026-01-01T00:00:00", "2026-02-30T00:00:00Z", "2026-01-01T25:00:00Z", "2026-01-01T00:00:00.Z", "2026-01-01T00:00:00Zx"}) {
+  for (const char* bad : {"", "2026-01-01", "2026-01-01T00:00:00", "2026-02-30T00:00:00Z", "2026-01-01T25:00:00Z",
+                          "2026-01-01T00:00:00.Z", "2026-01-01T00:00:00Zx"}) {
     EXPECT_FALSE(parse_timestamp(bad)) << bad;
   }
 }

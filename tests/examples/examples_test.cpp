@@ -1,4 +1,5 @@
-// What the README tells a newcomer to do, done: the files of examples/ are valid, the first one gives what the README shows.
+// What the README tells a newcomer to do, done: the files of examples/ are valid, the first one gives what the README
+// shows.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -61,7 +62,8 @@ class Examples : public ::testing::Test {
 TEST_F(Examples, EveryPipelineIsValidWithTheServiceFile) {
   std::vector<std::string> arguments = {"validate", "-c", "examples/service.yaml"};
   for (const auto& file : fs::directory_iterator(here() / "examples")) {
-    if (file.path().extension() == ".yaml" && file.path().filename() != "service.yaml") arguments.push_back(file.path());
+    if (file.path().extension() == ".yaml" && file.path().filename() != "service.yaml")
+      arguments.push_back(file.path());
   }
   ASSERT_GE(arguments.size(), 6u);
   EXPECT_EQ(run(arguments), 0) << output();
@@ -70,16 +72,22 @@ TEST_F(Examples, EveryPipelineIsValidWithTheServiceFile) {
 
 TEST_F(Examples, FirstPipelineGivesWhatTheReadmeShows) {
   // Another program may have the default port.
-  std::ofstream(here() / "service.yaml") << "clusters: { east: { bootstrap: [\"127.0.0.1:1\"] } }\nadmin: { listen: \"127.0.0.1:0\" }\n";
+  std::ofstream(here() / "service.yaml")
+      << "clusters: { east: { bootstrap: [\"127.0.0.1:1\"] } }\nadmin: { listen: \"127.0.0.1:0\" }\n";
   ASSERT_EQ(run({"run", "-c", "service.yaml", "examples/first.yaml"}), 0) << output();
 
   const std::vector<std::string> results = lines_of(text_of(here() / "first.out.jsonl"));
-  EXPECT_THAT(results, ::testing::UnorderedElementsAre(
-                           R"({"page":"/home","window_start":"2026-01-01T00:00:00Z","window_end":"2026-01-01T00:01:00Z","views":4,"users":3,"slow":1,"slowest_ms":340})",
-                           R"({"page":"/cart","window_start":"2026-01-01T00:00:00Z","window_end":"2026-01-01T00:01:00Z","views":1,"users":1,"slow":1,"slowest_ms":210})",
-                           R"({"page":"/cart","window_start":"2026-01-01T00:01:00Z","window_end":"2026-01-01T00:02:00Z","views":2,"users":2,"slow":2,"slowest_ms":1900})"));
+  EXPECT_THAT(
+      results,
+      ::testing::UnorderedElementsAre(
+          R"({"page":"/home","window_start":"2026-01-01T00:00:00Z","window_end":"2026-01-01T00:01:00Z","views":4,"users":3,"slow":1,"slowest_ms":340})",
+          R"({"page":"/cart","window_start":"2026-01-01T00:00:00Z","window_end":"2026-01-01T00:01:00Z","views":1,"users":1,"slow":1,"slowest_ms":210})",
+          R"({"page":"/cart","window_start":"2026-01-01T00:01:00Z","window_end":"2026-01-01T00:02:00Z","views":2,"users":2,"slow":2,"slowest_ms":1900})"));
   const std::vector<std::string> dead = lines_of(text_of(here() / "first.dead.jsonl"));
-  EXPECT_THAT(dead, ::testing::ElementsAre(R"y({"stage":"views","origin":"file/examples/first.jsonl/0/334","reason":"field \"ms\": expected a 64-bit integer, found \"slow\"","payload":"{\"user\":\"bob\",\"page\":\"/cart\",\"ms\":\"slow\",\"ts\":\"2026-01-01T00:00:50Z\"}"})y"));
+  EXPECT_THAT(
+      dead,
+      ::testing::ElementsAre(
+          R"y({"stage":"views","origin":"file/examples/first.jsonl/0/334","reason":"field \"ms\": expected a 64-bit integer, found \"slow\"","payload":"{\"user\":\"bob\",\"page\":\"/cart\",\"ms\":\"slow\",\"ts\":\"2026-01-01T00:00:50Z\"}"})y"));
 
   const std::string readme = text_of(kSource / "README.md");
   for (const std::string& line : results) EXPECT_THAT(readme, ::testing::HasSubstr(line));

@@ -48,9 +48,9 @@ TEST(BadInputTest, EveryBadRecordIsADeadLetterAndEveryGoodOneComesOut) {
   pair.a.create_topic(dead, 1, large);
 
   const std::string ten_megabytes(10'000'000, 'x');
-  const auto in_two_days = std::chrono::duration_cast<std::chrono::milliseconds>(
-                               (std::chrono::system_clock::now() + 48h).time_since_epoch())
-                               .count();
+  const auto in_two_days =
+      std::chrono::duration_cast<std::chrono::milliseconds>((std::chrono::system_clock::now() + 48h).time_since_epoch())
+          .count();
   struct Case {
     Bytes key, value;
     std::string n;       // good: what the output says of field n; bad: empty
@@ -94,8 +94,7 @@ TEST(BadInputTest, EveryBadRecordIsADeadLetterAndEveryGoodOneComesOut) {
   for (const Case& c : cases) {
     if (!c.n.empty()) want.push_back(c.n);
   }
-  for (const Record& record : read_all(pair.a.bootstrap(), out))
-    got.push_back(flat_json(*record.value).at("n"));
+  for (const Record& record : read_all(pair.a.bootstrap(), out)) got.push_back(flat_json(*record.value).at("n"));
   EXPECT_EQ(got, want) << process.log();
 
   std::map<std::int64_t, Record> letters;  // by the offset of origin
@@ -146,8 +145,7 @@ TEST(BadInputTest, ARecordThatTheOutputTopicRefusesIsADeadLetter) {
   process.wait_read({{{"a", in}, {3}}});
   process.wait_checkpoint();
   std::vector<std::string> got;
-  for (const Record& record : read_all(pair.a.bootstrap(), out))
-    got.push_back(flat_json(*record.value).at("n"));
+  for (const Record& record : read_all(pair.a.bootstrap(), out)) got.push_back(flat_json(*record.value).at("n"));
   EXPECT_EQ(got, (std::vector<std::string>{"0", "2"}));
   const std::vector<Record> letters = read_all(pair.a.bootstrap(), dead);
   ASSERT_EQ(letters.size(), 1u) << process.log();
@@ -178,9 +176,8 @@ TEST(BadInputTest, AnUnknownTopicIsNamedAndReadOnceItExists) {
   pair.a.create_topic(out, 1);
   TwinspanProcess process(copy_yaml(in, out), on_a(pair));
   process.start_and_wait();
-  process.wait_until("the topic's name in the status", [&](const json::value& status) {
-    return json::serialize(status).find(in) != std::string::npos;
-  });
+  process.wait_until("the topic's name in the status",
+                     [&](const json::value& status) { return json::serialize(status).find(in) != std::string::npos; });
   EXPECT_THAT(process.log(), HasSubstr(in));
   pair.a.create_topic(in, 1);
   produce(pair.a.bootstrap(), in, {{.partition = 0, .value = R"({"n":1})"}});
@@ -191,8 +188,7 @@ TEST(BadInputTest, AnUnknownTopicIsNamedAndReadOnceItExists) {
 }
 
 TEST(BadInputTest, AWrongBrokerAddressIsWaitedFor) {
-  TwinspanProcess process(copy_yaml("in", "out"),
-                          {{{"a", "127.0.0.1:" + std::to_string(free_port())}}, "", 0, {}});
+  TwinspanProcess process(copy_yaml("in", "out"), {{{"a", "127.0.0.1:" + std::to_string(free_port())}}, "", 0, {}});
   process.start_and_wait();
   process.wait_until("waiting", [](const json::value& status) {
     const auto& cluster = status.at("sources").at(0).at("clusters").at(0);

@@ -107,8 +107,7 @@ struct Trace {
     for (const KafkaCluster* cluster : {&pair.a, &pair.b}) {
       const std::vector<std::int64_t> end = ends(*cluster);
       for (int p = 0; p < partitions; ++p) {
-        times[{cluster == &pair.a ? "a" : "b", p}].resize(
-            static_cast<std::size_t>(end[static_cast<std::size_t>(p)]));
+        times[{cluster == &pair.a ? "a" : "b", p}].resize(static_cast<std::size_t>(end[static_cast<std::size_t>(p)]));
       }
     }
     const auto count = [&](const std::string& cluster, int p, std::int64_t from, std::int64_t to) {
@@ -273,8 +272,7 @@ TEST_P(PendingDiscardTest, ADeadClusterTakesTheCutWhenItReturns) {
   EXPECT_EQ(done.json().at("pending_lanes").to_number<int>(), 2);
   process.wait_until("lag of a gone, b pending", [](const json::value& status) {
     for (const auto& lane : status.at("sources").at(0).at("lanes").as_array()) {
-      if (lane.at("cluster").as_string() == "a" && lane.at("lag").to_number<std::int64_t>() != 0)
-        return false;
+      if (lane.at("cluster").as_string() == "a" && lane.at("lag").to_number<std::int64_t>() != 0) return false;
       if (lane.at("cluster").as_string() == "b" && !lane.at("pending_cut").as_bool()) return false;
     }
     return true;
@@ -299,9 +297,7 @@ TEST_P(PendingDiscardTest, ADeadClusterTakesTheCutWhenItReturns) {
 INSTANTIATE_TEST_SUITE_P(Topics, PendingDiscardTest,
                          ::testing::Values(std::pair("LogAppendTime", false), std::pair("CreateTime", false),
                                            std::pair("LogAppendTime", true)),
-                         [](const auto& info) {
-                           return info.param.first + (info.param.second ? "AndARestart" : "");
-                         });
+                         [](const auto& info) { return info.param.first + (info.param.second ? "AndARestart" : ""); });
 
 }  // namespace
 }  // namespace twinspan::testing

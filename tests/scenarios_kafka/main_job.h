@@ -27,8 +27,8 @@ inline const std::map<std::string, std::string> kKeep = {{"retention.ms", "-1"}}
 struct MainJob {
   KafkaPair& pair = shared_kafka_pair();
   std::string impressions = fresh_topic("ad_impression"), clicks = fresh_topic("ad_click");
-  std::string uv = fresh_topic("ad_uv_minute"), views = fresh_topic("ad_views"),
-              late = fresh_topic("ad_late"), dead = fresh_topic("ad_dlq");
+  std::string uv = fresh_topic("ad_uv_minute"), views = fresh_topic("ad_views"), late = fresh_topic("ad_late"),
+              dead = fresh_topic("ad_dlq");
   // The closing events lie so far behind the last click that every join and window is over.
   std::int64_t closing_ts = EventStreamOptions{}.start_ms + 2 * 3'600'000;
 
@@ -154,8 +154,7 @@ struct MainJob {
       for (const auto& source : status.at("sources").as_array()) {
         for (const char* mark : {"firing", "retention"}) {
           const auto& time = source.at("watermark").at(mark);
-          if (!time.is_number() || time.to_number<std::int64_t>() < closing_ts - kOutOfOrder - 1)
-            return false;
+          if (!time.is_number() || time.to_number<std::int64_t>() < closing_ts - kOutOfOrder - 1) return false;
         }
       }
       return true;
@@ -201,11 +200,9 @@ struct MainJob {
     all.insert(want.begin(), want.end());
     for (const auto& [key, value] : all) {
       const auto g = got.find(key), w = want.find(key);
-      const std::string said = g == got.end() ? "nothing" : g->second,
-                        due = w == want.end() ? "nothing" : w->second;
+      const std::string said = g == got.end() ? "nothing" : g->second, due = w == want.end() ? "nothing" : w->second;
       if (said != due)
-        out.push_back(key.region + " " + key.window_start + " " + key.window_end + ": got " + said +
-                      ", want " + due);
+        out.push_back(key.region + " " + key.window_start + " " + key.window_end + ": got " + said + ", want " + due);
     }
     return out;
   }
@@ -247,8 +244,7 @@ struct MainJob {
     if (exact) {
       EXPECT_EQ(got, want);
     } else {
-      EXPECT_EQ(std::set<std::string>(got.begin(), got.end()),
-                std::set<std::string>(want.begin(), want.end()));
+      EXPECT_EQ(std::set<std::string>(got.begin(), got.end()), std::set<std::string>(want.begin(), want.end()));
     }
   }
 };

@@ -46,8 +46,7 @@ TEST(SinkFailoverTest, TheUnionOfBothTopicsIsCompleteWhenThePrimaryIsKilled) {
   pair.a.kill9();
   const auto killed = std::chrono::steady_clock::now();
   process.wait_until(
-      "the switch", [&](const auto& status) { return sink(status).at("active_cluster").as_string() == "b"; },
-      10s);
+      "the switch", [&](const auto& status) { return sink(status).at("active_cluster").as_string() == "b"; }, 10s);
   std::printf("switched %.2f s after the kill\n",
               std::chrono::duration<double>(std::chrono::steady_clock::now() - killed).count());
   EXPECT_LT(std::chrono::steady_clock::now() - killed, 5s);
@@ -67,8 +66,7 @@ TEST(SinkFailoverTest, TheUnionOfBothTopicsIsCompleteWhenThePrimaryIsKilled) {
   std::map<std::string, std::string> by_identity;
   std::size_t repeats = 0, on_a = 0;
   for (KafkaCluster* cluster : {&pair.a, &pair.b}) {
-    std::map<std::pair<int, std::string>, std::uint64_t>
-        order;  // (partition, key) -> sequence, of one cluster
+    std::map<std::pair<int, std::string>, std::uint64_t> order;  // (partition, key) -> sequence, of one cluster
     for (const Record& record : read_all(cluster->bootstrap(), out)) {
       on_a += cluster == &pair.a;
       const std::string id = record.header("twinspan-id").value_or("");

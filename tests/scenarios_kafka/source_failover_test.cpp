@@ -14,8 +14,7 @@ using namespace std::chrono_literals;
 // Watches how long after its acknowledgement a record of one cluster is read. Thread: its own.
 class LaneWatch {
  public:
-  LaneWatch(const TwinspanProcess& process, std::string cluster)
-      : process_(process), cluster_(std::move(cluster)) {
+  LaneWatch(const TwinspanProcess& process, std::string cluster) : process_(process), cluster_(std::move(cluster)) {
     thread_ = std::jthread([this](std::stop_token stop) {
       while (!stop.stop_requested()) {
         look();
@@ -34,12 +33,10 @@ class LaneWatch {
       if (record.cluster != cluster || record.at < since) continue;
       const bool impression = events[record.event].stream == Event::Stream::impression;
       const auto& seen = positions_[{impression ? job.impressions : job.clicks, record.partition}];
-      auto read =
-          std::find_if(seen.begin(), seen.end(), [&](const auto& s) { return s.second > record.offset; });
+      auto read = std::find_if(seen.begin(), seen.end(), [&](const auto& s) { return s.second > record.offset; });
       if (read == seen.end() && !seen.empty()) --read;  // not read yet when it was last looked at
       if (read == seen.end()) continue;
-      longest =
-          std::max(longest, std::chrono::duration_cast<std::chrono::milliseconds>(read->first - record.at));
+      longest = std::max(longest, std::chrono::duration_cast<std::chrono::milliseconds>(read->first - record.at));
     }
     return longest;
   }
@@ -56,8 +53,8 @@ class LaneWatch {
     for (const auto& source : status.at("sources").as_array()) {
       for (const auto& lane : source.at("lanes").as_array()) {
         if (lane.at("cluster").as_string() != cluster_) continue;
-        positions_[{std::string(lane.at("topic").as_string()), lane.at("partition").to_number<int>()}]
-            .emplace_back(at, lane.at("position").to_number<std::int64_t>());
+        positions_[{std::string(lane.at("topic").as_string()), lane.at("partition").to_number<int>()}].emplace_back(
+            at, lane.at("position").to_number<std::int64_t>());
       }
     }
   }
@@ -131,10 +128,9 @@ TEST(SourceFailoverTest, AnOutageLongerThanTheHoldIsMendedByUpdates) {
   const std::vector<Event> events = job.input(producer.events());
   job.expect_all_in_topics(producer.events(), events);
   const MainJob::Said said = job.expect_reference(events, false);
-  std::printf(
-      "uv: %zu records, %zu updates, %zu provisional; views: %zu records, %zu updates, %zu provisional\n",
-      said.uv.records, said.uv.updates, said.uv.provisional, said.views.records, said.views.updates,
-      said.views.provisional);
+  std::printf("uv: %zu records, %zu updates, %zu provisional; views: %zu records, %zu updates, %zu provisional\n",
+              said.uv.records, said.uv.updates, said.uv.provisional, said.views.records, said.views.updates,
+              said.views.provisional);
   EXPECT_GT(said.views.provisional, 0u) << "windows fire without a lost cluster, and say so";
   EXPECT_GT(said.views.updates, 0u) << "what came late is told";
   job.expect_dead_letters(events, true);

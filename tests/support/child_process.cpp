@@ -60,9 +60,7 @@ Spawner& spawner() {
   return *instance;
 }
 
-[[noreturn]] void fail(const std::string& what) {
-  throw std::runtime_error(what + ": " + std::strerror(errno));
-}
+[[noreturn]] void fail(const std::string& what) { throw std::runtime_error(what + ": " + std::strerror(errno)); }
 
 }  // namespace
 
@@ -126,8 +124,7 @@ std::optional<int> wait_exit(pid_t pid, std::chrono::milliseconds limit) {
   if (fd < 0) fail("pidfd_open");
   const auto end = std::chrono::steady_clock::now() + limit;
   for (;;) {
-    const auto left =
-        std::chrono::ceil<std::chrono::milliseconds>(end - std::chrono::steady_clock::now()).count();
+    const auto left = std::chrono::ceil<std::chrono::milliseconds>(end - std::chrono::steady_clock::now()).count();
     pollfd waiting{fd, POLLIN, 0};
     const int ready = ::poll(&waiting, 1, left > 0 ? static_cast<int>(left) : 0);
     if (ready < 0 && errno == EINTR) continue;

@@ -25,9 +25,7 @@ std::string price_text(std::int64_t e4) {
   return (e4 < 0 ? "-" : "") + std::to_string(whole / 10'000) + "." + fraction;
 }
 
-std::string device_text(const std::optional<std::string>& device) {
-  return device ? "\"" + *device + "\"" : "null";
-}
+std::string device_text(const std::optional<std::string>& device) { return device ? "\"" + *device + "\"" : "null"; }
 
 void write_json(Event& event) {
   event.json = "{\"device_id\":" + device_text(event.device_id) + ",\"ad_id\":" + std::to_string(event.ad_id);
@@ -78,8 +76,7 @@ class Generator {
     event.region = kNames[pick(0, std::min(options_.regions, 8) - 1)];
     if (chance(options_.untidy_region)) {
       if (chance(0.5))
-        std::transform(event.region.begin(), event.region.end(), event.region.begin(),
-                       [](char c) { return c + 32; });
+        std::transform(event.region.begin(), event.region.end(), event.region.begin(), [](char c) { return c + 32; });
       if (chance(0.7)) event.region = "  " + event.region + " ";
     }
     event.price_e4 = pick(0, 99'999);
@@ -100,10 +97,7 @@ class Generator {
     event.device_id = impression.device_id;
     event.ad_id = impression.ad_id;
     // Both ends of the interval of ten minutes are met exactly now and then.
-    event.ts = impression.ts + (chance(0.02)   ? 0
-                                : chance(0.02) ? 600'000
-                                : chance(0.02) ? 600'001
-                                               : pick(0, 720'000));
+    event.ts = impression.ts + (chance(0.02) ? 0 : chance(0.02) ? 600'000 : chance(0.02) ? 600'001 : pick(0, 720'000));
     add(event, id);
     if (chance(options_.duplicate_click)) add(event, id + "-again");
   }
@@ -141,8 +135,7 @@ std::vector<Event> closing_events(int partitions, std::int64_t ts) {
 
 class PacedProducer::Impl {
  public:
-  Impl(Settings settings, std::vector<Event> events)
-      : settings_(std::move(settings)), events_(std::move(events)) {
+  Impl(Settings settings, std::vector<Event> events) : settings_(std::move(settings)), events_(std::move(events)) {
     for (int c = 0; c < 2; ++c) clusters_[c].open(settings_.bootstrap[c]);
     thread_ = std::jthread([this](std::stop_token stop) {
       try {
@@ -162,8 +155,7 @@ class PacedProducer::Impl {
 
   void wait(std::size_t count, std::chrono::milliseconds limit) {
     std::unique_lock lock(mutex_);
-    const bool done =
-        changed_.wait_for(lock, limit, [&] { return failure_ || acknowledged_.size() >= count; });
+    const bool done = changed_.wait_for(lock, limit, [&] { return failure_ || acknowledged_.size() >= count; });
     if (failure_) std::rethrow_exception(failure_);
     if (!done) {
       throw std::runtime_error("paced producer: " + std::to_string(acknowledged_.size()) + " of " +
@@ -229,8 +221,7 @@ class PacedProducer::Impl {
         send(event, 1 - cluster);
       }
       const double passed = std::chrono::duration<double>(Clock::now() - start).count();
-      const auto due =
-          std::min(events_.size(), static_cast<std::size_t>(passed * settings_.events_per_second));
+      const auto due = std::min(events_.size(), static_cast<std::size_t>(passed * settings_.events_per_second));
       // What came back goes first: what follows it would overtake it by more than events may be out of order.
       while (again_.empty() && next < due) {
         const int meant = events_[next].cluster;
@@ -252,14 +243,13 @@ class PacedProducer::Impl {
 
   void send(std::size_t index, int c) {
     const Event& event = events_[index];
-    const std::string& topic =
-        event.stream == Event::Stream::impression ? settings_.impressions : settings_.clicks;
+    const std::string& topic = event.stream == Event::Stream::impression ? settings_.impressions : settings_.clicks;
     const auto opaque = reinterpret_cast<void*>(index + 1);
-    const rd_kafka_resp_err_t error = rd_kafka_producev(
-        clusters_[c].handle, RD_KAFKA_V_TOPIC(topic.c_str()), RD_KAFKA_V_PARTITION(event.partition),
-        RD_KAFKA_V_KEY(event.id.data(), event.id.size()),
-        RD_KAFKA_V_VALUE(const_cast<char*>(event.json.data()), event.json.size()), RD_KAFKA_V_OPAQUE(opaque),
-        RD_KAFKA_V_END);
+    const rd_kafka_resp_err_t error =
+        rd_kafka_producev(clusters_[c].handle, RD_KAFKA_V_TOPIC(topic.c_str()), RD_KAFKA_V_PARTITION(event.partition),
+                          RD_KAFKA_V_KEY(event.id.data(), event.id.size()),
+                          RD_KAFKA_V_VALUE(const_cast<char*>(event.json.data()), event.json.size()),
+                          RD_KAFKA_V_OPAQUE(opaque), RD_KAFKA_V_END);
     if (error) throw std::runtime_error(std::string("paced producer: ") + rd_kafka_err2str(error));
     ++clusters_[c].outstanding;
   }
@@ -276,8 +266,7 @@ class PacedProducer::Impl {
     while (rd_kafka_event_t* event = rd_kafka_queue_poll(cluster.queue, 0)) {
       if (rd_kafka_event_type(event) == RD_KAFKA_EVENT_ERROR) {
         const rd_kafka_resp_err_t error = rd_kafka_event_error(event);
-        if (error == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN || error == RD_KAFKA_RESP_ERR__TRANSPORT)
-          distrust(c);
+        if (error == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN || error == RD_KAFKA_RESP_ERR__TRANSPORT) distrust(c);
       } else if (rd_kafka_event_type(event) == RD_KAFKA_EVENT_DR) {
         while (const rd_kafka_message_t* message = rd_kafka_event_message_next(event)) delivered(c, message);
       }
@@ -315,9 +304,7 @@ PacedProducer::PacedProducer(Settings settings, std::vector<Event> events)
     : impl_(std::make_unique<Impl>(std::move(settings), std::move(events))) {}
 PacedProducer::~PacedProducer() = default;
 
-void PacedProducer::wait_acknowledged(std::size_t count, std::chrono::milliseconds limit) {
-  impl_->wait(count, limit);
-}
+void PacedProducer::wait_acknowledged(std::size_t count, std::chrono::milliseconds limit) { impl_->wait(count, limit); }
 
 std::vector<PacedProducer::Acknowledged> PacedProducer::finish(std::chrono::milliseconds limit) {
   impl_->wait(impl_->events().size(), limit);

@@ -146,7 +146,8 @@ class FakeReader final : public connectors::SourceReader {
     std::size_t n = 0;
     max = std::min(max, w.batch_ > 0 ? w.batch_ : 1 + w.random_() % 64);
     const auto mine = my_lanes();
-    for (std::size_t i = 0; i < mine.size() && n < max; ++i) n += read(*mine[(turn_ + i) % mine.size()], out + n, max - n);
+    for (std::size_t i = 0; i < mine.size() && n < max; ++i)
+      n += read(*mine[(turn_ + i) % mine.size()], out + n, max - n);
     ++turn_;
     return n;
   }
@@ -177,8 +178,9 @@ class FakeReader final : public connectors::SourceReader {
   bool ended() const override {
     std::lock_guard lock(shared_.world.mutex_);
     const auto mine = my_lanes();
-    return shared_.bounded && events_.empty() &&
-           std::all_of(mine.begin(), mine.end(), [](const FakeLane* l) { return l->halted || l->position >= l->bound; });
+    return shared_.bounded && events_.empty() && std::all_of(mine.begin(), mine.end(), [](const FakeLane* l) {
+             return l->halted || l->position >= l->bound;
+           });
   }
 
   // Under the world's lock.
@@ -214,7 +216,8 @@ class FakeReader final : public connectors::SourceReader {
     e.state = shared_.world.state(lane.key.cluster);
     e.detail = std::move(detail);
     events_.push_back(std::move(e));
-    ordered_event_waits_ |= kind == LaneEvent::Kind::added || kind == LaneEvent::Kind::gap || kind == LaneEvent::Kind::cut;
+    ordered_event_waits_ |=
+        kind == LaneEvent::Kind::added || kind == LaneEvent::Kind::gap || kind == LaneEvent::Kind::cut;
   }
 
   // States of clusters, cuts and gaps that are due, ends.
@@ -254,7 +257,8 @@ class FakeReader final : public connectors::SourceReader {
       if (l->position < log.low) {
         if (shared_.on_gap == config::OnGap::fail) {
           l->halted = true;
-          raise(LaneEvent::Kind::stopped, *l, l->position, log.low, "older than what the broker keeps; on_gap is 'fail'");
+          raise(LaneEvent::Kind::stopped, *l, l->position, log.low,
+                "older than what the broker keeps; on_gap is 'fail'");
           continue;
         }
         const std::int64_t from = l->position;
@@ -299,7 +303,9 @@ class FakeReader final : public connectors::SourceReader {
 class FakeSource final : public connectors::Source {
  public:
   FakeSource(FakeWorld& world, const gateway::SourceRequest& request)
-      : shared_{world, {}, {}, request.plan->spec->on_gap, request.bounded, false}, spec_(*request.plan->spec), shards_(request.shards) {
+      : shared_{world, {}, {}, request.plan->spec->on_gap, request.bounded, false},
+        spec_(*request.plan->spec),
+        shards_(request.shards) {
     for (const auto& name : spec_.clusters->names) clusters_.push_back(name.value);
     for (unsigned s = 0; s < shards_; ++s) readers_.push_back(std::make_unique<FakeReader>(shared_, s, clusters_));
   }
@@ -308,9 +314,12 @@ class FakeSource final : public connectors::Source {
     std::lock_guard lock(shared_.world.mutex_);
     for (const LanePosition& p : restored) add(p.lane, p.offset);
     for (const auto& [key, lane] : shared_.world.lanes_) {
-      const bool ours = std::find(clusters_.begin(), clusters_.end(), key.cluster) != clusters_.end() && key.topic == spec_.topic->on(key.cluster);
-      const bool known = std::any_of(shared_.lanes.begin(), shared_.lanes.end(), [&, &k = key](const auto& l) { return l->key == k; });
-      if (ours && !known) add(key, spec_.start.at == config::StartAt::latest ? static_cast<std::int64_t>(lane.log.size()) : lane.low);
+      const bool ours = std::find(clusters_.begin(), clusters_.end(), key.cluster) != clusters_.end() &&
+                        key.topic == spec_.topic->on(key.cluster);
+      const bool known =
+          std::any_of(shared_.lanes.begin(), shared_.lanes.end(), [&, &k = key](const auto& l) { return l->key == k; });
+      if (ours && !known)
+        add(key, spec_.start.at == config::StartAt::latest ? static_cast<std::int64_t>(lane.log.size()) : lane.low);
     }
     shared_.started = true;
     for (auto& reader : readers_)
@@ -333,7 +342,8 @@ class FakeSource final : public connectors::Source {
       s.low = log.low;
       s.at_end = l->position == static_cast<std::int64_t>(log.log.size());
       s.stopped = l->halted;
-      s.pending_cut = std::any_of(shared_.cuts.begin(), shared_.cuts.end(), [&](const LaneCut& c) { return c.lane == l->key; });
+      s.pending_cut =
+          std::any_of(shared_.cuts.begin(), shared_.cuts.end(), [&](const LaneCut& c) { return c.lane == l->key; });
       out.push_back(std::move(s));
     }
     return out;
@@ -358,7 +368,9 @@ class FakeSource final : public connectors::Source {
       cut.index = l->index;
       cut.shard = l->shard;
       cut.by_time = target.kind != Kind::latest;
-      cut.cut_time_ms = target.kind == Kind::timestamp ? target.ms : target.kind == Kind::keep_last ? click - target.ms : click;
+      cut.cut_time_ms = target.kind == Kind::timestamp   ? target.ms
+                        : target.kind == Kind::keep_last ? click - target.ms
+                                                         : click;
       cut.cut_offset = log.end_seen;
       cut.from = l->position;
       cut.reachable = shared_.world.state(l->key.cluster) != ClusterState::down;
@@ -388,7 +400,8 @@ class FakeSource final : public connectors::Source {
     auto lane = std::make_unique<FakeLane>();
     lane->key = key;
     lane->index = LaneIndex(static_cast<std::uint32_t>(shared_.lanes.size()));
-    lane->shard = static_cast<unsigned>((std::hash<std::string>()(key.cluster) + static_cast<std::size_t>(key.partition)) % shards_);
+    lane->shard = static_cast<unsigned>(
+        (std::hash<std::string>()(key.cluster) + static_cast<std::size_t>(key.partition)) % shards_);
     lane->position = position;
     FakeWorld::Lane& log = shared_.world.lanes_[key];
     log.position = position;
@@ -440,7 +453,8 @@ class FakeWriter final : public connectors::SinkWriter {
     d.has_key = record.has_key;
     d.has_value = record.has_value;
     d.timestamp = record.timestamp;
-    for (std::size_t i = 0; i < record.header_count; ++i) d.headers.emplace(record.headers[i].first, record.headers[i].second);
+    for (std::size_t i = 0; i < record.header_count; ++i)
+      d.headers.emplace(record.headers[i].first, record.headers[i].second);
     queue_.push_back(std::move(d));
     ++world_.sinks_[request_.id].waiting;
   }
@@ -522,7 +536,8 @@ class FakeSink final : public connectors::Sink {
     const config::RouteSpec& route = request.sink != nullptr ? *request.sink->clusters : *request.dead_letter->clusters;
     route_.generation = request.route_generation;
     route_.cluster = request.route_cluster.empty() ? route.names.front().value : request.route_cluster;
-    for (unsigned s = 0; s < request.shards; ++s) writers_.push_back(std::make_unique<FakeWriter>(world, request_, s, route_));
+    for (unsigned s = 0; s < request.shards; ++s)
+      writers_.push_back(std::make_unique<FakeWriter>(world, request_, s, route_));
     std::lock_guard lock(world.mutex_);
     world.sinks_[request.id].request = request;
     world.sinks_[request.id].route.clear();

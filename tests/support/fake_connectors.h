@@ -1,8 +1,9 @@
 #pragma once
-// Two clusters without brokers, for tests of a whole pipeline: a FakeWorld holds the logs of all lanes, the state of every
-// cluster and what sinks delivered, and outlives the pipelines that run on it, as real clusters do. FakeConnectors makes
-// sources and sinks on it that keep the contracts of connectors/source.h and sink.h. What a sink has written but not
-// acknowledged when its pipeline goes is lost, as in a producer's queue. Owned by the test. Thread: any (one lock).
+// Two clusters without brokers, for tests of a whole pipeline: a FakeWorld holds the logs of all lanes, the state of
+// every cluster and what sinks delivered, and outlives the pipelines that run on it, as real clusters do.
+// FakeConnectors makes sources and sinks on it that keep the contracts of connectors/source.h and sink.h. What a sink
+// has written but not acknowledged when its pipeline goes is lost, as in a producer's queue. Owned by the test. Thread:
+// any (one lock).
 
 #include <cstdint>
 #include <functional>
@@ -48,8 +49,11 @@ class FakeWorld {
   void create(const std::string& cluster, const std::string& topic, int partitions);
   std::int64_t push(const connectors::LaneKey& lane, FakeRecord record);  // its offset
   void set_state(const std::string& cluster, connectors::ClusterState state);
-  void retain_from(const connectors::LaneKey& lane, std::int64_t offset);  // older records are gone: a gap for who stands before
-  void set_batch(std::size_t records) { with([&] { batch_ = records; }); }  // largest poll; 0 = random
+  void retain_from(const connectors::LaneKey& lane,
+                   std::int64_t offset);  // older records are gone: a gap for who stands before
+  void set_batch(std::size_t records) {
+    with([&] { batch_ = records; });
+  }  // largest poll; 0 = random
   // At most so many more records leave the lane, so that a test decides how far a pipeline gets. -1: no limit.
   void limit(const connectors::LaneKey& lane, std::int64_t up_to);
   std::int64_t end(const connectors::LaneKey& lane) const;
@@ -58,11 +62,13 @@ class FakeWorld {
   std::uint64_t read(const connectors::LaneKey& lane, std::int64_t offset) const;  // how often it was handed out
 
   // --- sinks ---
-  void cork(const std::string& sink, bool corked);     // nothing is acknowledged while corked
-  void close(const std::string& sink, bool closed);    // has_room() is false
+  void cork(const std::string& sink, bool corked);   // nothing is acknowledged while corked
+  void close(const std::string& sink, bool closed);  // has_room() is false
   void refuse(const std::string& sink, std::function<bool(const std::string& value)> refused);
   void switch_route(const std::string& sink, const std::string& cluster);
-  void acknowledge_slowly(bool slowly) { with([&] { slowly_ = slowly; }); }  // a random part of what waits, a step
+  void acknowledge_slowly(bool slowly) {
+    with([&] { slowly_ = slowly; });
+  }  // a random part of what waits, a step
   std::vector<Delivered> delivered(const std::string& sink) const;
   std::size_t delivered_count(const std::string& sink) const;
   std::size_t waiting(const std::string& sink) const;  // written, not acknowledged

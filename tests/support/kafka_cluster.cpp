@@ -115,9 +115,8 @@ struct Admin {
     char error[256];
     rd_kafka_conf_t* conf = rd_kafka_conf_new();
     const std::pair<const char*, std::string> settings[] = {
-        {"bootstrap.servers", bootstrap}, {"log_level", "0"},
-        {"reconnect.backoff.ms", "20"},   {"reconnect.backoff.max.ms", "100"},
-        {"retry.backoff.ms", "20"},       {"topic.metadata.propagation.max.ms", "0"}};
+        {"bootstrap.servers", bootstrap},    {"log_level", "0"},         {"reconnect.backoff.ms", "20"},
+        {"reconnect.backoff.max.ms", "100"}, {"retry.backoff.ms", "20"}, {"topic.metadata.propagation.max.ms", "0"}};
     for (const auto& [key, value] : settings) {
       if (rd_kafka_conf_set(conf, key, value.c_str(), error, sizeof error) != RD_KAFKA_CONF_OK) fail(error);
     }
@@ -147,8 +146,7 @@ struct Admin {
 
 void check_topics(const rd_kafka_topic_result_t** results, size_t count, const std::string& what) {
   for (size_t i = 0; i < count; ++i) {
-    if (rd_kafka_topic_result_error(results[i]))
-      fail(what + ": " + rd_kafka_topic_result_error_string(results[i]));
+    if (rd_kafka_topic_result_error(results[i])) fail(what + ": " + rd_kafka_topic_result_error_string(results[i]));
   }
 }
 
@@ -207,8 +205,7 @@ void KafkaCluster::sigstop() {
   ::kill(pid_, SIGSTOP);
   // The signal is asynchronous: after this call nothing of the broker runs.
   siginfo_t info{};
-  if (::waitid(P_PID, static_cast<id_t>(pid_), &info, WSTOPPED) != 0)
-    fail(name_ + ": " + std::strerror(errno));
+  if (::waitid(P_PID, static_cast<id_t>(pid_), &info, WSTOPPED) != 0) fail(name_ + ": " + std::strerror(errno));
 }
 
 void KafkaCluster::sigcont() {
@@ -257,8 +254,7 @@ void KafkaCluster::create_topic(const std::string& topic, int partitions,
     if (rd_kafka_metadata(admin.handle, 0, handle, &metadata, 5000) != RD_KAFKA_RESP_ERR_NO_ERROR) continue;
     int led = 0;
     for (int t = 0; t < metadata->topic_cnt; ++t) {
-      for (int p = 0; p < metadata->topics[t].partition_cnt; ++p)
-        led += metadata->topics[t].partitions[p].leader >= 0;
+      for (int p = 0; p < metadata->topics[t].partition_cnt; ++p) led += metadata->topics[t].partitions[p].leader >= 0;
     }
     ready = led == partitions;
     rd_kafka_metadata_destroy(metadata);
@@ -330,8 +326,7 @@ class SharedKafkaPair : public ::testing::Environment {
   void TearDown() override { shared_pair.reset(); }
 };
 
-[[maybe_unused]] ::testing::Environment* const registered =
-    ::testing::AddGlobalTestEnvironment(new SharedKafkaPair);
+[[maybe_unused]] ::testing::Environment* const registered = ::testing::AddGlobalTestEnvironment(new SharedKafkaPair);
 
 }  // namespace
 

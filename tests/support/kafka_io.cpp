@@ -22,8 +22,7 @@ using Queue = std::unique_ptr<rd_kafka_queue_t, void (*)(rd_kafka_queue_t*)>;
 using Topic = std::unique_ptr<rd_kafka_topic_t, void (*)(rd_kafka_topic_t*)>;
 using Event = std::unique_ptr<rd_kafka_event_t, void (*)(rd_kafka_event_t*)>;
 
-Client make_client(rd_kafka_type_t type, const std::string& bootstrap, const Settings& settings,
-                   int events = 0) {
+Client make_client(rd_kafka_type_t type, const std::string& bootstrap, const Settings& settings, int events = 0) {
   char error[512];
   rd_kafka_conf_t* conf = rd_kafka_conf_new();
   Settings all = {{"bootstrap.servers", bootstrap},
@@ -57,9 +56,7 @@ size_t size_of(const Bytes& bytes) { return bytes ? bytes->size() : 0; }
 class Deliveries {
  public:
   Deliveries(rd_kafka_t* handle, size_t count, std::string what)
-      : queue_(rd_kafka_queue_get_main(handle), rd_kafka_queue_destroy),
-        positions_(count),
-        what_(std::move(what)) {}
+      : queue_(rd_kafka_queue_get_main(handle), rd_kafka_queue_destroy), positions_(count), what_(std::move(what)) {}
 
   size_t done() const { return done_; }
   std::vector<Position> take() { return std::move(positions_); }
@@ -89,8 +86,8 @@ class Deliveries {
 };
 
 // The message borrows key and value: the records outlive the delivery.
-void send(rd_kafka_t* handle, rd_kafka_topic_t* topic, const Record& record, size_t index,
-          Deliveries& deliveries, const std::string& what) {
+void send(rd_kafka_t* handle, rd_kafka_topic_t* topic, const Record& record, size_t index, Deliveries& deliveries,
+          const std::string& what) {
   rd_kafka_vu_t arguments[7];
   size_t count = 0;
   const auto next = [&](rd_kafka_vtype_t type) -> rd_kafka_vu_t& {
@@ -107,8 +104,7 @@ void send(rd_kafka_t* handle, rd_kafka_topic_t* topic, const Record& record, siz
   value.u.mem.size = size_of(record.value);
   next(RD_KAFKA_VTYPE_OPAQUE).u.ptr = reinterpret_cast<void*>(index + 1);
   if (record.timestamp_ms >= 0) next(RD_KAFKA_VTYPE_TIMESTAMP).u.i64 = record.timestamp_ms;
-  std::unique_ptr<rd_kafka_headers_t, void (*)(rd_kafka_headers_t*)> headers(nullptr,
-                                                                             rd_kafka_headers_destroy);
+  std::unique_ptr<rd_kafka_headers_t, void (*)(rd_kafka_headers_t*)> headers(nullptr, rd_kafka_headers_destroy);
   if (!record.headers.empty()) {
     headers.reset(rd_kafka_headers_new(record.headers.size()));
     for (const auto& [name, content] : record.headers) {
@@ -160,10 +156,9 @@ std::vector<Offsets> query_offsets(rd_kafka_t* consumer, const std::string& topi
     const auto end = std::chrono::steady_clock::now() + std::chrono::milliseconds(kLimitMs);
     rd_kafka_resp_err_t error = RD_KAFKA_RESP_ERR_NO_ERROR;
     do {
-      error = rd_kafka_query_watermark_offsets(consumer, topic.c_str(), static_cast<int32_t>(p),
-                                               &offsets[p].start, &offsets[p].end, kLimitMs);
-    } while ((error == RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION ||
-              error == RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE) &&
+      error = rd_kafka_query_watermark_offsets(consumer, topic.c_str(), static_cast<int32_t>(p), &offsets[p].start,
+                                               &offsets[p].end, kLimitMs);
+    } while ((error == RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION || error == RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE) &&
              std::chrono::steady_clock::now() < end);
     if (error) fail("offsets of '" + topic + "'/" + std::to_string(p) + ": " + rd_kafka_err2str(error));
   }
@@ -175,8 +170,7 @@ Record to_record(const rd_kafka_message_t* message) {
   record.partition = message->partition;
   record.offset = message->offset;
   if (message->key != nullptr) record.key.emplace(static_cast<const char*>(message->key), message->key_len);
-  if (message->payload != nullptr)
-    record.value.emplace(static_cast<const char*>(message->payload), message->len);
+  if (message->payload != nullptr) record.value.emplace(static_cast<const char*>(message->payload), message->len);
   rd_kafka_timestamp_type_t type;
   record.timestamp_ms = rd_kafka_message_timestamp(message, &type);
   rd_kafka_headers_t* headers = nullptr;
@@ -184,11 +178,9 @@ Record to_record(const rd_kafka_message_t* message) {
     const char* name = nullptr;
     const void* content = nullptr;
     size_t size = 0;
-    for (size_t i = 0;
-         rd_kafka_header_get_all(headers, i, &name, &content, &size) == RD_KAFKA_RESP_ERR_NO_ERROR; ++i) {
-      record.headers.emplace_back(name, content != nullptr
-                                            ? Bytes(std::string(static_cast<const char*>(content), size))
-                                            : std::nullopt);
+    for (size_t i = 0; rd_kafka_header_get_all(headers, i, &name, &content, &size) == RD_KAFKA_RESP_ERR_NO_ERROR; ++i) {
+      record.headers.emplace_back(
+          name, content != nullptr ? Bytes(std::string(static_cast<const char*>(content), size)) : std::nullopt);
     }
   }
   return record;
@@ -208,16 +200,14 @@ std::vector<Position> produce(const std::string& bootstrap, const std::string& t
                        {"queue.buffering.max.kbytes", "524288"}};
   const bool transactional = !options.transactional_id.empty();
   if (transactional) settings.emplace_back("transactional.id", options.transactional_id);
-  const Client client =
-      make_client(RD_KAFKA_PRODUCER, bootstrap, settings, RD_KAFKA_EVENT_DR | RD_KAFKA_EVENT_ERROR);
+  const Client client = make_client(RD_KAFKA_PRODUCER, bootstrap, settings, RD_KAFKA_EVENT_DR | RD_KAFKA_EVENT_ERROR);
   if (transactional) {
     check(rd_kafka_init_transactions(client.get(), kLimitMs), what);
     check(rd_kafka_begin_transaction(client.get()), what);
   }
   rd_kafka_topic_conf_t* topic_conf = rd_kafka_topic_conf_new();
   char error[256];
-  if (rd_kafka_topic_conf_set(topic_conf, "partitioner", "murmur2_random", error, sizeof error) !=
-      RD_KAFKA_CONF_OK) {
+  if (rd_kafka_topic_conf_set(topic_conf, "partitioner", "murmur2_random", error, sizeof error) != RD_KAFKA_CONF_OK) {
     fail(error);
   }
   const Topic handle(rd_kafka_topic_new(client.get(), topic.c_str(), topic_conf), rd_kafka_topic_destroy);
@@ -251,15 +241,13 @@ std::vector<Record> read_all(const std::string& bootstrap, const std::string& to
   std::vector<bool> reading(offsets.size(), false);
   size_t open = 0;
   std::unique_ptr<rd_kafka_topic_partition_list_t, void (*)(rd_kafka_topic_partition_list_t*)> assignment(
-      rd_kafka_topic_partition_list_new(static_cast<int>(offsets.size())),
-      rd_kafka_topic_partition_list_destroy);
+      rd_kafka_topic_partition_list_new(static_cast<int>(offsets.size())), rd_kafka_topic_partition_list_destroy);
   for (size_t p = 0; p < offsets.size(); ++p) {
     const int64_t start = std::max(offsets[p].start, p < from.size() ? from[p] : int64_t{0});
     if (start >= offsets[p].end) continue;
     reading[p] = true;
     ++open;
-    rd_kafka_topic_partition_list_add(assignment.get(), topic.c_str(), static_cast<int32_t>(p))->offset =
-        start;
+    rd_kafka_topic_partition_list_add(assignment.get(), topic.c_str(), static_cast<int32_t>(p))->offset = start;
   }
   if (open > 0) check(rd_kafka_incremental_assign(consumer.get(), assignment.get()), what);
   const Queue queue(rd_kafka_queue_get_consumer(consumer.get()), rd_kafka_queue_destroy);
@@ -288,8 +276,7 @@ std::vector<Record> read_all(const std::string& bootstrap, const std::string& to
           reading[p] = false;
           --open;
         }
-      } else if (message->err != RD_KAFKA_RESP_ERR__TRANSPORT &&
-                 message->err != RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN) {
+      } else if (message->err != RD_KAFKA_RESP_ERR__TRANSPORT && message->err != RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN) {
         failure = rd_kafka_message_errstr(message);
       }
       rd_kafka_message_destroy(batch[static_cast<size_t>(i)]);

@@ -51,8 +51,7 @@ enum class Isolation { read_committed, read_uncommitted };
 // Every record from `from` (by partition; 0 when not given) up to the end offsets of this moment, each
 // partition in offset order, one partition after the other.
 std::vector<Record> read_all(const std::string& bootstrap, const std::string& topic,
-                             Isolation isolation = Isolation::read_committed,
-                             const std::vector<int64_t>& from = {});
+                             Isolation isolation = Isolation::read_committed, const std::vector<int64_t>& from = {});
 
 struct Offsets {
   int64_t start = 0;

@@ -48,8 +48,7 @@ std::string with_four_digits(std::string number) {
 std::vector<Event> valid_impressions(const std::vector<Event>& events) {
   std::vector<Event> valid;
   for (const Event& e : events) {
-    if (e.decodes && e.stream == Event::Stream::impression && e.device_id && e.price_e4 >= 0)
-      valid.push_back(e);
+    if (e.decodes && e.stream == Event::Stream::impression && e.device_id && e.price_e4 >= 0) valid.push_back(e);
   }
   return valid;
 }
@@ -85,8 +84,7 @@ Results reference_uv(const std::vector<Event>& events) {
     std::set<std::string> devices, clicked;
     std::int64_t spend = 0;
     for (const Row& row : rows) {
-      if (tidy(row.impression.region) != region || row.impression.ts < start || row.impression.ts >= end)
-        continue;
+      if (tidy(row.impression.region) != region || row.impression.ts < start || row.impression.ts >= end) continue;
       devices.insert(*row.impression.device_id);
       if (row.clicked) clicked.insert(*row.impression.device_id);
       spend += row.impression.price_e4;
@@ -117,8 +115,7 @@ Results reference_views(const std::vector<Event>& events) {
   return results;
 }
 
-std::vector<Event> events_in_topics(const std::vector<Event>& written,
-                                    const std::vector<std::vector<Record>>& topics) {
+std::vector<Event> events_in_topics(const std::vector<Event>& written, const std::vector<std::vector<Record>>& topics) {
   std::map<std::string, const Event*> by_id;
   for (const Event& event : written) by_id[event.id] = &event;
   std::vector<Event> events;
@@ -126,8 +123,7 @@ std::vector<Event> events_in_topics(const std::vector<Event>& written,
     for (const Record& record : records) {
       const auto found = by_id.find(record.key.value_or(""));
       if (found == by_id.end() || found->second->json != record.value) {
-        throw std::runtime_error("a source topic holds a record nobody wrote: " +
-                                 record.value.value_or("<null>"));
+        throw std::runtime_error("a source topic holds a record nobody wrote: " + record.value.value_or("<null>"));
       }
       events.push_back(*found->second);
     }
@@ -172,15 +168,13 @@ std::map<std::string, std::string> flat_json(const std::string& text) {
 
 Identity parse_identity(const std::string& text) {
   // Unit and sink may not contain '/', so the last two parts are what they seem.
-  const std::size_t last = text.rfind('/'),
-                    before = last == std::string::npos ? last : text.rfind('/', last - 1);
+  const std::size_t last = text.rfind('/'), before = last == std::string::npos ? last : text.rfind('/', last - 1);
   const std::size_t dot = before == std::string::npos ? before : text.find('.', before);
   if (dot == std::string::npos || dot > last) throw std::runtime_error("not an identity: '" + text + "'");
   Identity identity;
   const auto number = [&](std::size_t from, std::size_t to, std::uint64_t& into) {
     const auto [end, error] = std::from_chars(text.data() + from, text.data() + to, into);
-    if (error != std::errc() || end != text.data() + to)
-      throw std::runtime_error("not an identity: '" + text + "'");
+    if (error != std::errc() || end != text.data() + to) throw std::runtime_error("not an identity: '" + text + "'");
   };
   number(before + 1, dot, identity.incarnation);
   number(last + 1, text.size(), identity.sequence);
@@ -223,8 +217,7 @@ Folded fold(const std::vector<std::vector<Record>>& clusters) {
       const auto [at, added] = distinct.emplace(parse_identity(*id), record);
       if (added) continue;
       ++out.repeats;
-      if (bytes_of(at->second) != bytes_of(record))
-        out.problems.push_back("two different records are both " + *id);
+      if (bytes_of(at->second) != bytes_of(record)) out.problems.push_back("two different records are both " + *id);
     }
   }
   out.records = distinct.size();

@@ -32,8 +32,7 @@ Results reference_views(const std::vector<Event>& events);
 
 // What the topics of both clusters hold, as events of `written` (found by key). Throws when a record is none
 // of them.
-std::vector<Event> events_in_topics(const std::vector<Event>& written,
-                                    const std::vector<std::vector<Record>>& topics);
+std::vector<Event> events_in_topics(const std::vector<Event>& written, const std::vector<std::vector<Record>>& topics);
 
 // Values of the fields of a flat JSON object, strings without their quotes, numbers as written. Throws on
 // anything else.

@@ -77,8 +77,7 @@ std::string pipeline_name(const std::string& yaml) {
 json::value HttpReply::json() const {
   boost::system::error_code error;
   json::value value = json::parse(body, error);
-  if (error)
-    throw std::runtime_error("HTTP " + std::to_string(status) + " with a body that is no JSON: " + body);
+  if (error) throw std::runtime_error("HTTP " + std::to_string(status) + " with a body that is no JSON: " + body);
   return value;
 }
 
@@ -142,8 +141,7 @@ void TwinspanProcess::start_and_wait(std::chrono::milliseconds limit) {
 bool TwinspanProcess::running() {
   if (pid_ < 0) return false;
   siginfo_t info{};
-  return ::waitid(P_PID, static_cast<id_t>(pid_), &info, WEXITED | WNOHANG | WNOWAIT) == 0 &&
-         info.si_pid == 0;
+  return ::waitid(P_PID, static_cast<id_t>(pid_), &info, WEXITED | WNOHANG | WNOWAIT) == 0 && info.si_pid == 0;
 }
 
 void TwinspanProcess::kill9() {
@@ -175,8 +173,7 @@ void TwinspanProcess::fail(const std::string& what) const {
   throw std::runtime_error("twinspan: " + what + "\n--- its log ---\n" + text);
 }
 
-HttpReply TwinspanProcess::call(const std::string& method, const std::string& path,
-                                const std::string& body) const {
+HttpReply TwinspanProcess::call(const std::string& method, const std::string& path, const std::string& body) const {
   const std::string what = method + " " + path + ": ";
   const Socket socket;
   const timeval limit{20, 0};
@@ -185,8 +182,7 @@ HttpReply TwinspanProcess::call(const std::string& method, const std::string& pa
   if (::connect(socket.fd(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) {
     throw std::runtime_error(what + std::strerror(errno));
   }
-  std::string request = method + " " + path +
-                        " HTTP/1.1\r\nHost: 127.0.0.1:" + std::to_string(options_.admin_port) +
+  std::string request = method + " " + path + " HTTP/1.1\r\nHost: 127.0.0.1:" + std::to_string(options_.admin_port) +
                         "\r\nConnection: close\r\n";
   if (!body.empty()) request += "Content-Type: application/json\r\n";
   if (method != "GET") request += "Content-Length: " + std::to_string(body.size()) + "\r\n";
@@ -199,12 +195,10 @@ HttpReply TwinspanProcess::call(const std::string& method, const std::string& pa
   std::string text;
   char buffer[16'384];
   ssize_t n = 0;
-  while ((n = ::recv(socket.fd(), buffer, sizeof buffer, 0)) > 0)
-    text.append(buffer, static_cast<std::size_t>(n));
+  while ((n = ::recv(socket.fd(), buffer, sizeof buffer, 0)) > 0) text.append(buffer, static_cast<std::size_t>(n));
   if (n < 0) throw std::runtime_error(what + std::strerror(errno));
   const std::size_t head = text.find("\r\n\r\n");
-  if (!text.starts_with("HTTP/1.1 ") || head == std::string::npos)
-    throw std::runtime_error(what + "no HTTP answer");
+  if (!text.starts_with("HTTP/1.1 ") || head == std::string::npos) throw std::runtime_error(what + "no HTTP answer");
   return {std::stoi(text.substr(9, 3)), text.substr(head + 4)};
 }
 
@@ -234,8 +228,8 @@ void TwinspanProcess::wait_read(const Ends& ends, std::chrono::milliseconds limi
         for (const auto& [topic, offsets] : ends) wanted += offsets.size();
         for (const json::value& source : status.at("sources").as_array()) {
           for (const json::value& lane : source.at("lanes").as_array()) {
-            const auto at = ends.find(
-                {std::string(lane.at("cluster").as_string()), std::string(lane.at("topic").as_string())});
+            const auto at =
+                ends.find({std::string(lane.at("cluster").as_string()), std::string(lane.at("topic").as_string())});
             if (at == ends.end()) continue;
             const auto p = static_cast<std::size_t>(lane.at("partition").as_int64());
             if (p < at->second.size() && lane.at("position").as_int64() >= at->second[p]) ++read;

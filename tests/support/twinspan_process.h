@@ -56,9 +56,7 @@ class TwinspanProcess {
   std::string log() const;  // of all runs
 
   HttpReply get(const std::string& path) const { return call("GET", path, ""); }
-  HttpReply post(const std::string& path, const std::string& body = "") const {
-    return call("POST", path, body);
-  }
+  HttpReply post(const std::string& path, const std::string& body = "") const { return call("POST", path, body); }
   HttpReply put(const std::string& path, const std::string& body) const { return call("PUT", path, body); }
   // GET /v1/pipelines/{name}, or what is below it.
   boost::json::value pipeline(const std::string& below = "") const;

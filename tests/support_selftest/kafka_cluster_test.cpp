@@ -17,9 +17,7 @@ namespace {
 
 class Stopwatch {
  public:
-  double seconds() const {
-    return std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count();
-  }
+  double seconds() const { return std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count(); }
 
  private:
   std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
@@ -145,8 +143,7 @@ TEST(KafkaIoTest, ReadCommittedLeavesOutAborted) {
   produce(pair.a.bootstrap(), topic, numbered(0, 10), {.transactional_id = topic, .abort = true});
   produce(pair.a.bootstrap(), topic, numbered(10, 10), {.transactional_id = topic});
   EXPECT_EQ(values(read_all(pair.a.bootstrap(), topic)), values(numbered(10, 10)));
-  EXPECT_EQ(values(read_all(pair.a.bootstrap(), topic, Isolation::read_uncommitted)),
-            values(numbered(0, 20)));
+  EXPECT_EQ(values(read_all(pair.a.bootstrap(), topic, Isolation::read_uncommitted)), values(numbered(0, 20)));
 }
 
 TEST(KafkaIoTest, ReadsFromGivenOffsetsAndAfterDeletedRecords) {
@@ -154,8 +151,7 @@ TEST(KafkaIoTest, ReadsFromGivenOffsetsAndAfterDeletedRecords) {
   const std::string topic = fresh_topic("deleted");
   pair.a.create_topic(topic, 4);
   produce(pair.a.bootstrap(), topic, numbered(0, 40));
-  EXPECT_EQ(read_all(pair.a.bootstrap(), topic, Isolation::read_committed, {9, 10, 8, 0}).size(),
-            1u + 0 + 2 + 10);
+  EXPECT_EQ(read_all(pair.a.bootstrap(), topic, Isolation::read_committed, {9, 10, 8, 0}).size(), 1u + 0 + 2 + 10);
   pair.a.delete_records(topic, 3, 6);
   EXPECT_EQ(offsets_of(pair.a.bootstrap(), topic).at(3).start, 6);
   EXPECT_EQ(read_all(pair.a.bootstrap(), topic).size(), 34u);

@@ -40,8 +40,7 @@ TEST(DiscardPlan, LatestSkipsToTheEndSeenAtTheClickOnEveryCluster) {
 }
 
 TEST(DiscardPlan, NeverGoesBackwards) {
-  LaneView ahead = lane("east", 0, 500, 500), moved = lane("east", 1, 700, 600),
-           located = lane("west", 0, 900, 1'000);
+  LaneView ahead = lane("east", 0, 500, 500), moved = lane("east", 1, 700, 600), located = lane("west", 0, 900, 1'000);
   located.located = LaneView::Located{400};
   for (const auto& target : {DiscardTarget{}, DiscardTarget{Kind::timestamp, 77}}) {
     ahead.located = moved.located = LaneView::Located{10};
@@ -123,8 +122,7 @@ class PlanBookTest : public testing::Test {
  protected:
   PlanBook book{42};
   DiscardPlan plan = plan_discard({lane("east", 0, 1, 9)}, {}, kClick);
-  std::string code(const std::string& id, const std::string& pipeline, const std::string& reason,
-                   std::int64_t now) {
+  std::string code(const std::string& id, const std::string& pipeline, const std::string& reason, std::int64_t now) {
     auto taken = book.take(id, pipeline, reason, now);
     if (taken) return "ok";
     EXPECT_EQ(taken.error().kind, ErrorKind::conflict);

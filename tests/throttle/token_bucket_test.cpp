@@ -14,8 +14,7 @@ constexpr std::int64_t kStart = 5'000 * kSecond;
 // Reads greedily every `every` ns for `duration`; records of `size` bytes.
 struct Reader {
   std::uint64_t records = 0, bytes = 0;
-  void run(TokenBucket& bucket, std::int64_t from, std::int64_t duration, std::int64_t every,
-           std::uint64_t size) {
+  void run(TokenBucket& bucket, std::int64_t from, std::int64_t duration, std::int64_t every, std::uint64_t size) {
     for (std::int64_t now = from; now < from + duration; now += every) once(bucket, now, size);
   }
   void once(TokenBucket& bucket, std::int64_t now, std::uint64_t size) {

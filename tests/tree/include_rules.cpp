@@ -25,8 +25,7 @@ const std::vector<Row>& rows() {
       {"engine/state", {"engine/base"}},
       {"engine/operators", {"engine/base", "engine/expr", "engine/state"}},
       {"engine/checkpoint", {"engine/base", "engine/state"}},
-      {"engine/runtime",
-       {"engine/base", "engine/expr", "engine/state", "engine/operators", "engine/checkpoint"}},
+      {"engine/runtime", {"engine/base", "engine/expr", "engine/state", "engine/operators", "engine/checkpoint"}},
       {"connectors", {"engine/base"}},
       {"connectors/formats", {"engine/base", "connectors"}},
       {"connectors/file", {"engine/base", "connectors", "connectors/formats"}},
@@ -48,7 +47,8 @@ constexpr std::string_view kSharedHeader = "config/section.h";
 // Libraries that cost build time or leak exceptions, and the thin headers that may name one.
 constexpr std::array<std::string_view, 7> kHeavy = {"yaml-cpp/",   "rocksdb/", "boost/beast", "boost/asio",
                                                     "librdkafka/", "simdjson", "roaring/"};
-constexpr std::array<std::string_view, 2> kThinHeaders = {"connectors/kafka/rdkafka_handle.h", "tests/connectors/kafka/source/mock_kafka.h"};
+constexpr std::array<std::string_view, 2> kThinHeaders = {"connectors/kafka/rdkafka_handle.h",
+                                                          "tests/connectors/kafka/source/mock_kafka.h"};
 
 struct Include {
   std::string path;
@@ -98,12 +98,12 @@ std::optional<std::string> wrong_own(const std::string& root, const Row& row, co
 
 std::optional<std::string> wrong_library(const std::string& file, const Row& row, const Include& include) {
   const std::string& path = include.path;
-  if (row.folder == "engine/base" && path.find('/') != std::string::npos &&
-      !path.starts_with("boost/outcome") && !path.starts_with("fmt/")) {
+  if (row.folder == "engine/base" && path.find('/') != std::string::npos && !path.starts_with("boost/outcome") &&
+      !path.starts_with("fmt/")) {
     return "engine/base knows std, fmt and Boost.Outcome only, not <" + path + ">";
   }
-  const bool heavy = std::any_of(kHeavy.begin(), kHeavy.end(),
-                                 [&](std::string_view library) { return path.starts_with(library); });
+  const bool heavy =
+      std::any_of(kHeavy.begin(), kHeavy.end(), [&](std::string_view library) { return path.starts_with(library); });
   const bool thin = std::find(kThinHeaders.begin(), kThinHeaders.end(), file) != kThinHeaders.end();
   if (heavy && !thin && file.ends_with(".h")) return "<" + path + "> is heavy: only in .cpp files";
   return std::nullopt;
@@ -111,8 +111,7 @@ std::optional<std::string> wrong_library(const std::string& file, const Row& row
 
 void check_file(const std::string& root, const std::string& file, std::vector<std::string>& wrong) {
   const std::string folder = folder_of(file);
-  const auto row =
-      std::find_if(rows().begin(), rows().end(), [&](const Row& r) { return r.folder == folder; });
+  const auto row = std::find_if(rows().begin(), rows().end(), [&](const Row& r) { return r.folder == folder; });
   if (row == rows().end()) {
     wrong.push_back(file + ": " + folder + " is in no row of the table in tests/tree/include_rules.cpp");
     return;
@@ -138,8 +137,7 @@ std::vector<std::string> wrong_includes(const std::string& root) {
     if (!fs::exists(folder)) continue;
     for (const fs::directory_entry& entry : fs::recursive_directory_iterator(folder)) {
       const std::string name = entry.path().filename().string();
-      if (name.ends_with(".h") || name.ends_with(".cpp"))
-        files.push_back(fs::relative(entry.path(), root).string());
+      if (name.ends_with(".h") || name.ends_with(".cpp")) files.push_back(fs::relative(entry.path(), root).string());
     }
   }
   std::sort(files.begin(), files.end());

@@ -27,10 +27,9 @@ class IncludeRulesTest : public ::testing::Test {
   void SetUp() override {
     for (const char* header :
          {"engine/base/batch.h", "engine/expr/program.h", "engine/state/row.h", "engine/operators/join.h",
-          "engine/checkpoint/store.h", "engine/runtime/shard.h", "connectors/source.h",
-          "connectors/formats/json.h", "connectors/kafka/reader.h", "connectors/file/reader.h",
-          "throttle/bucket.h", "config/spec.h", "config/section.h", "admin/control_plane.h", "gateway/app.h",
-          "tests/support/oracle.h"}) {
+          "engine/checkpoint/store.h", "engine/runtime/shard.h", "connectors/source.h", "connectors/formats/json.h",
+          "connectors/kafka/reader.h", "connectors/file/reader.h", "throttle/bucket.h", "config/spec.h",
+          "config/section.h", "admin/control_plane.h", "gateway/app.h", "tests/support/oracle.h"}) {
       write(header, "#pragma once");
     }
   }
@@ -48,28 +47,24 @@ TEST(TreeTest, IncludesFollowTheArrowsOfTheArchitecture) {
 }
 
 TEST_F(IncludeRulesTest, AllowsWhatIsDrawn) {
-  EXPECT_THAT(
-      check("engine/operators/a.cpp", "#include \"engine/expr/program.h\"\n#include \"engine/state/row.h\""),
-      IsEmpty());
+  EXPECT_THAT(check("engine/operators/a.cpp", "#include \"engine/expr/program.h\"\n#include \"engine/state/row.h\""),
+              IsEmpty());
   EXPECT_THAT(check("engine/checkpoint/a.cpp", "#include \"engine/state/row.h\""), IsEmpty());
-  EXPECT_THAT(check("engine/runtime/a.cpp",
-                    "#include \"engine/checkpoint/store.h\"\n#include \"engine/operators/join.h\""),
-              IsEmpty());
-  EXPECT_THAT(check("connectors/kafka/a.cpp",
-                    "#include \"connectors/source.h\"\n#include \"connectors/formats/json.h\""),
-              IsEmpty());
-  EXPECT_THAT(check("connectors/kafka/b.cpp", "#include \"config/section.h\""), IsEmpty());
   EXPECT_THAT(
-      check("gateway/a.cpp", "#include \"admin/control_plane.h\"\n#include \"connectors/kafka/reader.h\""),
+      check("engine/runtime/a.cpp", "#include \"engine/checkpoint/store.h\"\n#include \"engine/operators/join.h\""),
       IsEmpty());
-  EXPECT_THAT(check("tests/x/a.cpp", "#include \"gateway/app.h\"\n#include \"tests/support/oracle.h\""),
+  EXPECT_THAT(
+      check("connectors/kafka/a.cpp", "#include \"connectors/source.h\"\n#include \"connectors/formats/json.h\""),
+      IsEmpty());
+  EXPECT_THAT(check("connectors/kafka/b.cpp", "#include \"config/section.h\""), IsEmpty());
+  EXPECT_THAT(check("gateway/a.cpp", "#include \"admin/control_plane.h\"\n#include \"connectors/kafka/reader.h\""),
               IsEmpty());
+  EXPECT_THAT(check("tests/x/a.cpp", "#include \"gateway/app.h\"\n#include \"tests/support/oracle.h\""), IsEmpty());
 }
 
 TEST_F(IncludeRulesTest, RefusesSiblings) {
-  EXPECT_THAT(
-      check("connectors/kafka/a.cpp", "\n#include \"engine/state/row.h\""),
-      ElementsAre(HasSubstr("connectors/kafka/a.cpp:2: connectors/kafka may not include engine/state")));
+  EXPECT_THAT(check("connectors/kafka/a.cpp", "\n#include \"engine/state/row.h\""),
+              ElementsAre(HasSubstr("connectors/kafka/a.cpp:2: connectors/kafka may not include engine/state")));
   write("connectors/kafka/a.cpp", "");
   EXPECT_THAT(check("admin/a.cpp", "#include \"config/spec.h\""),
               ElementsAre(HasSubstr("admin may not include config")));
@@ -100,8 +95,7 @@ TEST_F(IncludeRulesTest, RefusesPathsThatAreNotFromTheRoot) {
 }
 
 TEST_F(IncludeRulesTest, KeepsHeavyLibrariesOutOfHeaders) {
-  EXPECT_THAT(check("config/a.h", "#include <yaml-cpp/yaml.h>"),
-              ElementsAre(HasSubstr("only in .cpp files")));
+  EXPECT_THAT(check("config/a.h", "#include <yaml-cpp/yaml.h>"), ElementsAre(HasSubstr("only in .cpp files")));
   write("config/a.h", "");
   EXPECT_THAT(check("config/a.cpp", "#include <yaml-cpp/yaml.h>"), IsEmpty());
 }
@@ -109,9 +103,9 @@ TEST_F(IncludeRulesTest, KeepsHeavyLibrariesOutOfHeaders) {
 TEST_F(IncludeRulesTest, KeepsTheVocabularyFreeOfLibraries) {
   EXPECT_THAT(check("engine/base/a.cpp", "#include <spdlog/spdlog.h>"),
               ElementsAre(HasSubstr("engine/base knows std, fmt and Boost.Outcome only")));
-  EXPECT_THAT(check("engine/base/a.cpp",
-                    "#include <boost/outcome/try.hpp>\n#include <fmt/format.h>\n#include <vector>"),
-              IsEmpty());
+  EXPECT_THAT(
+      check("engine/base/a.cpp", "#include <boost/outcome/try.hpp>\n#include <fmt/format.h>\n#include <vector>"),
+      IsEmpty());
 }
 
 TEST_F(IncludeRulesTest, RefusesAFolderNobodyDrew) {

@@ -1,6 +1,6 @@
-// The interval join alone, in steady state: +-10 s, 1 M keys, 100 000 events per second of event time over both sides, about
-// one match per event, 64 bytes kept of each row. Input batches are ready; result columns are built and summed up.
-// "ns/event" is the number that performance.md D.8 and RESULTS.md speak of.
+// The interval join alone, in steady state: +-10 s, 1 M keys, 100 000 events per second of event time over both sides,
+// about one match per event, 64 bytes kept of each row. Input batches are ready; result columns are built and summed
+// up. "ns/event" is the number that performance.md D.8 and RESULTS.md speak of.
 
 #include <benchmark/benchmark.h>
 
@@ -101,7 +101,8 @@ void run(benchmark::State& state, IntervalJoinSpec::Type type, std::int64_t keys
       benchmark::Counter(events / 1e9, benchmark::Counter::kIsRate | benchmark::Counter::kInvert);
   state.counters["matches/event"] = static_cast<double>(out.rows - rows) / events;
   state.counters["state_MB"] = static_cast<double>(join.stats().state_bytes) / 1e6;
-  state.counters["B/row"] = static_cast<double>(join.stats().state_bytes) / static_cast<double>(join.stats().state_rows);
+  state.counters["B/row"] =
+      static_cast<double>(join.stats().state_bytes) / static_cast<double>(join.stats().state_rows);
   state.counters["late"] = static_cast<double>(out.late_rows);
 }
 

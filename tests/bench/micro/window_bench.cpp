@@ -27,8 +27,7 @@ constexpr std::size_t kBatches = 8192;  // 8 M rows: a cycle of input
 struct Input {
   explicit Input(std::int64_t keys, int key_column, DataType key_type) {
     std::mt19937_64 random(7);
-    schema = {
-        {{"id", types::int64}, {"name", types::string}, {"region", types::int64}, {"device", types::string}}};
+    schema = {{{"id", types::int64}, {"name", types::string}, {"region", types::int64}, {"device", types::string}}};
     const RowCodec codec({key_column}, {key_type});
     for (std::size_t b = 0; b < kBatches; ++b) {
       auto arena = std::make_shared<Arena>();
@@ -45,8 +44,7 @@ struct Input {
         name[i] = arena->copy({text, 18});
         region[i] = static_cast<std::int64_t>(random() % 10);
       }
-      batch.columns = {
-          {types::int64, id}, {types::string, name}, {types::int64, region}, {types::string, name}};
+      batch.columns = {{types::int64, id}, {types::string, name}, {types::int64, region}, {types::string, name}};
       auto* hash = arena->make<std::uint64_t>(kBatch);
       codec.hash(batch, hash);
       batch.hash = hash;
@@ -60,8 +58,7 @@ struct Input {
 
 void run(benchmark::State& state, const Input& input, WindowSpec spec, std::int64_t rows_per_ms,
          std::size_t snapshot_every) {
-  const Schema schema =
-      window_output_schema(spec, {"key"}, std::vector<std::string>(spec.aggregates.size(), "a"));
+  const Schema schema = window_output_schema(spec, {"key"}, std::vector<std::string>(spec.aggregates.size(), "a"));
   WindowAggregate op(spec, schema);
   Nowhere out;
   std::vector<EventTime> time(kBatch), firing(kBatch);
@@ -86,9 +83,8 @@ void run(benchmark::State& state, const Input& input, WindowSpec spec, std::int6
     }
   }
   state.SetItemsProcessed(static_cast<std::int64_t>(state.iterations() * kBatch));
-  state.counters["ns_per_row"] =
-      benchmark::Counter(static_cast<double>(state.iterations() * kBatch) * 1e-9,
-                         benchmark::Counter::kIsRate | benchmark::Counter::kInvert);
+  state.counters["ns_per_row"] = benchmark::Counter(static_cast<double>(state.iterations() * kBatch) * 1e-9,
+                                                    benchmark::Counter::kIsRate | benchmark::Counter::kInvert);
   state.counters["results"] = static_cast<double>(out.rows);
   state.counters["late"] = static_cast<double>(out.rows_late);
   state.counters["saved_MB"] = static_cast<double>(saved) / 1e6;

@@ -49,7 +49,8 @@ TEST_F(FileTest, LinesComeWithTheirByteOffsets) {
   FileSource s({put("{\"a\":1}\n\n{\"a\":2}\r\n{\"a\":3}"), 2});
   ASSERT_TRUE(s.start({}).has_value());
   EXPECT_TRUE(s.reader(1).ended());
-  EXPECT_THAT(drain(s.reader(0), 2), ::testing::ElementsAre(std::pair(0, "{\"a\":1}"), std::pair(9, "{\"a\":2}"), std::pair(18, "{\"a\":3}")));
+  EXPECT_THAT(drain(s.reader(0), 2),
+              ::testing::ElementsAre(std::pair(0, "{\"a\":1}"), std::pair(9, "{\"a\":2}"), std::pair(18, "{\"a\":3}")));
   std::vector<LaneEvent> events;
   s.reader(0).take_events(events);
   ASSERT_EQ(events.size(), 2u);
@@ -60,7 +61,8 @@ TEST_F(FileTest, LinesComeWithTheirByteOffsets) {
 
 TEST_F(FileTest, GoesOnAtTheRestoredPosition) {
   std::string text;
-  for (int i = 0; i < 50'000; ++i) text += "line " + std::to_string(i) + std::string(static_cast<std::size_t>(i % 50), 'x') + "\n";
+  for (int i = 0; i < 50'000; ++i)
+    text += "line " + std::to_string(i) + std::string(static_cast<std::size_t>(i % 50), 'x') + "\n";
   put(text);
   FileSource whole({path()});
   ASSERT_TRUE(whole.start({}).has_value());

@@ -70,14 +70,16 @@ std::string cell(const Column& c, std::size_t row) {
 
 TEST(JsonDecoder, ReadsEveryTypeAndMissingAsNull) {
   auto d = make(all_types());
-  auto r = decode(*d, {R"({"i":-9223372036854775808,"f":1.5e3,"s":"grün","b":true,"d":12.34,"x":"aGk=","t":1767225600000,"sec":1767225600.25,"iso":"2026-01-01T00:00:00Z","dur":60000})",
-                       R"({})", R"( { "i" : 9223372036854775807 , "s" : null , "d" : "0.005" } )"});
+  auto r = decode(
+      *d,
+      {R"({"i":-9223372036854775808,"f":1.5e3,"s":"grün","b":true,"d":12.34,"x":"aGk=","t":1767225600000,"sec":1767225600.25,"iso":"2026-01-01T00:00:00Z","dur":60000})",
+       R"({})", R"( { "i" : 9223372036854775807 , "s" : null , "d" : "0.005" } )"});
   ASSERT_TRUE(r.failures.empty()) << r.failures[0].reason;
   ASSERT_EQ(r.batch.rows, 3u);
   std::vector<std::string> first;
   for (const Column& c : r.batch.columns) first.push_back(cell(c, 0));
-  EXPECT_EQ(first, (std::vector<std::string>{"-9223372036854775808", "1500.000000", "grün", "true", "12.34", "hi", "1767225600000",
-                                             "1767225600250", "1767225600000", "60000"}));
+  EXPECT_EQ(first, (std::vector<std::string>{"-9223372036854775808", "1500.000000", "grün", "true", "12.34", "hi",
+                                             "1767225600000", "1767225600250", "1767225600000", "60000"}));
   for (const Column& c : r.batch.columns) EXPECT_TRUE(c.is_null(1));
   EXPECT_EQ(cell(r.batch.columns[0], 2), "9223372036854775807");
   EXPECT_EQ(cell(r.batch.columns[2], 2), "NULL");
@@ -106,18 +108,18 @@ TEST_P(JsonDecoderGood, Value) {
 INSTANTIATE_TEST_SUITE_P(
     Table, JsonDecoderGood,
     ::testing::Values(Good{R"({"i":0})", "i", "0"}, Good{R"({"i":-0})", "i", "0"},
-                      Good{R"({"i":1,"i":2})", "i", "2"},                       // the last of duplicates
-                      Good{R"({"i":1,"i":null})", "i", "NULL"},                 // also when it is null
-                      Good{R"({"i":null,"i":3})", "i", "3"},
-                      Good{R"({"\u0069":7})", "i", "7"},                        // an escaped key
-                      Good{R"({"u":{"i":[1,{"i":"}"}]},"i":4})", "i", "4"},     // nested values are skipped
+                      Good{R"({"i":1,"i":2})", "i", "2"},        // the last of duplicates
+                      Good{R"({"i":1,"i":null})", "i", "NULL"},  // also when it is null
+                      Good{R"({"i":null,"i":3})", "i", "3"}, Good{R"({"\u0069":7})", "i", "7"},  // an escaped key
+                      Good{R"({"u":{"i":[1,{"i":"}"}]},"i":4})", "i", "4"},  // nested values are skipped
                       Good{R"({"u":[],"v":{},"w":[[],{}],"z":-0.5E+2,"i":5})", "i", "5"},
-                      Good{R"({"a_key_longer_than_sixteen_bytes":1,"i":6})", "i", "6"},
-                      Good{R"({"s":""})", "s", ""}, Good{R"({"s":"a\"b\\c\/\b\f\n\r\t"})", "s", "a\"b\\c/\b\f\n\r\t"},
+                      Good{R"({"a_key_longer_than_sixteen_bytes":1,"i":6})", "i", "6"}, Good{R"({"s":""})", "s", ""},
+                      Good{R"({"s":"a\"b\\c\/\b\f\n\r\t"})", "s", "a\"b\\c/\b\f\n\r\t"},
                       Good{R"({"s":"\u00e9\u20ac\ud83d\ude00"})", "s", "é€😀"}, Good{R"({"s":"[{,:}]"})", "s", "[{,:}]"},
                       Good{R"({"s" : "x" })", "s", "x"}, Good{R"({"d":-0.1})", "d", "-0.10"},
-                      Good{R"({"d":"9999999999999999.99"})", "d", "9999999999999999.99"}, Good{R"({"d":1.5e3})", "d", "1500.00"},
-                      Good{R"({"f":-1})", "f", "-1.000000"}, Good{R"({"b":false})", "b", "false"},
+                      Good{R"({"d":"9999999999999999.99"})", "d", "9999999999999999.99"},
+                      Good{R"({"d":1.5e3})", "d", "1500.00"}, Good{R"({"f":-1})", "f", "-1.000000"},
+                      Good{R"({"b":false})", "b", "false"},
                       Good{R"({"iso":"2026-01-01T01:00:00+01:00"})", "iso", "1767225600000"},
                       Good{R"({"sec":-1})", "sec", "-1000"}, Good{R"({"x":"YWJj"})", "x", "abc"},
                       Good{"\t{\"i\":\n8}\r\n", "i", "8"}));
@@ -142,34 +144,44 @@ TEST_P(JsonDecoderBad, FailsWithReason) {
 INSTANTIATE_TEST_SUITE_P(
     Table, JsonDecoderBad,
     ::testing::Values(
-        Bad{"", "empty value"}, Bad{"   ", "empty value"}, Bad{"null", "not a JSON object"}, Bad{"[1]", "not a JSON object"},
-        Bad{"17", "not a JSON object: it starts with 17"}, Bad{"\"s\"", "not a JSON object"},
-        Bad{R"({"i":"1"})", "field \"i\": expected a 64-bit integer, found \"1\""},
-        Bad{R"({"i":1.5})", "field \"i\": expected a 64-bit integer, found 1.5"}, Bad{R"({"i":1.0})", "expected a 64-bit"},
-        Bad{R"({"i":1e3})", "expected a 64-bit"}, Bad{R"({"i":9223372036854775808})", "expected a 64-bit"},
-        Bad{R"({"i":-9223372036854775809})", "expected a 64-bit"}, Bad{R"({"i":18446744073709551617})", "expected a 64-bit"},
-        Bad{R"({"i":01})", "expected a 64-bit"}, Bad{R"({"i":true})", "found true"}, Bad{R"({"i":{}})", "found an object"},
+        Bad{"", "empty value"}, Bad{"   ", "empty value"}, Bad{"null", "not a JSON object"},
+        Bad{"[1]", "not a JSON object"}, Bad{"17", "not a JSON object: it starts with 17"},
+        Bad{"\"s\"", "not a JSON object"}, Bad{R"({"i":"1"})", "field \"i\": expected a 64-bit integer, found \"1\""},
+        Bad{R"({"i":1.5})", "field \"i\": expected a 64-bit integer, found 1.5"},
+        Bad{R"({"i":1.0})", "expected a 64-bit"}, Bad{R"({"i":1e3})", "expected a 64-bit"},
+        Bad{R"({"i":9223372036854775808})", "expected a 64-bit"},
+        Bad{R"({"i":-9223372036854775809})", "expected a 64-bit"},
+        Bad{R"({"i":18446744073709551617})", "expected a 64-bit"}, Bad{R"({"i":01})", "expected a 64-bit"},
+        Bad{R"({"i":true})", "found true"}, Bad{R"({"i":{}})", "found an object"},
         Bad{R"({"i":[1]})", "found an array"}, Bad{R"({"i":-})", "expected a 64-bit"}, Bad{R"({"i":1x})", "found 1x"},
         Bad{R"({"i":})", "not valid JSON"}, Bad{R"({"i":1,})", "not valid JSON"}, Bad{R"({"i" 1})", "not valid JSON"},
-        Bad{R"({i:1})", "not valid JSON"}, Bad{R"({"i":1 "s":"x"})", "not valid JSON"}, Bad{R"({,"i":1})", "not valid JSON"},
-        Bad{R"({"s":1})", "field \"s\": expected a string, found 1"}, Bad{R"({"s":"\x"})", "valid escapes"},
-        Bad{R"({"s":"\ud83d"})", "valid escapes"}, Bad{R"({"s":"\ude00"})", "valid escapes"}, Bad{R"({"s":"\u12"})", "valid escapes"},
-        Bad{"{\"s\":\"a\nb\"}", "control character"}, Bad{"{\"s\":\"\xff\"}", "invalid UTF-8"}, Bad{"{\"s\":\"\xc3\"}", "invalid UTF-8"},
-        Bad{"{\"u\":\"\xed\xa0\x80\"}", "invalid UTF-8"}, Bad{R"({"s":"x)", "not closed"}, Bad{R"({"s":"x"y})", "not valid JSON"},
-        Bad{R"({"s":"x""y"})", "not valid JSON"}, Bad{R"({"b":1})", "true or false"}, Bad{R"({"b":truex})", "true or false"},
-        Bad{R"({"b":nul})", "not valid JSON"}, Bad{R"({"d":"abc"})", "field \"d\": expected decimal(18,2)"},
-        Bad{R"({"d":12345678901234567})", "expected decimal"}, Bad{R"({"d":true})", "expected decimal"}, Bad{R"({"d":.5})", "expected decimal"},
-        Bad{R"({"f":"1"})", "expected a float64"}, Bad{R"({"f":1e999})", "expected a float64"}, Bad{R"({"f":1.})", "expected a float64"},
-        Bad{R"({"f":NaN})", "expected a float64"}, Bad{R"({"x":"a*"})", "expected base64"}, Bad{R"({"x":"a"})", "expected base64"},
-        Bad{R"({"t":"2026-01-01"})", "whole milliseconds"}, Bad{R"({"t":99999999999999999})", "years 1 to 9999"},
-        Bad{R"({"sec":"1"})", "timestamp in seconds"}, Bad{R"({"iso":1})", "ISO 8601"}, Bad{R"({"iso":"2026-02-30T00:00:00Z"})", "ISO 8601"},
-        Bad{R"({"i":1}{"i":2})", "trailing characters"}, Bad{R"({"i":1} x)", "trailing characters"}, Bad{R"({"i":1}})", "trailing characters"},
-        Bad{R"({"i":1)", "not valid JSON"}, Bad{R"({"i")", "not valid JSON"}, Bad{R"({"i":)", "not valid JSON"}, Bad{R"({)", "not valid JSON"},
-        Bad{R"({"u":[1,2)", "not valid JSON"}, Bad{R"({"u":[1,)", "not valid JSON"}, Bad{R"({"u":{"v":1)", "not valid JSON"},
-        Bad{R"({"u":[1 2]})", "not valid JSON"}, Bad{R"({"u":[1,]})", "not valid JSON"}, Bad{R"({"u":{"v"}})", "not valid JSON"},
-        Bad{R"({"u":tru})", "not valid JSON"}, Bad{R"({"u":012})", "not valid JSON"}, Bad{R"({"u":1.e5})", "not valid JSON"},
-        Bad{R"({"u":12"abc"})", "not valid JSON"}, Bad{R"({"u":[1}})", "not valid JSON"}, Bad{R"({"i":1}\)", "trailing characters"},
-        Bad{R"({"\u00g0":1})", "bad escape"}, Bad{"{\"i\":1}\xEF\xBB\xBF", "trailing characters"}));
+        Bad{R"({i:1})", "not valid JSON"}, Bad{R"({"i":1 "s":"x"})", "not valid JSON"},
+        Bad{R"({,"i":1})", "not valid JSON"}, Bad{R"({"s":1})", "field \"s\": expected a string, found 1"},
+        Bad{R"({"s":"\x"})", "valid escapes"}, Bad{R"({"s":"\ud83d"})", "valid escapes"},
+        Bad{R"({"s":"\ude00"})", "valid escapes"}, Bad{R"({"s":"\u12"})", "valid escapes"},
+        Bad{"{\"s\":\"a\nb\"}", "control character"}, Bad{"{\"s\":\"\xff\"}", "invalid UTF-8"},
+        Bad{"{\"s\":\"\xc3\"}", "invalid UTF-8"}, Bad{"{\"u\":\"\xed\xa0\x80\"}", "invalid UTF-8"},
+        Bad{R"({"s":"x)", "not closed"}, Bad{R"({"s":"x"y})", "not valid JSON"},
+        Bad{R"({"s":"x""y"})", "not valid JSON"}, Bad{R"({"b":1})", "true or false"},
+        Bad{R"({"b":truex})", "true or false"}, Bad{R"({"b":nul})", "not valid JSON"},
+        Bad{R"({"d":"abc"})", "field \"d\": expected decimal(18,2)"},
+        Bad{R"({"d":12345678901234567})", "expected decimal"}, Bad{R"({"d":true})", "expected decimal"},
+        Bad{R"({"d":.5})", "expected decimal"}, Bad{R"({"f":"1"})", "expected a float64"},
+        Bad{R"({"f":1e999})", "expected a float64"}, Bad{R"({"f":1.})", "expected a float64"},
+        Bad{R"({"f":NaN})", "expected a float64"}, Bad{R"({"x":"a*"})", "expected base64"},
+        Bad{R"({"x":"a"})", "expected base64"}, Bad{R"({"t":"2026-01-01"})", "whole milliseconds"},
+        Bad{R"({"t":99999999999999999})", "years 1 to 9999"}, Bad{R"({"sec":"1"})", "timestamp in seconds"},
+        Bad{R"({"iso":1})", "ISO 8601"}, Bad{R"({"iso":"2026-02-30T00:00:00Z"})", "ISO 8601"},
+        Bad{R"({"i":1}{"i":2})", "trailing characters"}, Bad{R"({"i":1} x)", "trailing characters"},
+        Bad{R"({"i":1}})", "trailing characters"}, Bad{R"({"i":1)", "not valid JSON"}, Bad{R"({"i")", "not valid JSON"},
+        Bad{R"({"i":)", "not valid JSON"}, Bad{R"({)", "not valid JSON"}, Bad{R"({"u":[1,2)", "not valid JSON"},
+        Bad{R"({"u":[1,)", "not valid JSON"}, Bad{R"({"u":{"v":1)", "not valid JSON"},
+        Bad{R"({"u":[1 2]})", "not valid JSON"}, Bad{R"({"u":[1,]})", "not valid JSON"},
+        Bad{R"({"u":{"v"}})", "not valid JSON"}, Bad{R"({"u":tru})", "not valid JSON"},
+        Bad{R"({"u":012})", "not valid JSON"}, Bad{R"({"u":1.e5})", "not valid JSON"},
+        Bad{R"({"u":12"abc"})", "not valid JSON"}, Bad{R"({"u":[1}})", "not valid JSON"},
+        Bad{R"({"i":1}\)", "trailing characters"}, Bad{R"({"\u00g0":1})", "bad escape"},
+        Bad{"{\"i\":1}\xEF\xBB\xBF", "trailing characters"}));
 
 TEST(JsonDecoder, DeepNestingIsRefusedNotFollowed) {
   auto d = make({{{"i", types::int64}}, {}, -1});
@@ -203,7 +215,8 @@ TEST(JsonDecoder, EventTimeComesFromTheFieldAndMustNotBeNull) {
 
 TEST(JsonDecoder, MetaColumnsTellWhereARecordCameFrom) {
   auto d = make({{{"i", types::int64}},
-                 {MetaColumn::key, MetaColumn::timestamp, MetaColumn::cluster, MetaColumn::topic, MetaColumn::partition, MetaColumn::offset},
+                 {MetaColumn::key, MetaColumn::timestamp, MetaColumn::cluster, MetaColumn::topic, MetaColumn::partition,
+                  MetaColumn::offset},
                  -1});
   d->add_lane(LaneIndex(0), {"east", "ad", 3});
   d->add_lane(LaneIndex(1), {"west", "ad.w", 4});
@@ -238,10 +251,13 @@ TEST(JsonDecoder, AnyKeyOrderGivesTheSameRows) {
   std::vector<std::string> values;
   std::vector<std::string> expected;
   for (int i = 0; i < 3000; ++i) {
-    std::vector<std::string> members{"\"a\":" + std::to_string(i), "\"b\":\"s" + std::to_string(i) + "\"", "\"u\":{\"a\":1}"};
+    std::vector<std::string> members{"\"a\":" + std::to_string(i), "\"b\":\"s" + std::to_string(i) + "\"",
+                                     "\"u\":{\"a\":1}"};
     std::string want = std::to_string(i) + ",s" + std::to_string(i) + ",";
-    if (random() % 3 != 0) members.push_back("\"c\":" + std::to_string(i * 2)), want += std::to_string(i * 2);
-    else want += "NULL";
+    if (random() % 3 != 0)
+      members.push_back("\"c\":" + std::to_string(i * 2)), want += std::to_string(i * 2);
+    else
+      want += "NULL";
     // Keys that differ in every record drive the learned list through its limit.
     if (random() % 2 == 0) members.push_back("\"k" + std::to_string(i) + "\":true");
     if (random() % 4 == 0) std::shuffle(members.begin(), members.end(), random);
@@ -254,7 +270,8 @@ TEST(JsonDecoder, AnyKeyOrderGivesTheSameRows) {
   ASSERT_TRUE(r.failures.empty()) << r.failures[0].reason;
   ASSERT_EQ(r.batch.rows, values.size());
   for (std::size_t i = 0; i < values.size(); ++i)
-    ASSERT_EQ(cell(r.batch.columns[0], i) + "," + cell(r.batch.columns[1], i) + "," + cell(r.batch.columns[2], i), expected[i]);
+    ASSERT_EQ(cell(r.batch.columns[0], i) + "," + cell(r.batch.columns[1], i) + "," + cell(r.batch.columns[2], i),
+              expected[i]);
 }
 
 TEST(JsonDecoder, LargeRecordsPassBlockLimits) {
@@ -270,7 +287,8 @@ TEST(JsonDecoder, LargeRecordsPassBlockLimits) {
 TEST(JsonDecoder, DamagedInputNeverCrashesAndNeverHurtsItsNeighbours) {
   std::mt19937 random(42);
   auto d = make(all_types());
-  const std::string good = R"({"i":12,"f":1.25,"s":"a\u00e9b","b":true,"d":1.50,"x":"aGk=","u":[1,{"k":"v"}],"t":1767225600000,"iso":"2026-01-01T00:00:00Z"})";
+  const std::string good =
+      R"({"i":12,"f":1.25,"s":"a\u00e9b","b":true,"d":1.50,"x":"aGk=","u":[1,{"k":"v"}],"t":1767225600000,"iso":"2026-01-01T00:00:00Z"})";
   static constexpr char kAlphabet[] = "{}[]:,\"\\ \n0123456789.eE+-truefalsnull\xc3\xa9\xff";
   std::size_t rows = 0, failed = 0;
   for (int round = 0; round < 2000; ++round) {

@@ -33,15 +33,22 @@ TEST(JsonEncoder, WritesEveryType) {
   EXPECT_EQ(encode_one<Decimal>(types::decimal(18, 4), -1), R"({"v":-0.0001})");
   EXPECT_EQ(encode_one<Decimal>(types::decimal(38, 0), 7), R"({"v":7})");
   EXPECT_EQ(encode_one<std::int64_t>(types::timestamp, 1767225600000), R"({"v":"2026-01-01T00:00:00Z"})");
-  EXPECT_EQ(encode_one<std::int64_t>(types::timestamp, 1767225600000, {JsonEncoderOptions::Timestamps::millis}), R"({"v":1767225600000})");
+  EXPECT_EQ(encode_one<std::int64_t>(types::timestamp, 1767225600000, {JsonEncoderOptions::Timestamps::millis}),
+            R"({"v":1767225600000})");
   EXPECT_EQ(encode_one<std::string_view>(types::bytes, "hi"), R"({"v":"aGk="})");
   EXPECT_EQ(encode_one<std::string_view>(types::bytes, ""), R"({"v":""})");
 }
 
 TEST(JsonEncoder, EscapesStringsAndRepairsUtf8) {
-  EXPECT_EQ(encode_one<std::string_view>(types::string, "a\"b\\c\n\r\t\x01 é"), "{\"v\":\"a\\\"b\\\\c\\n\\r\\t\\u0001 é\"}");
-  EXPECT_EQ(encode_one<std::string_view>(types::string, "a\xff" "b"), "{\"v\":\"a\xEF\xBF\xBD" "b\"}");
-  EXPECT_EQ(encode_one<std::string_view>(types::string, "\xed\xa0\x80"), "{\"v\":\"\xEF\xBF\xBD\xEF\xBF\xBD\xEF\xBF\xBD\"}");
+  EXPECT_EQ(encode_one<std::string_view>(types::string, "a\"b\\c\n\r\t\x01 é"),
+            "{\"v\":\"a\\\"b\\\\c\\n\\r\\t\\u0001 é\"}");
+  EXPECT_EQ(encode_one<std::string_view>(types::string,
+                                         "a\xff"
+                                         "b"),
+            "{\"v\":\"a\xEF\xBF\xBD"
+            "b\"}");
+  EXPECT_EQ(encode_one<std::string_view>(types::string, "\xed\xa0\x80"),
+            "{\"v\":\"\xEF\xBF\xBD\xEF\xBF\xBD\xEF\xBF\xBD\"}");
 }
 
 TEST(JsonEncoder, NullsOpAndFinal) {
@@ -72,7 +79,10 @@ TEST(JsonEncoder, EmptySchemaIsAnEmptyObject) {
 }
 
 TEST(JsonEncoder, WhatItWritesTheDecoderReadsBack) {
-  JsonDecoderOptions o{{{"s", types::string}, {"f", types::float64}, {"d", types::decimal(38, 9)}, {"x", types::bytes},
+  JsonDecoderOptions o{{{"s", types::string},
+                        {"f", types::float64},
+                        {"d", types::decimal(38, 9)},
+                        {"x", types::bytes},
                         {"t", types::timestamp, JsonField::Wire::iso8601}},
                        {},
                        -1};
@@ -95,8 +105,11 @@ TEST(JsonEncoder, WhatItWritesTheDecoderReadsBack) {
     const std::int64_t t = static_cast<std::int64_t>(random() % 4'000'000'000'000ull);
     Batch b;
     b.rows = 1;
-    b.columns = {{types::string, &s, nullptr}, {types::float64, &f, nullptr}, {types::decimal(38, 9), &d, nullptr},
-                 {types::bytes, &x, nullptr}, {types::timestamp, &t, nullptr}};
+    b.columns = {{types::string, &s, nullptr},
+                 {types::float64, &f, nullptr},
+                 {types::decimal(38, 9), &d, nullptr},
+                 {types::bytes, &x, nullptr},
+                 {types::timestamp, &t, nullptr}};
     std::string json;
     encoder.encode(b, 0, json);
     const RawRecord r{LaneIndex(0), 0, 1, {}, json, false, true};

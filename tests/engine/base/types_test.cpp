@@ -72,8 +72,7 @@ TEST(Decimal, ParsesAndPrints) {
       {"NaN", 5, 2, kRefused},
       {"1e99999999999", 5, 2, kRefused},
   };
-  for (const auto& c : kCases)
-    EXPECT_EQ(decimal(c.text, c.precision, c.scale), c.printed) << "'" << c.text << "'";
+  for (const auto& c : kCases) EXPECT_EQ(decimal(c.text, c.precision, c.scale), c.printed) << "'" << c.text << "'";
 }
 
 TEST(Decimal, LongTextsAreExact) {
@@ -83,10 +82,8 @@ TEST(Decimal, LongTextsAreExact) {
 }
 
 TEST(Decimal, PrintsTheExtremes) {
-  EXPECT_EQ(decimal_to_string(std::numeric_limits<Decimal>::min(), 0),
-            "-170141183460469231731687303715884105728");
-  EXPECT_EQ(decimal_to_string(std::numeric_limits<Decimal>::max(), 38),
-            "1.70141183460469231731687303715884105727");
+  EXPECT_EQ(decimal_to_string(std::numeric_limits<Decimal>::min(), 0), "-170141183460469231731687303715884105728");
+  EXPECT_EQ(decimal_to_string(std::numeric_limits<Decimal>::max(), 38), "1.70141183460469231731687303715884105727");
   EXPECT_EQ(decimal_to_string(0, 3), "0.000");
   EXPECT_EQ(decimal_to_string(-7, 3), "-0.007");
 }
@@ -95,8 +92,8 @@ TEST(Decimal, PrintedIsParsedBack) {
   std::mt19937_64 random(1);
   for (int i = 0; i < 2000; ++i) {
     const unsigned scale = random() % 39;
-    Decimal d = static_cast<Decimal>(random()) * static_cast<std::int64_t>(random() % 1'000'000'000'000) >>
-                (random() % 100);
+    Decimal d =
+        static_cast<Decimal>(random()) * static_cast<std::int64_t>(random() % 1'000'000'000'000) >> (random() % 100);
     if (random() % 2 == 0) d = -d;
     EXPECT_EQ(parse_decimal(decimal_to_string(d, scale), 38, scale), d);
   }
@@ -175,9 +172,8 @@ TEST(Timestamp, PrintedIsParsedBack) {
 }
 
 TEST(DataType, NamesAreReadBack) {
-  for (DataType t :
-       {types::boolean, types::int64, types::float64, types::string, types::bytes, types::timestamp,
-        types::duration, types::decimal(1, 0), types::decimal(38, 38), types::decimal(18, 4)})
+  for (DataType t : {types::boolean, types::int64, types::float64, types::string, types::bytes, types::timestamp,
+                     types::duration, types::decimal(1, 0), types::decimal(38, 38), types::decimal(18, 4)})
     EXPECT_EQ(parse_type(to_string(t)), t) << to_string(t);
   EXPECT_EQ(parse_type("Decimal( 18 , 4 )"), types::decimal(18, 4));
   EXPECT_EQ(parse_type("decimal(9)"), types::decimal(9, 0));

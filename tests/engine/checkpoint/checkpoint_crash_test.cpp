@@ -99,8 +99,7 @@ TEST_F(CheckpointCrashTest, CrashAtAnyCallOfMergeLosesNothing) {
           disk.die_within(call);
         else
           disk.die_after(call);
-        const bool merged =
-            static_cast<bool>(store.merge());  // a third base: the oldest goes, and epochs with it
+        const bool merged = static_cast<bool>(store.merge());  // a third base: the oldest goes, and epochs with it
         more = !merged || disk.calls() >= call;
         disk.crash(loss.unsynced, loss.seed);
         ASSERT_EQ(expect_restored(writer), 6u) << "call " << call << "\n" << disk.describe();

@@ -28,9 +28,7 @@ class CheckpointDamageTest : public CheckpointStoreTest {
       if (path.starts_with(epoch_path(n))) return n - 1;
     return 9;
   }
-  static bool must_be_noticed(const std::string& path) {
-    return path.starts_with(base_path(6)) || expected(path) != 9;
-  }
+  static bool must_be_noticed(const std::string& path) { return path.starts_with(base_path(6)) || expected(path) != 9; }
 };
 
 TEST_F(CheckpointDamageTest, AFlippedBitInAnyFileIsNoticedAndThePreviousEpochIsUsed) {
@@ -254,8 +252,7 @@ TEST(Manifest, EverySingleBitIsCovered) {
   m.epoch = Epoch(1);
   m.files = {{"join.base", 3, content_sum("abc")}};
   const std::string text = to_json(m);
-  for (std::size_t bit = 0; bit < (text.size() - 1) * 8;
-       ++bit) {  // all but the last newline, which says nothing
+  for (std::size_t bit = 0; bit < (text.size() - 1) * 8; ++bit) {  // all but the last newline, which says nothing
     std::string bad = text;
     bad[bit / 8] = static_cast<char>(bad[bit / 8] ^ (1 << (bit % 8)));
     EXPECT_FALSE(parse_manifest(bad)) << "bit " << bit;

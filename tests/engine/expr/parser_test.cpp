@@ -64,13 +64,16 @@ TEST(Parser, PrintsCanonically) {
 }
 
 TEST(Parser, KeywordsAreNamesWhereANameCanStand) {
-  for (const char* word : {"user", "order", "end", "group", "desc", "timestamp", "interval", "left", "right", "case", "when", "then", "else",
-                           "like", "in", "is", "between", "and", "or", "not", "filter", "distinct", "as", "from", "cast", "escape", "date", "key"}) {
+  for (const char* word :
+       {"user",   "order",    "end",  "group", "desc", "timestamp", "interval", "left", "right", "case",
+        "when",   "then",     "else", "like",  "in",   "is",        "between",  "and",  "or",    "not",
+        "filter", "distinct", "as",   "from",  "cast", "escape",    "date",     "key"}) {
     Table t;
     t.ints(word, {1, 2, std::nullopt});
     EXPECT_THAT(evaluate(t, std::string(word) + " = 1"), ::testing::ElementsAre("true", "false", "NULL")) << word;
     EXPECT_THAT(evaluate(t, "2 * " + std::string(word)), ::testing::ElementsAre("2", "4", "NULL")) << word;
-    EXPECT_THAT(evaluate(t, "`" + std::string(word) + "` IS NULL"), ::testing::ElementsAre("false", "false", "true")) << word;
+    EXPECT_THAT(evaluate(t, "`" + std::string(word) + "` IS NULL"), ::testing::ElementsAre("false", "false", "true"))
+        << word;
   }
   Table t;
   t.ints("end", {7});
@@ -135,18 +138,23 @@ std::string repeated(const std::string& s, int n) {
 }
 
 TEST(Parser, DepthIsBounded) {
-  for (const std::string& deep : {repeated("(", 30000) + "1" + repeated(")", 30000), repeated("- ", 20000) + "x", repeated("NOT ", 15000) + "x",
-                                  repeated("abs(", 10000) + "x", "x" + repeated("+1", 30000), repeated("CASE WHEN ", 6000),
-                                  "x" + repeated(" = 1", 10000), "x" + repeated(" IS NULL", 7000)}) {
+  for (const std::string& deep :
+       {repeated("(", 30000) + "1" + repeated(")", 30000), repeated("- ", 20000) + "x", repeated("NOT ", 15000) + "x",
+        repeated("abs(", 10000) + "x", "x" + repeated("+1", 30000), repeated("CASE WHEN ", 6000),
+        "x" + repeated(" = 1", 10000), "x" + repeated(" IS NULL", 7000)}) {
     const auto ast = parse_expression(deep);
     ASSERT_FALSE(ast.ok());
-    EXPECT_THAT(ast.errors()[0].message, ::testing::AnyOf(::testing::HasSubstr("levels deep"), ::testing::HasSubstr("has "), ::testing::HasSubstr("ends here")));
+    EXPECT_THAT(ast.errors()[0].message,
+                ::testing::AnyOf(::testing::HasSubstr("levels deep"), ::testing::HasSubstr("has "),
+                                 ::testing::HasSubstr("ends here")));
   }
   EXPECT_TRUE(parse_expression(repeated("(", 150) + "1" + repeated(")", 150)).ok());
   Table t;
   t.ints("x", {1});
   EXPECT_EQ(evaluate(t, "x" + repeated("+1", 150))[0], "151");
-  EXPECT_EQ(evaluate(t, repeated("CASE WHEN x = 1 THEN upper(", 90) + "'a' || CAST(x AS string)" + repeated(") END", 90))[0], "A1");
+  EXPECT_EQ(
+      evaluate(t, repeated("CASE WHEN x = 1 THEN upper(", 90) + "'a' || CAST(x AS string)" + repeated(") END", 90))[0],
+      "A1");
 }
 
 TEST(Parser, LongChainsAreFlat) {
@@ -169,8 +177,10 @@ TEST(Parser, SizeIsBounded) {
 TEST(Parser, AnyBytesAreAnErrorOrATree) {
   std::uint64_t state = 42;
   const auto random = [&] { return state = state * 6364136223846793005ull + 1442695040888963407ull, state >> 33; };
-  const std::string pieces[] = {"a", "(", ")", "'", "''", "`", "CASE ", "WHEN ", "THEN ", "END ", "NOT ", "IN", " IS ", "NULL", ",", ".", "1", "1.5", "-", "+", "||",
-                                " AND ", "CAST(", " AS ", "decimal(", "INTERVAL ", "\xff", "\n", " LIKE ", "BETWEEN ", "*", "/*", "--", "%", "<>", "f("};
+  const std::string pieces[] = {
+      "a",        "(",         ")",    "'",  "''",     "`",        "CASE ", "WHEN ", "THEN ", "END ",  "NOT ",  "IN",
+      " IS ",     "NULL",      ",",    ".",  "1",      "1.5",      "-",     "+",     "||",    " AND ", "CAST(", " AS ",
+      "decimal(", "INTERVAL ", "\xff", "\n", " LIKE ", "BETWEEN ", "*",     "/*",    "--",    "%",     "<>",    "f("};
   for (int round = 0; round < 20000; ++round) {
     std::string text;
     for (std::uint64_t n = random() % 12; n-- > 0;) text += pieces[random() % std::size(pieces)];

@@ -64,7 +64,9 @@ TEST(Binding, ErrorsHaveSpanAndHint) {
   }
 }
 
-TEST(Binding, TellsAllErrorsAtOnce) { EXPECT_EQ(errors_of(sample(), "prise > 1 AND uper(device_id) = 'x' AND ad_id = device_id").size(), 3u); }
+TEST(Binding, TellsAllErrorsAtOnce) {
+  EXPECT_EQ(errors_of(sample(), "prise > 1 AND uper(device_id) = 'x' AND ad_id = device_id").size(), 3u);
+}
 
 TEST(Binding, QualifiedNames) {
   Table t;
@@ -94,7 +96,8 @@ TEST(Binding, Types) {
 TEST(Program, EqualPartsAreComputedOnceABatch) {
   const Table t = sample();
   ProgramBuilder builder(t.scope());
-  for (const char* text : {"upper(device_id)", "upper(device_id) || 'x'", "UPPER( device_id ) = 'D1'", "length(upper(device_id))"})
+  for (const char* text :
+       {"upper(device_id)", "upper(device_id) || 'x'", "UPPER( device_id ) = 'D1'", "length(upper(device_id))"})
     ASSERT_TRUE(builder.add(**parse_expression(text)).ok());
   EXPECT_THAT(builder.used_columns(), ElementsAre(0));
   auto program = builder.build();
@@ -111,7 +114,8 @@ TEST(Program, EqualPartsAreComputedOnceABatch) {
 TEST(Program, ConstantsAreComputedAtLoad) {
   const Table t = sample();
   ProgramBuilder builder(t.scope());
-  for (const char* text : {"1 + 2 * 3", "upper('a') || 'b'", "INTERVAL '1' MINUTE * 3", "NULL + 1", "ad_id > 0 AND FALSE", "CASE WHEN 1 = 1 THEN 5 ELSE ad_id END"})
+  for (const char* text : {"1 + 2 * 3", "upper('a') || 'b'", "INTERVAL '1' MINUTE * 3", "NULL + 1",
+                           "ad_id > 0 AND FALSE", "CASE WHEN 1 = 1 THEN 5 ELSE ad_id END"})
     ASSERT_TRUE(builder.add(**parse_expression(text)).ok());
   auto program = builder.build();
   Arena arena;
@@ -144,14 +148,20 @@ TEST(Program, ResultsOutliveTheProgramAndItsNextBatch) {
   std::vector<Column> first, constant;
   {
     ProgramBuilder builder(t.scope());
-    ASSERT_TRUE(builder.add(**parse_expression("CASE WHEN ad_id = 1 THEN 'constant text that is long' ELSE upper(device_id) || '-suffix' END")).ok());
+    ASSERT_TRUE(builder
+                    .add(**parse_expression(
+                        "CASE WHEN ad_id = 1 THEN 'constant text that is long' ELSE upper(device_id) || '-suffix' END"))
+                    .ok());
     ASSERT_TRUE(builder.add(**parse_expression("CAST(upper(device_id) AS bytes)")).ok());
     ASSERT_TRUE(builder.add(**parse_expression("'another constant text'")).ok());
     ASSERT_TRUE(builder.add(**parse_expression("price + 1")).ok());
     auto program = builder.build();
     first = program.evaluate(t.batch(), arena, errors);
     Table other;
-    other.strings("device_id", {"zz", "yy"}).decimals("price", 18, 4, {"9", "8"}).ints("ad_id", {5, 6}).times("ts", {0, 0});
+    other.strings("device_id", {"zz", "yy"})
+        .decimals("price", 18, 4, {"9", "8"})
+        .ints("ad_id", {5, 6})
+        .times("ts", {0, 0});
     Arena second;
     program.evaluate(other.batch(), second, errors);
   }
@@ -225,12 +235,17 @@ TEST(Predicate, SelectsRowsThatAreTrue) {
 }
 
 TEST(UsedColumns, NamesWhatIsRead) {
-  EXPECT_THAT(engine::used_columns(**parse_expression("count(price) FILTER (WHERE ts > TIMESTAMP '2026-01-01') + nosuch"), sample().scope()), ElementsAre(1, 3));
+  EXPECT_THAT(
+      engine::used_columns(**parse_expression("count(price) FILTER (WHERE ts > TIMESTAMP '2026-01-01') + nosuch"),
+                           sample().scope()),
+      ElementsAre(1, 3));
 }
 
 TEST(Aggregates, SplitSharesEqualCalls) {
   std::vector<engine::AggregateCall> calls;
-  const auto split = [&](const char* text) { return engine::to_string(**engine::split_aggregates(*parse_expression(text), calls)); };
+  const auto split = [&](const char* text) {
+    return engine::to_string(**engine::split_aggregates(*parse_expression(text), calls));
+  };
   EXPECT_EQ(split("sum(price) / count(*)"), "$agg0 / $agg1");
   EXPECT_EQ(split("COUNT( DISTINCT device_id ) FILTER (WHERE clicked)"), "$agg2");
   EXPECT_EQ(split("1 + sum( price )"), "1 + $agg0");
@@ -247,7 +262,8 @@ TEST(Aggregates, SplitSharesEqualCalls) {
 }
 
 TEST(Aggregates, Errors) {
-  for (const char* text : {"sum(max(x))", "sum(x) FILTER (WHERE count(*) > 1)", "sum(*)", "sum()", "count()", "avg(a, b)", "upper(s) FILTER (WHERE max(x) > 1)"}) {
+  for (const char* text : {"sum(max(x))", "sum(x) FILTER (WHERE count(*) > 1)", "sum(*)", "sum()", "count()",
+                           "avg(a, b)", "upper(s) FILTER (WHERE max(x) > 1)"}) {
     std::vector<engine::AggregateCall> calls;
     EXPECT_FALSE(engine::split_aggregates(*parse_expression(text), calls).ok()) << text;
     EXPECT_TRUE(calls.empty());

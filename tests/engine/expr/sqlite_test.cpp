@@ -1,6 +1,7 @@
-// Random expressions over random rows, compared with SQLite for what both define alike. Where SQLite gives NULL or turns
-// to floating point (division by zero, overflow) ours is an error of the row; those rows must be NULL here as well, or are
-// left out (overflow). A second run with every column replaced by the row's literal checks constant folding.
+// Random expressions over random rows, compared with SQLite for what both define alike. Where SQLite gives NULL or
+// turns to floating point (division by zero, overflow) ours is an error of the row; those rows must be NULL here as
+// well, or are left out (overflow). A second run with every column replaced by the row's literal checks constant
+// folding.
 #include <cmath>
 #include <random>
 
@@ -17,7 +18,9 @@ class Generator {
   explicit Generator(std::uint64_t seed) : random_(seed) {}
   std::size_t below(std::size_t n) { return random_() % n; }
   template <std::size_t N>
-  std::string one_of(const char* const (&options)[N]) { return options[below(N)]; }
+  std::string one_of(const char* const (&options)[N]) {
+    return options[below(N)];
+  }
 
   std::string integer(int depth) {
     if (depth <= 0) return below(3) == 0 ? std::to_string(static_cast<int>(below(21)) - 10) : one_of({"i", "j", "k"});
@@ -29,8 +32,11 @@ class Generator {
       case 4: return "length(" + text(depth - 1) + ")";
       case 5: return "coalesce(" + integer(depth - 1) + ", " + integer(depth - 1) + ")";
       case 6: return "nullif(" + integer(depth - 1) + ", " + integer(depth - 1) + ")";
-      case 7: return "CASE WHEN " + boolean(depth - 1) + " THEN " + integer(depth - 1) + " WHEN " + boolean(depth - 1) + " THEN " + integer(depth - 1) + " ELSE " + integer(depth - 1) + " END";
-      case 8: return "CASE " + integer(depth - 1) + " WHEN " + integer(depth - 1) + " THEN " + integer(depth - 1) + " END";
+      case 7:
+        return "CASE WHEN " + boolean(depth - 1) + " THEN " + integer(depth - 1) + " WHEN " + boolean(depth - 1) +
+               " THEN " + integer(depth - 1) + " ELSE " + integer(depth - 1) + " END";
+      case 8:
+        return "CASE " + integer(depth - 1) + " WHEN " + integer(depth - 1) + " THEN " + integer(depth - 1) + " END";
       case 9: return "abs(" + integer(depth - 1) + ")";
       default: return "(" + integer(depth - 1) + " " + one_of({"+", "-", "*"}) + " " + integer(depth - 1) + ")";
     }
@@ -40,20 +46,26 @@ class Generator {
     switch (below(6)) {
       case 0: return "(" + real(depth - 1) + " / " + real(depth - 1) + ")";
       case 1: return "(" + integer(depth - 1) + " + " + real(depth - 1) + ")";
-      case 2: return "CASE WHEN " + boolean(depth - 1) + " THEN " + real(depth - 1) + " ELSE " + real(depth - 1) + " END";
+      case 2:
+        return "CASE WHEN " + boolean(depth - 1) + " THEN " + real(depth - 1) + " ELSE " + real(depth - 1) + " END";
       case 3: return "abs(" + real(depth - 1) + ")";
       default: return "(" + real(depth - 1) + " " + one_of({"+", "-", "*"}) + " " + real(depth - 1) + ")";
     }
   }
   std::string text(int depth) {
-    if (depth <= 0) return below(3) == 0 ? one_of({"'a'", "'ab'", "''", "'click'", "'a long constant of more than sixteen'", "'B'"}) : one_of({"s", "t"});
+    if (depth <= 0)
+      return below(3) == 0 ? one_of({"'a'", "'ab'", "''", "'click'", "'a long constant of more than sixteen'", "'B'"})
+                           : one_of({"s", "t"});
     switch (below(9)) {
       case 0: return "upper(" + text(depth - 1) + ")";
       case 1: return "lower(" + text(depth - 1) + ")";
       case 2: return "trim(" + text(depth - 1) + ")";
-      case 3: return "substr(" + text(depth - 1) + ", " + std::to_string(1 + below(4)) + ", " + std::to_string(below(5)) + ")";
+      case 3:
+        return "substr(" + text(depth - 1) + ", " + std::to_string(1 + below(4)) + ", " + std::to_string(below(5)) +
+               ")";
       case 4: return "replace(" + text(depth - 1) + ", " + one_of({"'a'", "'ab'", "'i'"}) + ", " + text(0) + ")";
-      case 5: return "CASE WHEN " + boolean(depth - 1) + " THEN " + text(depth - 1) + " ELSE " + text(depth - 1) + " END";
+      case 5:
+        return "CASE WHEN " + boolean(depth - 1) + " THEN " + text(depth - 1) + " ELSE " + text(depth - 1) + " END";
       case 6: return "coalesce(" + text(depth - 1) + ", " + text(depth - 1) + ")";
       default: return "(" + text(depth - 1) + " || " + text(depth - 1) + ")";
     }
@@ -68,12 +80,20 @@ class Generator {
       case 4: return "(" + real(depth - 1) + " " + comparison() + " " + real(depth - 1) + ")";
       case 5:
       case 6: return "(" + text(depth - 1) + " " + comparison() + " " + text(depth - 1) + ")";
-      case 7: return "(" + integer(depth - 1) + negated() + " BETWEEN " + integer(depth - 1) + " AND " + integer(depth - 1) + ")";
-      case 8: return "(" + integer(depth - 1) + negated() + " IN (1, 2, " + integer(depth - 1) + ", " + one_of({"NULL", "5", "-3"}) + "))";
+      case 7:
+        return "(" + integer(depth - 1) + negated() + " BETWEEN " + integer(depth - 1) + " AND " + integer(depth - 1) +
+               ")";
+      case 8:
+        return "(" + integer(depth - 1) + negated() + " IN (1, 2, " + integer(depth - 1) + ", " +
+               one_of({"NULL", "5", "-3"}) + "))";
       case 9: return "(" + text(depth - 1) + negated() + " IN ('a', 'click', 'ab', '', 'view', " + text(0) + "))";
-      case 10: return "(" + text(depth - 1) + negated() + " LIKE " + one_of({"'a%'", "'%b'", "'%a%'", "'_'", "'a_%'", "'%'", "''", "'cl%k'", "'%i_k%'"}) + ")";
+      case 10:
+        return "(" + text(depth - 1) + negated() + " LIKE " +
+               one_of({"'a%'", "'%b'", "'%a%'", "'_'", "'a_%'", "'%'", "''", "'cl%k'", "'%i_k%'"}) + ")";
       case 11: return "(" + any(depth - 1) + " IS " + one_of({"NULL", "NOT NULL"}) + ")";
-      default: return "(" + integer(depth - 1) + " IS " + one_of({"DISTINCT FROM ", "NOT DISTINCT FROM "}) + integer(depth - 1) + ")";
+      default:
+        return "(" + integer(depth - 1) + " IS " + one_of({"DISTINCT FROM ", "NOT DISTINCT FROM "}) +
+               integer(depth - 1) + ")";
     }
   }
   std::string any(int depth) {
@@ -110,7 +130,8 @@ class Sqlite {
   std::vector<std::string> rows(const std::string& expression, DataType type, std::string& problem) {
     std::vector<std::string> out;
     sqlite3_stmt* q = nullptr;
-    if (sqlite3_prepare_v2(db_, ("SELECT " + expression + " FROM r ORDER BY n").c_str(), -1, &q, nullptr) != SQLITE_OK) {
+    if (sqlite3_prepare_v2(db_, ("SELECT " + expression + " FROM r ORDER BY n").c_str(), -1, &q, nullptr) !=
+        SQLITE_OK) {
       problem = sqlite3_errmsg(db_);
       return out;
     }
@@ -147,7 +168,9 @@ std::string literal(const Row& row, char column) {
     for (char c : s) out += c == '\'' ? "''" : std::string(1, c);
     return out + "'";
   };
-  const auto integer = [](Opt<std::int64_t> v) { return v ? (*v < 0 ? "(" + std::to_string(*v) + ")" : std::to_string(*v)) : std::string("CAST(NULL AS int64)"); };
+  const auto integer = [](Opt<std::int64_t> v) {
+    return v ? (*v < 0 ? "(" + std::to_string(*v) + ")" : std::to_string(*v)) : std::string("CAST(NULL AS int64)");
+  };
   const auto real = [](Opt<double> v) {
     char text[64];
     if (v) std::snprintf(text, sizeof text, "(%.17ge0)", *v);
@@ -168,10 +191,13 @@ std::string literal(const Row& row, char column) {
 std::string with_literals(const std::string& text, const Row& row) {
   std::string out;
   bool quoted = false;
-  const auto part = [&](std::size_t k) { return k < text.size() && (std::isalnum(static_cast<unsigned char>(text[k])) || text[k] == '_'); };
+  const auto part = [&](std::size_t k) {
+    return k < text.size() && (std::isalnum(static_cast<unsigned char>(text[k])) || text[k] == '_');
+  };
   for (std::size_t at = 0; at < text.size(); ++at) {
     if (text[at] == '\'') quoted = !quoted;
-    const bool alone = !quoted && std::isalpha(static_cast<unsigned char>(text[at])) && !part(at + 1) && (at == 0 || !part(at - 1));
+    const bool alone =
+        !quoted && std::isalpha(static_cast<unsigned char>(text[at])) && !part(at + 1) && (at == 0 || !part(at - 1));
     out += alone ? literal(row, text[at]) : std::string(1, text[at]);
   }
   return out;
@@ -181,19 +207,27 @@ TEST(SqliteDifferential, RandomExpressionsAgree) {
   const std::uint64_t seed = 20260101;
   std::printf("seed %llu\n", static_cast<unsigned long long>(seed));
   Generator g(seed);
-  const char* const texts[] = {"", "a", "ab", "B", "click", "clicks", "view", " a ", "a long constant of more than sixteen", "it's"};
+  const char* const texts[] = {
+      "", "a", "ab", "B", "click", "clicks", "view", " a ", "a long constant of more than sixteen", "it's"};
   std::vector<Row> rows(67);
   const auto maybe = [&](auto v) { return g.below(5) == 0 ? Opt<decltype(v)>() : Opt<decltype(v)>(v); };
   const auto number = [&] { return static_cast<std::int64_t>(g.below(13)) - 6; };
   for (Row& r : rows)
-    r = {maybe(number()), maybe(number()), std::int64_t{number()}, maybe(static_cast<double>(number()) / 4), maybe(static_cast<double>(number()) * 1.5), maybe(std::string(texts[g.below(10)])), std::string(texts[g.below(10)])};
+    r = {maybe(number()),
+         maybe(number()),
+         std::int64_t{number()},
+         maybe(static_cast<double>(number()) / 4),
+         maybe(static_cast<double>(number()) * 1.5),
+         maybe(std::string(texts[g.below(10)])),
+         std::string(texts[g.below(10)])};
   Sqlite db;
   Table table;
   std::vector<Opt<std::int64_t>> i, j, k;
   std::vector<Opt<double>> x, y;
   std::vector<Opt<std::string>> s, t;
   for (const Row& r : rows) {
-    i.push_back(r.i), j.push_back(r.j), k.push_back(r.k), x.push_back(r.x), y.push_back(r.y), s.push_back(r.s), t.push_back(r.t);
+    i.push_back(r.i), j.push_back(r.j), k.push_back(r.k), x.push_back(r.x), y.push_back(r.y), s.push_back(r.s),
+        t.push_back(r.t);
     std::string sql = "INSERT INTO r VALUES(NULL";
     for (char c : {'i', 'j', 'k', 'x', 'y', 's', 't'}) {
       std::string v = literal(r, c);
@@ -217,7 +251,8 @@ TEST(SqliteDifferential, RandomExpressionsAgree) {
     const auto got = evaluate(table, text);
     ASSERT_EQ(got.size(), want.size()) << text;
     for (std::size_t row = 0; row < got.size(); ++row) {
-      // A failed row is NULL by definition; SQLite goes on computing with its NULL (or with a floating number on overflow).
+      // A failed row is NULL by definition; SQLite goes on computing with its NULL (or with a floating number on
+      // overflow).
       if (got[row].starts_with("!")) {
         ASSERT_NE(text.find_first_of("/%*+-"), std::string::npos) << text << ": " << got[row];
         ASSERT_TRUE(got[row] == "!division by zero" || got[row] == "!int64 overflow") << text << ": " << got[row];
@@ -262,7 +297,13 @@ TEST(SqliteDifferential, ResultsDoNotDependOnTheBatch) {
     const auto whole = evaluate(all, text);
     for (std::size_t row : {std::size_t{0}, g.below(40), g.below(40)}) {
       Table one;
-      one.ints("i", {i[row]}).ints("j", {j[row]}).ints("k", {k[row]}).floats("x", {x[row]}).floats("y", {y[row]}).strings("s", {s[row]}).strings("t", {t[row]});
+      one.ints("i", {i[row]})
+          .ints("j", {j[row]})
+          .ints("k", {k[row]})
+          .floats("x", {x[row]})
+          .floats("y", {y[row]})
+          .strings("s", {s[row]})
+          .strings("t", {t[row]});
       ASSERT_EQ(evaluate(one, text)[0], whole[row]) << text << " row " << row;
     }
   }

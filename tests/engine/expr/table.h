@@ -36,10 +36,18 @@ class Table {
     scope_.add(std::move(qualifier), std::move(name), type, static_cast<int>(batch_.columns.size()) - 1);
     return *this;
   }
-  Table& ints(std::string name, std::vector<Opt<std::int64_t>> v) { return add<std::int64_t>(std::move(name), types::int64, v); }
-  Table& floats(std::string name, std::vector<Opt<double>> v) { return add<double>(std::move(name), types::float64, v); }
-  Table& bools(std::string name, std::vector<Opt<std::uint8_t>> v) { return add<std::uint8_t>(std::move(name), types::boolean, v); }
-  Table& times(std::string name, std::vector<Opt<std::int64_t>> v) { return add<std::int64_t>(std::move(name), types::timestamp, v); }
+  Table& ints(std::string name, std::vector<Opt<std::int64_t>> v) {
+    return add<std::int64_t>(std::move(name), types::int64, v);
+  }
+  Table& floats(std::string name, std::vector<Opt<double>> v) {
+    return add<double>(std::move(name), types::float64, v);
+  }
+  Table& bools(std::string name, std::vector<Opt<std::uint8_t>> v) {
+    return add<std::uint8_t>(std::move(name), types::boolean, v);
+  }
+  Table& times(std::string name, std::vector<Opt<std::int64_t>> v) {
+    return add<std::int64_t>(std::move(name), types::timestamp, v);
+  }
   Table& strings(std::string name, const std::vector<Opt<std::string>>& v, std::string qualifier = "") {
     std::vector<Opt<std::string_view>> views;
     for (const auto& s : v) views.push_back(s ? Opt<std::string_view>(arena_->copy(*s)) : std::nullopt);
@@ -48,7 +56,8 @@ class Table {
   Table& decimals(std::string name, unsigned precision, unsigned scale, const std::vector<Opt<std::string>>& v) {
     std::vector<Opt<Decimal>> values;
     for (const auto& s : v) values.push_back(s ? parse_decimal(*s, precision, scale) : std::nullopt);
-    return add<Decimal>(std::move(name), types::decimal(static_cast<std::uint8_t>(precision), static_cast<std::uint8_t>(scale)), values);
+    return add<Decimal>(std::move(name),
+                        types::decimal(static_cast<std::uint8_t>(precision), static_cast<std::uint8_t>(scale)), values);
   }
 
   const Batch& batch() const { return batch_; }
@@ -135,7 +144,8 @@ inline std::string value_of(const std::string& text) {
   const auto over_columns = lifted(*ast, table, n);
   const auto type = engine::type_of(*over_columns, table.scope()), constant_type = engine::type_of(**ast, one.scope());
   if (type.ok() && constant_type.ok() && *type == *constant_type) {
-    for (const std::string& row : evaluate(table, engine::to_string(*over_columns))) EXPECT_EQ(row, folded) << text << " over columns";
+    for (const std::string& row : evaluate(table, engine::to_string(*over_columns)))
+      EXPECT_EQ(row, folded) << text << " over columns";
   }
   return folded;
 }

@@ -63,8 +63,7 @@ std::vector<Shape> shapes() {
     // A join of two streams, then a union with a third that comes over an exchange, then another key.
     GraphBuilder g;
     const unsigned a = g.source("a"), b = g.source("b"), c = g.source("c");
-    const unsigned join = g.node("join", 2), both = g.node("union", 2), n = g.node("last"),
-                   t = g.terminal("out");
+    const unsigned join = g.node("join", 2), both = g.node("union", 2), n = g.node("last"), t = g.terminal("out");
     g.source_to(a, join, 0, true);
     g.source_to(b, join, 1, true);
     g.node_to(join, both, 0, false);
@@ -149,8 +148,7 @@ TEST_P(Barriers, ASnapshotHoldsWhatWasReadBeforeItAndNothingElse) {
 
 INSTANTIATE_TEST_SUITE_P(ShardsAndRings, Barriers,
                          ::testing::Combine(::testing::Values(1u, 2u, 3u),
-                                            ::testing::Values(std::size_t{1}, std::size_t{2},
-                                                              std::size_t{64})));
+                                            ::testing::Values(std::size_t{1}, std::size_t{2}, std::size_t{64})));
 
 // Both shards send to each other until their rings are full: each must go on draining the other.
 TEST(FullRings, NeverWaitInACircle) {
@@ -232,8 +230,7 @@ TEST(Restore, WithAnotherNumberOfShardsGivesEachItsKeys) {
     ASSERT_TRUE(after.settle());
     std::map<std::int64_t, unsigned> owner;
     for (unsigned s = 0; s < shards; ++s)
-      for (const auto& [i, key] : after.recorder(s, shape.last).ids)
-        EXPECT_EQ(owner.emplace(key, s).first->second, s);
+      for (const auto& [i, key] : after.recorder(s, shape.last).ids) EXPECT_EQ(owner.emplace(key, s).first->second, s);
     for (const std::string& f : after.faults()) ADD_FAILURE() << f;
   }
 }

@@ -24,8 +24,7 @@ void expect_no_faults(const PipelineDriver& driver) {
 // source -> filter (direct) -> keyed (exchange) -> sink
 struct Chain {
   GraphBuilder g;
-  unsigned source = g.source("in"), filter = g.node("filter"), keyed = g.node("keyed"),
-           sink = g.terminal("out");
+  unsigned source = g.source("in"), filter = g.node("filter"), keyed = g.node("keyed"), sink = g.terminal("out");
   Chain() {
     g.source_to(source, filter, 0, false);
     g.node_to(filter, keyed, 0, true);
@@ -42,8 +41,7 @@ TEST(Shard, RowsGoToTheShardThatOwnsTheirKey) {
   std::map<std::int64_t, unsigned> owner;
   for (unsigned s = 0; s < 3; ++s) {
     EXPECT_GT(driver.recorder(s, c.keyed).ids.size(), 50u);
-    for (const auto& [id, key] : driver.recorder(s, c.keyed).ids)
-      EXPECT_EQ(owner.emplace(key, s).first->second, s);
+    for (const auto& [id, key] : driver.recorder(s, c.keyed).ids) EXPECT_EQ(owner.emplace(key, s).first->second, s);
   }
   expect_no_faults(driver);
 }
@@ -63,12 +61,10 @@ TEST(Shard, TheWatermarkIsTheSmallestOfAllSenders) {
   driver.feed(0, 0).set_watermark({100, 90});
   driver.feed(1, 0).set_watermark({50, 50});
   ASSERT_TRUE(driver.settle());
-  for (unsigned s = 0; s < 2; ++s)
-    EXPECT_EQ(driver.shard(s).input_watermark(c.keyed, 0), (Watermark{50, 50}));
+  for (unsigned s = 0; s < 2; ++s) EXPECT_EQ(driver.shard(s).input_watermark(c.keyed, 0), (Watermark{50, 50}));
   driver.feed(1, 0).set_watermark({200, 200});
   ASSERT_TRUE(driver.settle());
-  for (unsigned s = 0; s < 2; ++s)
-    EXPECT_EQ(driver.shard(s).input_watermark(c.keyed, 0), (Watermark{100, 90}));
+  for (unsigned s = 0; s < 2; ++s) EXPECT_EQ(driver.shard(s).input_watermark(c.keyed, 0), (Watermark{100, 90}));
   expect_no_faults(driver);
 }
 
@@ -100,12 +96,10 @@ TEST(Shard, AnIdleShardDoesNotHoldTheWatermark) {
     ASSERT_TRUE(driver.settle());
     driver.feed(0, 0).set_watermark({500, 500});
     ASSERT_TRUE(driver.settle());
-    for (unsigned s = 0; s < 2; ++s)
-      EXPECT_EQ(driver.shard(s).input_watermark(keyed, 0), (Watermark{70, 60}));
+    for (unsigned s = 0; s < 2; ++s) EXPECT_EQ(driver.shard(s).input_watermark(keyed, 0), (Watermark{70, 60}));
     driver.feed(1, 0).set_watermark({300, 300});
     ASSERT_TRUE(driver.settle());
-    for (unsigned s = 0; s < 2; ++s)
-      EXPECT_EQ(driver.shard(s).input_watermark(keyed, 0), (Watermark{300, 300}));
+    for (unsigned s = 0; s < 2; ++s) EXPECT_EQ(driver.shard(s).input_watermark(keyed, 0), (Watermark{300, 300}));
     expect_no_faults(driver);
   }
 }
@@ -152,19 +146,16 @@ TEST(Shard, AShardWhoseLanesAreLostHoldsRetentionOnly) {
   EXPECT_EQ(driver.shard(0).input_watermark(c.keyed, 0), (Watermark{30, 30}));
   driver.feed(1, 0).set_idle_firing(true);
   ASSERT_TRUE(driver.settle());
-  for (unsigned s = 0; s < 2; ++s)
-    EXPECT_EQ(driver.shard(s).input_watermark(c.keyed, 0), (Watermark{100, 30}));
+  for (unsigned s = 0; s < 2; ++s) EXPECT_EQ(driver.shard(s).input_watermark(c.keyed, 0), (Watermark{100, 30}));
   // Its backlog comes: rows that count in R only.
   driver.feed(1, 0).push(rows(0, 50), Watermark{30, 30});
   driver.feed(0, 0).push(rows(100, 50), Watermark{150, 150});
   ASSERT_TRUE(driver.settle());
-  for (unsigned s = 0; s < 2; ++s)
-    EXPECT_EQ(driver.shard(s).input_watermark(c.keyed, 0), (Watermark{150, 30}));
+  for (unsigned s = 0; s < 2; ++s) EXPECT_EQ(driver.shard(s).input_watermark(c.keyed, 0), (Watermark{150, 30}));
   driver.feed(1, 0).set_idle_firing(false);
   driver.feed(1, 0).set_watermark({80, 80});
   ASSERT_TRUE(driver.settle());
-  for (unsigned s = 0; s < 2; ++s)
-    EXPECT_EQ(driver.shard(s).input_watermark(c.keyed, 0), (Watermark{150, 80}));
+  for (unsigned s = 0; s < 2; ++s) EXPECT_EQ(driver.shard(s).input_watermark(c.keyed, 0), (Watermark{150, 80}));
   expect_no_faults(driver);
 }
 
@@ -183,8 +174,7 @@ TEST(Shard, AUnionLeavesOutAnInputThatIsIdleOrEnded) {
   for (unsigned s = 0; s < 2; ++s) EXPECT_EQ(driver.shard(s).input_watermark(keyed, 0), (Watermark{40, 40}));
   driver.feed(1, b).end();
   ASSERT_TRUE(driver.settle());
-  for (unsigned s = 0; s < 2; ++s)
-    EXPECT_EQ(driver.shard(s).input_watermark(keyed, 0), (Watermark{100, 100}));
+  for (unsigned s = 0; s < 2; ++s) EXPECT_EQ(driver.shard(s).input_watermark(keyed, 0), (Watermark{100, 100}));
 }
 
 // Rows carry the watermark as far as the last row; an operator that dropped them has still to be told.

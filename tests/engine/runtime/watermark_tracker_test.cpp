@@ -353,8 +353,8 @@ TEST(WatermarkTracker, DoesNotDependOnHowRowsAreCutIntoBatches) {
         tracker.advance(now);
         while (from < end) {
           const std::size_t n = std::min(cut, end - from);
-          Batch b = batch_of({all.begin() + static_cast<std::ptrdiff_t>(from),
-                              all.begin() + static_cast<std::ptrdiff_t>(from + n)});
+          Batch b = batch_of(
+              {all.begin() + static_cast<std::ptrdiff_t>(from), all.begin() + static_cast<std::ptrdiff_t>(from + n)});
           tracker.assign(b, now);
           for (std::uint32_t i = 0; i < b.rows; ++i) result.push_back({b.firing[i], b.retention[i]});
           from += n;

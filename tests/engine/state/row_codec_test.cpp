@@ -9,8 +9,9 @@
 namespace twinspan::engine {
 namespace {
 
-const std::vector<DataType> kTypes = {types::int64,  types::string,          types::boolean, types::float64, types::bytes,
-                                      types::timestamp, types::decimal(20, 2), types::string,  types::duration};
+const std::vector<DataType> kTypes = {types::int64,          types::string, types::boolean,
+                                      types::float64,        types::bytes,  types::timestamp,
+                                      types::decimal(20, 2), types::string, types::duration};
 
 template <class T>
 const T* values(Arena& arena, std::size_t n, auto&& value) {
@@ -29,12 +30,17 @@ Batch random_batch(std::uint64_t seed, std::size_t n) {
     switch (value_width(t.kind)) {
       case 1: c.data = values<std::uint8_t>(arena, n, [&](std::size_t) { return random() % 2; }); break;
       case 8:
-        if (t == types::float64) c.data = values<double>(arena, n, [&](std::size_t) { return static_cast<double>(random() % 5) / 4; });
-        else c.data = values<std::int64_t>(arena, n, [&](std::size_t) { return static_cast<std::int64_t>(random()); });
+        if (t == types::float64)
+          c.data = values<double>(arena, n, [&](std::size_t) { return static_cast<double>(random() % 5) / 4; });
+        else
+          c.data = values<std::int64_t>(arena, n, [&](std::size_t) { return static_cast<std::int64_t>(random()); });
         break;
       default:
-        if (t.is_string_like()) c.data = values<std::string_view>(arena, n, [&](std::size_t) { return arena.copy(std::string(random() % 20, 'x')); });
-        else c.data = values<Decimal>(arena, n, [&](std::size_t) { return static_cast<Decimal>(random()) << 40; });
+        if (t.is_string_like())
+          c.data = values<std::string_view>(arena, n,
+                                            [&](std::size_t) { return arena.copy(std::string(random() % 20, 'x')); });
+        else
+          c.data = values<Decimal>(arena, n, [&](std::size_t) { return static_cast<Decimal>(random()) << 40; });
     }
     if (random() % 2 == 0) c.valid = values<std::uint8_t>(arena, n, [&](std::size_t) { return random() % 4 != 0; });
     b.columns.push_back(c);

@@ -156,7 +156,11 @@ TEST_F(Cycle, RangesOfAFailedEpochAreInTheLedgerOnce) {
 
 TEST_F(Cycle, LedgerThatCannotBeWrittenIsMadeUpForInTheNextEpoch) {
   for (std::uint64_t call = 1; call < 40; ++call) {
-    ranges = {{"ev", {"east", "t", 0}, static_cast<std::int64_t>(call) * 10, static_cast<std::int64_t>(call) * 10 + 5, "gap"}};
+    ranges = {{"ev",
+               {"east", "t", 0},
+               static_cast<std::int64_t>(call) * 10,
+               static_cast<std::int64_t>(call) * 10 + 5,
+               "gap"}};
     (void)cycle->request_now();
     clock.advance(2000);
     cycle->tick();

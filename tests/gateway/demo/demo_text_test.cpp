@@ -73,13 +73,11 @@ TEST_F(Watching, TellsAFailoverAndTheReturn) {
   EXPECT_EQ(see(v, 100), "") << "nothing changed";
   observer.cluster_broken(0, 1'000);
   set_state(v, "east", "down");
-  EXPECT_THAT(see(v, 1'600),
-              HasSubstr("source cluster east is lost, noticed 600 ms after it broke; west is read on"));
+  EXPECT_THAT(see(v, 1'600), HasSubstr("source cluster east is lost, noticed 600 ms after it broke; west is read on"));
   v.status.sinks[0].active_cluster = "west";
   v.status.sinks[0].generation = 1;
   v.status.sinks[0].route_reason = "the active cluster is down";
-  EXPECT_THAT(see(v, 1'900),
-              HasSubstr("sink uv_out switches to west (route generation 1), 900 ms after east broke"));
+  EXPECT_THAT(see(v, 1'900), HasSubstr("sink uv_out switches to west (route generation 1), 900 ms after east broke"));
   v.status.sinks[0].last_switch_took_ms = 1'200;
   EXPECT_THAT(see(v, 2'200), HasSubstr("acknowledged on west, 1.2 s after the first bad sign"));
   observer.cluster_mended(0);
@@ -124,8 +122,7 @@ TEST(Screen, NeverLeavesItsSize) {
   for (int i = 0; i < 50; ++i) v.events.push_back({i * 100, DemoEvent::Kind::bad, std::string(300, 'x')});
   ResultTable table;
   table.add("east",
-            {R"({"region":"\u001b[2JGD","window_end":"2026-01-01T00:01:00Z","uv":1,"click_uv":1,"spend":1})",
-             "u/1"});
+            {R"({"region":"\u001b[2JGD","window_end":"2026-01-01T00:01:00Z","uv":1,"click_uv":1,"spend":1})", "u/1"});
   v.results = table.summary();
   for (const TerminalSize size : {TerminalSize{80, 24}, {132, 50}, {20, 5}, {300, 200}, {1, 2}}) {
     const std::string frame = render_screen(v, size);

@@ -12,8 +12,8 @@ using Outcome = ResultTable::Outcome;
 constexpr EventTime kEnd = 1'767'225'660'000;  // 2026-01-01T00:01:00Z
 
 std::string row(const std::string& region, int uv, const std::string& end = "2026-01-01T00:01:00Z") {
-  return R"({"region":")" + region + R"(","window_start":"2025-12-31T16:00:00Z","window_end":")" + end +
-         R"(","uv":)" + std::to_string(uv) + R"(,"click_uv":1,"spend":2.5})";
+  return R"({"region":")" + region + R"(","window_start":"2025-12-31T16:00:00Z","window_end":")" + end + R"(","uv":)" +
+         std::to_string(uv) + R"(,"click_uv":1,"spend":2.5})";
 }
 
 TEST(ResultTable, FoldsByRegionAndWindow) {

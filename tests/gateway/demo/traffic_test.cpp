@@ -44,8 +44,8 @@ TEST(Traffic, OneSeedGivesOneStreamHoweverItIsAsked) {
 
 TEST(Traffic, HasTheRateThatIsAskedFor) {
   const auto records = make(1, 600'000, 5'000);
-  const auto impressions = static_cast<double>(std::count_if(
-      records.begin(), records.end(), [](const auto& r) { return r.kind == Traffic::Kind::impression; }));
+  const auto impressions = static_cast<double>(
+      std::count_if(records.begin(), records.end(), [](const auto& r) { return r.kind == Traffic::Kind::impression; }));
   EXPECT_NEAR(impressions, 600 * 70, 1'500);
 }
 
@@ -70,8 +70,8 @@ TEST(Traffic, ClicksFollowTheirImpressionsSomeTooLate) {
     }
     const auto& times = shown[{r.key, ad}];
     ASSERT_FALSE(times.empty()) << "a click on nothing: " << r.value;
-    const bool matches = std::any_of(times.begin(), times.end(),
-                                     [&](EventTime t) { return t <= r.ts && r.ts <= t + 600'000; });
+    const bool matches =
+        std::any_of(times.begin(), times.end(), [&](EventTime t) { return t <= r.ts && r.ts <= t + 600'000; });
     ++(matches ? in_time : too_late);
   }
   EXPECT_GT(in_time, too_late * 5);

@@ -33,15 +33,16 @@ sinks:
 // What a feed needs, on a world that outlives it.
 class Reading {
  public:
-  Reading(testing::FakeWorld& world, ManualClock& clock, throttle::Limits limits = {}, const RestoredFeed& restored = {})
+  Reading(testing::FakeWorld& world, ManualClock& clock, throttle::Limits limits = {},
+          const RestoredFeed& restored = {})
       : clock_(clock), bucket_(limits, clock.monotonic_ms() * 1'000'000), desk_("p", nullptr, false, counts_) {
     config::Diagnostics diagnostics;
     loaded_ = load_pipeline(kYaml, "p.yaml", nullptr, {}, diagnostics);
     EXPECT_TRUE(loaded_.has_value()) << diagnostics.render();
     const SourcePlan& plan = loaded_->plan->sources[0];
     source_ = testing::FakeConnectors(world).make_source({&plan, "p", 1, false}).value();
-    feed = std::make_unique<ShardFeed>(plan, source_->reader(0), connectors::JsonDecoder::make(plan.decoder).value(), bucket_, source_firing_, desk_, counts_,
-                                       clock);
+    feed = std::make_unique<ShardFeed>(plan, source_->reader(0), connectors::JsonDecoder::make(plan.decoder).value(),
+                                       bucket_, source_firing_, desk_, counts_, clock);
     feed->restore(restored);
     std::vector<connectors::LanePosition> positions;
     for (const auto& l : restored.lanes) positions.push_back(l.position);
@@ -56,7 +57,8 @@ class Reading {
         ++quiet;
         continue;
       }
-      for (std::uint32_t i = 0; i < batch.rows; ++i) out.emplace_back(batch.columns[0].as<std::int64_t>()[i], batch.firing[i]);
+      for (std::uint32_t i = 0; i < batch.rows; ++i)
+        out.emplace_back(batch.columns[0].as<std::int64_t>()[i], batch.firing[i]);
     }
     return out;
   }
@@ -81,7 +83,9 @@ class Feed : public ::testing::Test {
     for (const char* cluster : {"east", "west"}) world.create(cluster, "t", 1);
     world.set_batch(16);
   }
-  void push(const LaneKey& lane, std::int64_t n, std::int64_t ts) { world.push(lane, {ts, "", fmt::format(R"({{"n":{},"ts":{}}})", n, ts)}); }
+  void push(const LaneKey& lane, std::int64_t n, std::int64_t ts) {
+    world.push(lane, {ts, "", fmt::format(R"({{"n":{},"ts":{}}})", n, ts)});
+  }
   ManualClock clock;
   testing::FakeWorld world{clock};
   const LaneKey east{"east", "t", 0}, west{"west", "t", 0};
@@ -172,8 +176,9 @@ TEST_F(Feed, StateComesBackAsItWas) {
 }
 
 TEST_F(Feed, ShardWithoutLanesSaysNothingAboutTime) {
-  const auto both = parse_feed_states({R"({"watermark":[-5,-5],"lanes":[]})",
-                                       R"({"watermark":[1000,900],"lanes":[{"cluster":"east","topic":"t","partition":0,"offset":7,"leader_epoch":1,"max_time":2001}]})"});
+  const auto both = parse_feed_states(
+      {R"({"watermark":[-5,-5],"lanes":[]})",
+       R"({"watermark":[1000,900],"lanes":[{"cluster":"east","topic":"t","partition":0,"offset":7,"leader_epoch":1,"max_time":2001}]})"});
   ASSERT_TRUE(both) << both.error().message;
   EXPECT_EQ(both.value().watermark.firing, 1000);
   EXPECT_EQ(both.value().watermark.retention, 900);
@@ -181,7 +186,8 @@ TEST_F(Feed, ShardWithoutLanesSaysNothingAboutTime) {
 }
 
 TEST_F(Feed, UnreadableStateIsAnError) {
-  for (const char* text : {"", "{", "{}", R"({"watermark":[1]})", R"({"watermark":[1,1],"lanes":[{}]})", "[]", R"({"watermark":["x",1],"lanes":[{"cluster":1}]})"}) {
+  for (const char* text : {"", "{", "{}", R"({"watermark":[1]})", R"({"watermark":[1,1],"lanes":[{}]})", "[]",
+                           R"({"watermark":["x",1],"lanes":[{"cluster":1}]})"}) {
     const auto state = parse_feed_states({text});
     ASSERT_FALSE(state) << text;
     EXPECT_NE(state.error().message.find("source state"), std::string::npos);

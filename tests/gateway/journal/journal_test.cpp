@@ -163,7 +163,8 @@ TEST_F(Journal, HalfAnEpochInTheLedgerIsCompleted) {
     Ledger again(disk, kLedger);
     ASSERT_TRUE(again.open());
     ASSERT_EQ(again.entries().size(), 4u) << "cut at " << size;
-    for (std::size_t i = 0; i < 3; ++i) ASSERT_EQ(again.entries()[i + 1].range.from, static_cast<std::int64_t>(i) * 10) << "cut at " << size;
+    for (std::size_t i = 0; i < 3; ++i)
+      ASSERT_EQ(again.entries()[i + 1].range.from, static_cast<std::int64_t>(i) * 10) << "cut at " << size;
   }
 }
 

@@ -5,10 +5,12 @@
 namespace twinspan::gateway {
 namespace {
 
-using connectors::LaneKey;
 using connectors::ClusterState;
+using connectors::LaneKey;
 
-std::string dead_letters(const std::string& more = "") { return "dead_letter: { topic: dlq, clusters: west" + more + " }\n"; }
+std::string dead_letters(const std::string& more = "") {
+  return "dead_letter: { topic: dlq, clusters: west" + more + " }\n";
+}
 
 TEST(PipelineBadInput, DeadLettersKeepBytesOriginAndReason) {
   Counting rig(counting_yaml(dead_letters(", max_error_ratio: 1")));
@@ -33,7 +35,8 @@ TEST(PipelineBadInput, DeadLettersKeepBytesOriginAndReason) {
   EXPECT_EQ(by_origin[fmt::format("west/t/0/{}", wrong)].value, R"({"k":"a","n":"many","ts":1})");
   EXPECT_EQ(by_origin[fmt::format("west/t/1/{}", fails)].value, zero);
   EXPECT_EQ(by_origin[fmt::format("east/t/0/{}", ahead)].value, future);
-  EXPECT_NE(by_origin[fmt::format("east/t/0/{}", ahead)].headers.at("twinspan-reason").find("max_future"), std::string::npos);
+  EXPECT_NE(by_origin[fmt::format("east/t/0/{}", ahead)].headers.at("twinspan-reason").find("max_future"),
+            std::string::npos);
   EXPECT_EQ(rig.pipeline->status().dead_letters, 4u);
   rig.stop();
 }
@@ -62,7 +65,8 @@ dead_letter: { topic: dlq, clusters: west, max_error_ratio: 1 }
   rig.world.push({"west", "tb", 0}, {rig.clock.wall_ms(), "", R"({"n":0})"});
   ASSERT_TRUE(eventually([&] { return rig.world.delivered_count("dead_letter") == 2; }));
   std::set<std::string> origins;
-  for (const auto& d : rig.world.delivered("dead_letter")) origins.insert(d.headers.at("twinspan-stage") + " " + d.headers.at("twinspan-origin"));
+  for (const auto& d : rig.world.delivered("dead_letter"))
+    origins.insert(d.headers.at("twinspan-stage") + " " + d.headers.at("twinspan-origin"));
   EXPECT_EQ(origins, (std::set<std::string>{"fa east/ta/0/1", "fb west/tb/0/0"}));
   rig.stop();
 }
@@ -78,7 +82,8 @@ TEST(PipelineBadInput, TenMegabytesGoByReference) {
   ASSERT_TRUE(eventually([&] { return rig.world.delivered_count("dead_letter") == 1; }));
   const auto d = rig.world.delivered("dead_letter")[0];
   EXPECT_EQ(d.headers.at("twinspan-origin"), fmt::format("east/t/0/{}", at));
-  EXPECT_NE(d.headers.at("twinspan-payload").find("10485760 bytes"), std::string::npos) << d.headers.at("twinspan-payload");
+  EXPECT_NE(d.headers.at("twinspan-payload").find("10485760 bytes"), std::string::npos)
+      << d.headers.at("twinspan-payload");
   EXPECT_FALSE(d.has_value);
   rig.stop();
 }
@@ -121,12 +126,15 @@ TEST(PipelineBadInput, FailStopsAndReadsTheRecordAgain) {
       Counting rig(counting_yaml(""));
       rig.every_ms = 1;
       rig.fill(2000);
-      const std::int64_t at = rig.world.push(rig.lanes[0], {rig.clock.wall_ms(), "", in_step ? Counting::text("a", 0, rig.base) : "nonsense"});
+      const std::int64_t at = rig.world.push(
+          rig.lanes[0], {rig.clock.wall_ms(), "", in_step ? Counting::text("a", 0, rig.base) : "nonsense"});
       rig.fill(2000);
       for (int round = 0; round < 3; ++round) {
         ASSERT_TRUE(rig.start(shards)) << rig.error;
-        ASSERT_TRUE(eventually([&] { return rig.pipeline->state() == admin::PipelineState::failed; })) << shards << " round " << round;
-        EXPECT_NE(rig.pipeline->reason().find(fmt::format("east/t/0/{}", at)), std::string::npos) << rig.pipeline->reason();
+        ASSERT_TRUE(eventually([&] { return rig.pipeline->state() == admin::PipelineState::failed; }))
+            << shards << " round " << round;
+        EXPECT_NE(rig.pipeline->reason().find(fmt::format("east/t/0/{}", at)), std::string::npos)
+            << rig.pipeline->reason();
         (void)rig.pipeline->stop(1000);
         rig.kill();
         EXPECT_GE(rig.world.read(rig.lanes[0], at), static_cast<std::uint64_t>(round + 1));
@@ -156,10 +164,13 @@ sinks:
   rig.world.create("east", "t", 1);
   const std::int64_t base = rig.clock.wall_ms() - 3'600'000;
   for (int i = 0; i < 3000; ++i)
-    rig.world.push({"east", "t", 0}, {base, "", Counting::text(fmt::format("k{}", i % 5), i >= 1000 && i < 2000 && i % 5 == 3 ? 0 : 1, base + i * 20)});
+    rig.world.push({"east", "t", 0}, {base, "",
+                                      Counting::text(fmt::format("k{}", i % 5),
+                                                     i >= 1000 && i < 2000 && i % 5 == 3 ? 0 : 1, base + i * 20)});
   for (int round = 0; round < 10; ++round) {
     ASSERT_TRUE(rig.start(2)) << rig.error;
-    ASSERT_TRUE(eventually([&] { return rig.pipeline->state() == admin::PipelineState::failed; }, 10)) << "round " << round;
+    ASSERT_TRUE(eventually([&] { return rig.pipeline->state() == admin::PipelineState::failed; }, 10))
+        << "round " << round;
     (void)rig.pipeline->stop(1000);
     rig.kill();
   }
@@ -220,7 +231,8 @@ TEST(PipelineBadInput, GapsFollowOnGap) {
   ASSERT_TRUE(rig.drained());
   const std::int64_t from = rig.world.end(rig.lanes[0]);
   rig.stop();
-  for (int i = 0; i < 10; ++i) rig.world.push(rig.lanes[0], {rig.clock.wall_ms(), "", Counting::text("gone", 1, rig.base)});
+  for (int i = 0; i < 10; ++i)
+    rig.world.push(rig.lanes[0], {rig.clock.wall_ms(), "", Counting::text("gone", 1, rig.base)});
   rig.world.retain_from(rig.lanes[0], from + 10);
   rig.fill(100);
   rig.close();

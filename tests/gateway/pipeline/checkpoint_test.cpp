@@ -107,7 +107,7 @@ TEST(PipelineCheckpoint, DamagedNewestEpochFallsBackAndReadsAgain) {
   rig.close();
   ASSERT_TRUE(rig.start()) << rig.error;
   EXPECT_TRUE(rig.complete());
-  EXPECT_EQ(rig.world.read(rig.lanes[0], 0), 1u);                                 // of an epoch that was whole
+  EXPECT_EQ(rig.world.read(rig.lanes[0], 0), 1u);                                // of an epoch that was whole
   EXPECT_EQ(rig.world.read(rig.lanes[0], rig.world.end(rig.lanes[0]) - 2), 2u);  // of the damaged one
   rig.stop();
 }
@@ -184,7 +184,8 @@ TEST_F(PipelineDirectory, DamagedRouteFileIsNoCrash) {
   EXPECT_NE(rig.error.find("route-out"), std::string::npos) << rig.error;
 }
 
-// Also what a read-only or failing disk says: whatever call fails, the start says which path and nothing is half started.
+// Also what a read-only or failing disk says: whatever call fails, the start says which path and nothing is half
+// started.
 TEST(PipelineStart, EveryFailingFileCallIsAnErrorWithItsPath) {
   Counting rig;
   rig.every_ms = 60'000;

@@ -32,8 +32,10 @@ class Discard : public ::testing::Test {
   std::map<LaneKey, std::vector<std::string>> ledger() {
     std::map<LaneKey, std::vector<std::string>> out;
     for (const auto& l : rig.lines("ledger.jsonl"))
-      out[{std::string(l.at("cluster").as_string()), std::string(l.at("topic").as_string()), l.at("partition").to_number<std::int32_t>()}].push_back(
-          fmt::format("{}..{} {}", l.at("from").to_number<int>(), l.at("to").to_number<int>(), std::string(l.at("why").as_string())));
+      out[{std::string(l.at("cluster").as_string()), std::string(l.at("topic").as_string()),
+           l.at("partition").to_number<std::int32_t>()}]
+          .push_back(fmt::format("{}..{} {}", l.at("from").to_number<int>(), l.at("to").to_number<int>(),
+                                 std::string(l.at("why").as_string())));
     return out;
   }
   void expect_each_read_or_skipped(const LaneKey& lane, std::int64_t skipped_from, std::int64_t skipped_to) {
@@ -118,7 +120,8 @@ TEST_F(Discard, DurableOnlyInTheEpochThatHoldsTheJump) {
   ASSERT_TRUE(eventually([&] { return rig.pipeline->discards()[0].durable_in.has_value(); }));
   const std::uint64_t durable = *rig.pipeline->discards()[0].durable_in;
   ASSERT_TRUE(eventually([&] { return rig.lines("ledger.jsonl").size() == 4; }));
-  EXPECT_EQ(rig.lines("ledger.jsonl")[0].at("epoch").to_number<std::uint64_t>(), durable) << "barrier before the discard: " << before + 1;
+  EXPECT_EQ(rig.lines("ledger.jsonl")[0].at("epoch").to_number<std::uint64_t>(), durable)
+      << "barrier before the discard: " << before + 1;
   rig.stop();
 }
 
@@ -143,8 +146,10 @@ TEST_F(Discard, ClusterThatIsAwayTakesItsCutAtItsReturnAlsoAfterARestart) {
     auto done = r.pipeline->execute_discard(plan.value().id, "away");
     ASSERT_TRUE(done) << done.error().message;
     EXPECT_EQ(done.value().pending_lanes, 2u);
-    if (killed) r.kill();
-    else r.stop();
+    if (killed)
+      r.kill();
+    else
+      r.stop();
     ASSERT_TRUE(r.start(2)) << r.error;
     EXPECT_EQ(r.pipeline->discards()[0].pending_lanes, 2u);
     r.world.set_state("west", ClusterState::up);
@@ -212,7 +217,8 @@ TEST_F(Discard, PlansAreRefusedWithTheirReason) {
 TEST_F(Discard, TimestampTargetSkipsExactlyWhatIsOlder) {
   const std::int64_t now = rig.clock.wall_ms();
   for (const LaneKey& lane : rig.lanes) {
-    for (int i = 0; i < 100; ++i) rig.world.push(lane, {now - 100'000 + i * 1000, "", Counting::text("k", 1, rig.base + i)});
+    for (int i = 0; i < 100; ++i)
+      rig.world.push(lane, {now - 100'000 + i * 1000, "", Counting::text("k", 1, rig.base + i)});
     rig.world.limit(lane, 0);
   }
   ASSERT_TRUE(rig.start(2)) << rig.error;

@@ -12,10 +12,10 @@
 #include <string>
 #include <thread>
 
-#include <boost/json.hpp>
 #include <fmt/format.h>
 #include <spdlog/sinks/null_sink.h>
 #include <spdlog/sinks/stdout_sinks.h>
+#include <boost/json.hpp>
 
 #include "gateway/load.h"
 #include "gateway/pipeline.h"
@@ -49,7 +49,9 @@ class SharedDisk final : public engine::FileSystem {
   std::recursive_mutex mutex;
   std::function<void(const std::string& path)> before_write;  // under the lock
 
-  Status make_directories(const std::string& p) override { return locked([&] { return disk.make_directories(p); }); }
+  Status make_directories(const std::string& p) override {
+    return locked([&] { return disk.make_directories(p); });
+  }
   Status write_and_sync(const std::string& p, const std::vector<std::string_view>& pieces) override {
     return locked([&]() -> Status {
       if (before_write) before_write(p);
@@ -60,24 +62,38 @@ class SharedDisk final : public engine::FileSystem {
   Status append_and_sync(const std::string& p, std::string_view bytes) override {
     return locked([&] { return disk.append_and_sync(p, bytes); });
   }
-  Result<std::string> read(const std::string& p) override { return locked([&] { return disk.read(p); }); }
-  Status rename(const std::string& a, const std::string& b) override { return locked([&] { return disk.rename(a, b); }); }
-  Status sync_directory(const std::string& p) override { return locked([&] { return disk.sync_directory(p); }); }
-  Result<std::vector<std::string>> list(const std::string& p) override { return locked([&] { return disk.list(p); }); }
-  Status remove_all(const std::string& p) override { return locked([&] { return disk.remove_all(p); }); }
-  bool exists(const std::string& p) override { return locked([&] { return disk.exists(p); }); }
-  std::uint64_t free_bytes(const std::string& p) override { return locked([&] { return disk.free_bytes(p); }); }
+  Result<std::string> read(const std::string& p) override {
+    return locked([&] { return disk.read(p); });
+  }
+  Status rename(const std::string& a, const std::string& b) override {
+    return locked([&] { return disk.rename(a, b); });
+  }
+  Status sync_directory(const std::string& p) override {
+    return locked([&] { return disk.sync_directory(p); });
+  }
+  Result<std::vector<std::string>> list(const std::string& p) override {
+    return locked([&] { return disk.list(p); });
+  }
+  Status remove_all(const std::string& p) override {
+    return locked([&] { return disk.remove_all(p); });
+  }
+  bool exists(const std::string& p) override {
+    return locked([&] { return disk.exists(p); });
+  }
+  std::uint64_t free_bytes(const std::string& p) override {
+    return locked([&] { return disk.free_bytes(p); });
+  }
   Result<std::unique_ptr<engine::DirectoryLock>> lock_directory(const std::string& p) override {
     return locked([&] { return disk.lock_directory(p); });
   }
-
 };
 
 inline constexpr const char* kDirectory = "/data/p";
 
 class Rig {
  public:
-  explicit Rig(std::string yaml, std::uint32_t seed = 1) : world(clock, seed), connectors(world), yaml_(std::move(yaml)) {}
+  explicit Rig(std::string yaml, std::uint32_t seed = 1)
+      : world(clock, seed), connectors(world), yaml_(std::move(yaml)) {}
   ~Rig() { pipeline.reset(); }
 
   // nullptr and `error` if it does not start.
@@ -91,7 +107,8 @@ class Rig {
     loaded->spec->checkpoint.every = config::Duration(every_ms);
     loaded->spec->shards.count = shards;
     auto log = std::make_shared<spdlog::logger>("p", std::make_shared<spdlog::sinks::null_sink_mt>());
-    if (std::getenv("TS_LOG") != nullptr) log = std::make_shared<spdlog::logger>("p", std::make_shared<spdlog::sinks::stdout_sink_mt>());
+    if (std::getenv("TS_LOG") != nullptr)
+      log = std::make_shared<spdlog::logger>("p", std::make_shared<spdlog::sinks::stdout_sink_mt>());
     engine::FileSystem& files = real != nullptr ? *real : static_cast<engine::FileSystem&>(disk);
     pipeline = std::make_unique<Pipeline>(std::move(loaded->spec), std::move(loaded->plan),
                                           PipelineEnvironment{clock, files, connectors, directory, bounded, log});
@@ -147,9 +164,10 @@ class Rig {
 
 // --- a counter per key, the simplest pipeline with state ---
 
-// One source on two clusters; every record {k, n, ts}; per key of an hour the number and sum of its records, every second
-// of event time. A record with n = 0 fails in the step.
-inline std::string counting_yaml(const std::string& more = "dead_letter: { topic: dlq, clusters: west }\n", const std::string& source = "") {
+// One source on two clusters; every record {k, n, ts}; per key of an hour the number and sum of its records, every
+// second of event time. A record with n = 0 fails in the step.
+inline std::string counting_yaml(const std::string& more = "dead_letter: { topic: dlq, clusters: west }\n",
+                                 const std::string& source = "") {
   return R"y(version: 1
 name: p
 sources:
@@ -174,7 +192,8 @@ class Counting : public Rig {
   using Totals = std::map<std::string, std::pair<std::int64_t, std::int64_t>>;
   static constexpr std::int64_t kHour = 3'600'000;
 
-  explicit Counting(std::string yaml = counting_yaml(), std::uint32_t seed = 1) : Rig(std::move(yaml), seed), random_(seed) {
+  explicit Counting(std::string yaml = counting_yaml(), std::uint32_t seed = 1)
+      : Rig(std::move(yaml), seed), random_(seed) {
     base = clock.wall_ms() / kHour * kHour - 5 * kHour;
     for (const char* cluster : {"east", "west"}) {
       world.create(cluster, "t", 2);
@@ -194,7 +213,8 @@ class Counting : public Rig {
   }
   void fill(int records) {
     for (int i = 0; i < records; ++i)
-      put(lanes[random_() % lanes.size()], fmt::format("k{}", random_() % 50), 1 + static_cast<std::int64_t>(random_() % 9));
+      put(lanes[random_() % lanes.size()], fmt::format("k{}", random_() % 50),
+          1 + static_cast<std::int64_t>(random_() % 9));
   }
   // Event time passes the first hour on every lane.
   void close() {

@@ -1,4 +1,5 @@
-// The whole way: filter -> join -> cumulate window -> sink, against loops; stops, kills and other shard counts in between.
+// The whole way: filter -> join -> cumulate window -> sink, against loops; stops, kills and other shard counts in
+// between.
 #include <set>
 
 #include "tests/gateway/pipeline/pipeline_rig.h"
@@ -57,7 +58,9 @@ class AdUv : public Rig {
         const std::string region = random_() % 2 == 0 ? "n" : "s";
         const std::int64_t price = static_cast<std::int64_t>(random_() % 20) - 2;
         if (price >= 0) left_.push_back({dev, ad, at, region == "n" ? "N" : "S", price});
-        world.push(some_lane("imp"), {at, "", fmt::format(R"({{"dev":"{}","ad":{},"region":"{}","price":{},"ts":{}}})", dev, ad, region, price, at)});
+        world.push(some_lane("imp"), {at, "",
+                                      fmt::format(R"({{"dev":"{}","ad":{},"region":"{}","price":{},"ts":{}}})", dev, ad,
+                                                  region, price, at)});
       } else {
         right_.push_back({dev, ad, at, "", 0});
         world.push(some_lane("clk"), {at, "", fmt::format(R"({{"dev":"{}","ad":{},"ts":{}}})", dev, ad, at)});
@@ -68,7 +71,8 @@ class AdUv : public Rig {
     const std::int64_t at = base_ + 3'000'000;
     for (const char* cluster : {"east", "west"})
       for (int p = 0; p < 2; ++p) {
-        world.push({cluster, "imp", p}, {at, "", fmt::format(R"({{"dev":"x","ad":9,"region":"z","price":-1,"ts":{}}})", at)});
+        world.push({cluster, "imp", p},
+                   {at, "", fmt::format(R"({{"dev":"x","ad":9,"region":"z","price":-1,"ts":{}}})", at)});
         world.push({cluster, "clk", p}, {at, "", fmt::format(R"({{"dev":"y","ad":9,"ts":{}}})", at)});
       }
   }
@@ -83,7 +87,8 @@ class AdUv : public Rig {
     std::vector<Row> rows;
     for (const Event& l : left_)
       for (const Event& r : right_)
-        if (l.dev == r.dev && l.ad == r.ad && r.at >= l.at && r.at <= l.at + 10'000) rows.push_back({l.dev, l.region, l.price, l.at});
+        if (l.dev == r.dev && l.ad == r.ad && r.at >= l.at && r.at <= l.at + 10'000)
+          rows.push_back({l.dev, l.region, l.price, l.at});
     Result out;
     std::set<std::pair<std::string, std::int64_t>> changed;
     for (const Row& r : rows) changed.insert({r.region, r.at / 10'000 * 10'000 + 10'000});
@@ -97,7 +102,8 @@ class AdUv : public Rig {
         ++n;
         spend += r.price;
       }
-      out[fmt::format("{} {}..{}", region, start - base_, end - base_)] = fmt::format("{} {} {}", devices.size(), n, spend);
+      out[fmt::format("{} {}..{}", region, start - base_, end - base_)] =
+          fmt::format("{} {} {}", devices.size(), n, spend);
     }
     return out;
   }
@@ -107,26 +113,35 @@ class AdUv : public Rig {
     for (const auto& d : world.delivered("out")) {
       const auto v = boost::json::parse(d.value);
       const auto ms = [&](const char* name) {
-        return v.at(name).is_string() ? *parse_time(std::string(v.at(name).as_string())) : v.at(name).to_number<std::int64_t>();
+        return v.at(name).is_string() ? *parse_time(std::string(v.at(name).as_string()))
+                                      : v.at(name).to_number<std::int64_t>();
       };
-      const std::string key = fmt::format("{} {}..{}", std::string(v.at("region").as_string()), ms("window_start") - base_, ms("window_end") - base_);
+      const std::string key = fmt::format("{} {}..{}", std::string(v.at("region").as_string()),
+                                          ms("window_start") - base_, ms("window_end") - base_);
       if (repeats != nullptr && out.contains(key)) ++*repeats;
-      out[key] = fmt::format("{} {} {}", v.at("uv").to_number<std::int64_t>(), v.at("n").to_number<std::int64_t>(), v.at("spend").to_number<std::int64_t>());
+      out[key] = fmt::format("{} {} {}", v.at("uv").to_number<std::int64_t>(), v.at("n").to_number<std::int64_t>(),
+                             v.at("spend").to_number<std::int64_t>());
     }
     return out;
   }
   static std::optional<std::int64_t> parse_time(const std::string& text) {
     std::tm t{};
-    if (strptime(text.c_str(), "%Y-%m-%dT%H:%M:%S", &t) == nullptr && strptime(text.c_str(), "%Y-%m-%d %H:%M:%S", &t) == nullptr) return std::nullopt;
+    if (strptime(text.c_str(), "%Y-%m-%dT%H:%M:%S", &t) == nullptr &&
+        strptime(text.c_str(), "%Y-%m-%d %H:%M:%S", &t) == nullptr)
+      return std::nullopt;
     return static_cast<std::int64_t>(timegm(&t)) * 1000;
   }
   void expect_complete() {
     const Result want = expected();
-    EXPECT_TRUE(eventually([&] { return result().size() >= want.size() && result() == want; })) << "windows " << result().size() << " of " << want.size();
+    EXPECT_TRUE(eventually([&] { return result().size() >= want.size() && result() == want; }))
+        << "windows " << result().size() << " of " << want.size();
     if (HasFailure()) {
       const Result got = result();
       for (const auto& [k, v] : want)
-        if (!got.contains(k) || got.at(k) != v) { ADD_FAILURE() << k << ": want " << v << ", got " << (got.contains(k) ? got.at(k) : "nothing"); break; }
+        if (!got.contains(k) || got.at(k) != v) {
+          ADD_FAILURE() << k << ": want " << v << ", got " << (got.contains(k) ? got.at(k) : "nothing");
+          break;
+        }
     }
   }
   static bool HasFailure() { return ::testing::Test::HasFailure(); }
@@ -179,7 +194,8 @@ TEST(PipelineResults, StopAndSecondStartGoOnExactly) {
     for (const char* topic : {"imp", "clk"})
       for (const char* cluster : {"east", "west"})
         for (int p = 0; p < 2; ++p)
-          for (std::int64_t o = 0; o < rig.world.end({cluster, topic, p}); ++o) EXPECT_EQ(rig.world.read({cluster, topic, p}, o), 1u);
+          for (std::int64_t o = 0; o < rig.world.end({cluster, topic, p}); ++o)
+            EXPECT_EQ(rig.world.read({cluster, topic, p}, o), 1u);
   }
 }
 
@@ -194,7 +210,9 @@ TEST(PipelineResults, KilledAnywhereNothingIsLost) {
       ASSERT_TRUE(rig.start(shards)) << rig.error;
       const std::size_t from = rig.world.delivered_count("out"), more = rig.random_() % 6;
       const std::uint64_t epoch = rig.epoch() + rig.random_() % 4;
-      eventually([&] { return rig.world.drained() || rig.world.delivered_count("out") >= from + more || rig.epoch() > epoch; });
+      eventually([&] {
+        return rig.world.drained() || rig.world.delivered_count("out") >= from + more || rig.epoch() > epoch;
+      });
       rig.kill();
       rig.disk.disk.crash(testing::FaultFileSystem::Unsynced::random, seed);
     }

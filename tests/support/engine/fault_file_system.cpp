@@ -115,8 +115,7 @@ FaultFileSystem::Outcome FaultFileSystem::begin_call(int& code) {
   return Outcome::normal;
 }
 
-Status FaultFileSystem::finish_call(Outcome outcome, int code, const char* what,
-                                    const std::string& path) const {
+Status FaultFileSystem::finish_call(Outcome outcome, int code, const char* what, const std::string& path) const {
   if (outcome == Outcome::normal) return ok();
   return error_of(code, what, path);
 }
@@ -204,8 +203,7 @@ Status FaultFileSystem::append_and_sync(const std::string& path, std::string_vie
 
 Result<std::string> FaultFileSystem::read(const std::string& path) {
   int code = 0;
-  if (const Outcome outcome = begin_call(code); outcome != Outcome::normal)
-    return error_of(code, "read", path);
+  if (const Outcome outcome = begin_call(code); outcome != Outcome::normal) return error_of(code, "read", path);
   const NodePtr file = find(path);
   if (!file || file->directory) return error_of(ENOENT, "open", path);
   return file->content;
@@ -214,8 +212,7 @@ Result<std::string> FaultFileSystem::read(const std::string& path) {
 Status FaultFileSystem::rename(const std::string& from, const std::string& to) {
   int code = 0;
   const Outcome outcome = begin_call(code);
-  if (outcome != Outcome::normal)
-    return finish_call(outcome, code, "rename", from);  // a rename is whole or not at all
+  if (outcome != Outcome::normal) return finish_call(outcome, code, "rename", from);  // a rename is whole or not at all
   const NodePtr node = find(from), source = find(parent_of(from)), target = find(parent_of(to));
   if (!node || !target) return error_of(ENOENT, "rename", from);
   if (const NodePtr there = find(to); there && there->directory && !there->entries.empty())
@@ -242,8 +239,7 @@ Status FaultFileSystem::sync_directory(const std::string& path) {
 
 Result<std::vector<std::string>> FaultFileSystem::list(const std::string& path) {
   int code = 0;
-  if (const Outcome outcome = begin_call(code); outcome != Outcome::normal)
-    return error_of(code, "list", path);
+  if (const Outcome outcome = begin_call(code); outcome != Outcome::normal) return error_of(code, "list", path);
   std::vector<std::string> names;
   if (const NodePtr node = find(path))
     for (const auto& [name, child] : node->entries) names.push_back(name);
@@ -278,8 +274,7 @@ std::uint64_t FaultFileSystem::free_bytes(const std::string&) {
 
 Result<std::unique_ptr<engine::DirectoryLock>> FaultFileSystem::lock_directory(const std::string& path) {
   int code = 0;
-  if (const Outcome outcome = begin_call(code); outcome != Outcome::normal)
-    return error_of(code, "lock", path);
+  if (const Outcome outcome = begin_call(code); outcome != Outcome::normal) return error_of(code, "lock", path);
   if (!locks_->insert(path).second)
     return conflict_error(fmt::format("data directory '{}' is in use by another process", path));
   return std::unique_ptr<engine::DirectoryLock>(std::make_unique<Lock>(locks_, path));
@@ -308,8 +303,7 @@ void FaultFileSystem::swap(const std::string& a, const std::string& b) {
 
 std::vector<std::string> FaultFileSystem::files(const std::string& below) const {
   std::vector<std::string> out;
-  const std::function<void(const Node&, const std::string&)> walk = [&](const Node& node,
-                                                                        const std::string& path) {
+  const std::function<void(const Node&, const std::string&)> walk = [&](const Node& node, const std::string& path) {
     if (!node.directory) out.push_back(path);
     for (const auto& [name, child] : node.entries) walk(*child, path + "/" + name);
   };

@@ -31,12 +31,8 @@ class FaultFileSystem final : public engine::FileSystem {
   // Faults, by number of the call (1 = the next one). Reading calls count too.
   void reset_calls() { calls_ = 0; }
   std::uint64_t calls() const { return calls_; }
-  void die_after(std::uint64_t call) {
-    die_after_ = call;
-  }  // it succeeds; every later one fails, without effect
-  void die_within(std::uint64_t call) {
-    die_within_ = call;
-  }  // it does half of its work, unsynced; then the same
+  void die_after(std::uint64_t call) { die_after_ = call; }    // it succeeds; every later one fails, without effect
+  void die_within(std::uint64_t call) { die_within_ = call; }  // it does half of its work, unsynced; then the same
   void fail_call(std::uint64_t call, int code) {
     fail_call_ = call, fail_code_ = code;
   }                                                              // once; half done, like a full disk

@@ -88,8 +88,8 @@ void Recorder::process(unsigned input, Batch&& batch, Output& out) {
 
 void Recorder::watermark(unsigned input, Watermark w, Output& out) {
   if (w.firing < last_[input].firing || w.retention < last_[input].retention)
-    faults.push_back(fmt::format("the watermark of input {} goes back: {}/{} to {}/{}", input,
-                                 last_[input].firing, last_[input].retention, w.firing, w.retention));
+    faults.push_back(fmt::format("the watermark of input {} goes back: {}/{} to {}/{}", input, last_[input].firing,
+                                 last_[input].retention, w.firing, w.retention));
   if (w.retention > w.firing) faults.push_back("R is above F");
   last_[input] = told_[input] = w;
   pass_.watermark(input, w, out);
@@ -197,8 +197,7 @@ void PipelineDriver::ask_for_barrier(Epoch epoch) {
 }
 
 std::vector<ShardBarrier> PipelineDriver::take_barriers() {
-  std::sort(barriers_.begin(), barriers_.end(),
-            [](const auto& a, const auto& b) { return a.shard < b.shard; });
+  std::sort(barriers_.begin(), barriers_.end(), [](const auto& a, const auto& b) { return a.shard < b.shard; });
   return std::exchange(barriers_, {});
 }
 
@@ -278,8 +277,7 @@ unsigned GraphBuilder::terminal(const std::string& id) {
   return static_cast<unsigned>(graph_.terminals.size() - 1);
 }
 void GraphBuilder::source_to(unsigned source, unsigned node, unsigned input, bool exchange) {
-  graph_.sources[source].out.push_back(
-      {Target::Kind::node, node, input, exchange ? by_key() : nullptr, true});
+  graph_.sources[source].out.push_back({Target::Kind::node, node, input, exchange ? by_key() : nullptr, true});
 }
 void GraphBuilder::node_to(unsigned from, unsigned node, unsigned input, bool exchange) {
   graph_.nodes[from].out.push_back({Target::Kind::node, node, input, exchange ? by_key() : nullptr, true});

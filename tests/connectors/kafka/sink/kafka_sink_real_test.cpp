@@ -110,10 +110,12 @@ TEST_F(KafkaSinkRealTest, KillOfThePrimaryWhileWriting) {
   EXPECT_EQ(status.active_cluster, "west");
   EXPECT_EQ(status.switches, 1u);
   EXPECT_LT(status.last_switch_took_ms, 5'000);
-  fmt::print("  kill -9: first bad sign to first acknowledgement {} ms; kill to everything acknowledged {} ms; resent {}; {}\n",
-             status.last_switch_took_ms,
-             std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() - killed).count(), status.resent,
-             status.route_reason);
+  fmt::print(
+      "  kill -9: first bad sign to first acknowledgement {} ms; kill to everything acknowledged {} ms; resent {}; "
+      "{}\n",
+      status.last_switch_took_ms,
+      std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() - killed).count(),
+      status.resent, status.route_reason);
   pair.restore();
   expect_union(topic, kRecords);
 }
@@ -132,9 +134,11 @@ TEST_F(KafkaSinkRealTest, FrozenPrimaryMovesWithinFiveSecondsAndFailsBack) {
   const auto frozen = std::chrono::steady_clock::now();
   for (; n < 10'000; ++n) write(n);
   ASSERT_TRUE(sink->flush(20'000).has_value());
-  const auto took = std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() - frozen).count();
+  const auto took =
+      std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() - frozen).count();
   EXPECT_LT(took, 5'000);
-  fmt::print("  SIGSTOP to everything acknowledged on the other cluster {} ms ({})\n", took, sink->status().route_reason);
+  fmt::print("  SIGSTOP to everything acknowledged on the other cluster {} ms ({})\n", took,
+             sink->status().route_reason);
   pair.a.sigcont();
   ASSERT_TRUE(eventually([&] { return sink->status().active_cluster == "east"; }, 40'000));
   for (; n < 15'000; ++n) write(n);
@@ -170,7 +174,8 @@ TEST_F(KafkaSinkRealTest, RecordsTheTopicRefusesAreHandedOut) {
   for (int i = 0; i < 10; ++i) write(i);
   ASSERT_TRUE(sink->flush(20'000).has_value());
   std::string noise;
-  for (unsigned x = 1; noise.size() < 200'000; x = x * 1664525 + 1013904223) noise += static_cast<char>('!' + (x >> 24) % 90);
+  for (unsigned x = 1; noise.size() < 200'000; x = x * 1664525 + 1013904223)
+    noise += static_cast<char>('!' + (x >> 24) % 90);
   OutputRecord r;
   r.key = "big";
   r.has_key = true;

@@ -121,7 +121,8 @@ class KafkaSinkTest : public ::testing::Test {
       rd_kafka_mock_broker_set_up(c->cluster, 1);
       for (const auto& r : read_all(c->settings.bootstrap, "out", testing::Isolation::read_uncommitted)) {
         const std::string id = r.header("twinspan-id").value_or("none");
-        const std::string content = r.key.value_or("-") + "=" + r.value.value_or("-") + "@" + std::to_string(r.timestamp_ms);
+        const std::string content =
+            r.key.value_or("-") + "=" + r.value.value_or("-") + "@" + std::to_string(r.timestamp_ms);
         const auto [it, fresh] = all.emplace(id, content);
         if (!fresh) ++repeats;
         EXPECT_EQ(it->second, content) << id;
@@ -134,7 +135,8 @@ class KafkaSinkTest : public ::testing::Test {
     const std::size_t repeats = union_of(all);
     EXPECT_EQ(all.size(), static_cast<std::size_t>(n));
     for (int i = 0; i < n; ++i)
-      ASSERT_EQ(all[fmt::format("u1/result/3.0/{}", i + 1)], fmt::format("k{}={{\"n\":{}}}@{}", i % 50, i, 1'767'225'600'000 + i));
+      ASSERT_EQ(all[fmt::format("u1/result/3.0/{}", i + 1)],
+                fmt::format("k{}={{\"n\":{}}}@{}", i % 50, i, 1'767'225'600'000 + i));
     RecordProperty("repeats", static_cast<int>(repeats));
   }
   // Per key in order within each topic: within one route generation nothing overtakes.
@@ -247,8 +249,8 @@ TEST_F(KafkaSinkTest, LostAcknowledgementsMoveByAgeAndRepeatWithEqualIdentity) {
   write(0, 100);
   expect_flushed();
   // Written, but the answer takes a minute.
-  rd_kafka_mock_broker_push_request_error_rtts(a.cluster, 1, 0, 3, RD_KAFKA_RESP_ERR_NO_ERROR, 60'000, RD_KAFKA_RESP_ERR_NO_ERROR,
-                                               60'000, RD_KAFKA_RESP_ERR_NO_ERROR, 60'000);
+  rd_kafka_mock_broker_push_request_error_rtts(a.cluster, 1, 0, 3, RD_KAFKA_RESP_ERR_NO_ERROR, 60'000,
+                                               RD_KAFKA_RESP_ERR_NO_ERROR, 60'000, RD_KAFKA_RESP_ERR_NO_ERROR, 60'000);
   write(100, 300);
   expect_flushed();
   EXPECT_EQ(sink->status().switches, 1u);
@@ -377,8 +379,9 @@ TEST_F(KafkaSinkTest, RetriableBrokerErrorsAreSentAgainOnTheSameRoute) {
   start(settings());
   write(0, 100);
   expect_flushed();
-  rd_kafka_mock_push_request_errors(a.cluster, 0, 4, RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION, RD_KAFKA_RESP_ERR_NOT_ENOUGH_REPLICAS,
-                                    RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED, RD_KAFKA_RESP_ERR_KAFKA_STORAGE_ERROR);
+  rd_kafka_mock_push_request_errors(a.cluster, 0, 4, RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION,
+                                    RD_KAFKA_RESP_ERR_NOT_ENOUGH_REPLICAS, RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED,
+                                    RD_KAFKA_RESP_ERR_KAFKA_STORAGE_ERROR);
   write(100, 1000);
   expect_flushed();
   EXPECT_EQ(sink->status().switches, 0u);

@@ -11,13 +11,15 @@ using namespace std::chrono_literals;
 using Start = KafkaSourceSettings::Start;
 using OnGap = KafkaSourceSettings::OnGap;
 
-KafkaSourceSettings on(const std::vector<std::pair<std::string, const MockKafka*>>& clusters, const std::string& topic) {
+KafkaSourceSettings on(const std::vector<std::pair<std::string, const MockKafka*>>& clusters,
+                       const std::string& topic) {
   KafkaSourceSettings settings;
   settings.name = "s";
   settings.start = Start::earliest;
   settings.readmit_after_ms = 500;
   for (const auto& [name, mock] : clusters) {
-    settings.clusters.push_back({{.name = name, .bootstrap = mock != nullptr ? mock->bootstrap() : "127.0.0.1:1"}, {topic}});
+    settings.clusters.push_back(
+        {{.name = name, .bootstrap = mock != nullptr ? mock->bootstrap() : "127.0.0.1:1"}, {topic}});
   }
   return settings;
 }
@@ -64,8 +66,10 @@ TEST(KafkaSourceMock, AWrongAddressOfOneClusterDoesNotHoldUpTheOther) {
   ASSERT_TRUE(rig.pump_total(100, 3s));
   ASSERT_TRUE(rig.pump(3s, [&] { return rig.state_of("a") == ClusterState::down; }));
   for (const auto& cluster : rig.source().clusters()) {
-    if (cluster.cluster == "a") EXPECT_FALSE(cluster.last_error.empty());
-    else EXPECT_TRUE(cluster.last_error.empty()) << cluster.last_error;
+    if (cluster.cluster == "a")
+      EXPECT_FALSE(cluster.last_error.empty());
+    else
+      EXPECT_TRUE(cluster.last_error.empty()) << cluster.last_error;
   }
 }
 
@@ -201,7 +205,9 @@ TEST(KafkaSourceMock, APositionThatIsGoneIsReportedExactlyAndSkipped) {
     auto settings = on({{"a", &a}}, "t");
     settings.on_gap = policy;
     Rig rig(settings, kMock, {{{"a", "t", 0}, 100, -1}});
-    ASSERT_TRUE(rig.pump(10s, [&] { return !rig.lanes.empty() && !rig.lanes.begin()->second.offsets.empty() && rig.positions()[0].offset == 10'000; }));
+    ASSERT_TRUE(rig.pump(10s, [&] {
+      return !rig.lanes.empty() && !rig.lanes.begin()->second.offsets.empty() && rig.positions()[0].offset == 10'000;
+    }));
     ASSERT_EQ(rig.count(LaneEvent::Kind::gap), 1u);
     const auto* gap = rig.last(LaneEvent::Kind::gap);
     EXPECT_EQ(gap->position, 100);
@@ -295,7 +301,10 @@ TEST(KafkaSourceMock, PendingCutGoesToTheLastEndSeenAndDropsNothingProducedAfter
 
 TEST(KafkaSourceMock, StopsQuicklyWhileNobodyAnswers) {
   const auto before = std::chrono::steady_clock::now();
-  { Rig rig(on({{"a", nullptr}}, "t"), kMock, {{{"a", "t", 0}, 100, -1}}); rig.pump_for(100ms); }
+  {
+    Rig rig(on({{"a", nullptr}}, "t"), kMock, {{{"a", "t", 0}, 100, -1}});
+    rig.pump_for(100ms);
+  }
   EXPECT_LT(std::chrono::steady_clock::now() - before, 5s);
 }
 

@@ -33,7 +33,9 @@ class MockKafka {
   }
 
   std::string bootstrap() const { return rd_kafka_mock_cluster_bootstraps(cluster_); }
-  void create_topic(const std::string& name, int partitions) { rd_kafka_mock_topic_create(cluster_, name.c_str(), partitions, 1); }
+  void create_topic(const std::string& name, int partitions) {
+    rd_kafka_mock_topic_create(cluster_, name.c_str(), partitions, 1);
+  }
   void down() {
     for (int id = 1; id <= brokers_; ++id) rd_kafka_mock_broker_set_down(cluster_, id);
   }
@@ -41,13 +43,15 @@ class MockKafka {
     for (int id = 1; id <= brokers_; ++id) rd_kafka_mock_broker_set_up(cluster_, id);
   }
   // `count` records "<first>", "<first+1>".. into one partition, acknowledged.
-  void produce(const std::string& topic, int partition, int first, int count, std::int64_t timestamp = 0, std::size_t size = 0) {
+  void produce(const std::string& topic, int partition, int first, int count, std::int64_t timestamp = 0,
+               std::size_t size = 0) {
     for (int i = 0; i < count; ++i) {
       std::string value = std::to_string(first + i);
       if (size > value.size()) value.resize(size, '.');
-      while (rd_kafka_producev(producer_, RD_KAFKA_V_TOPIC(topic.c_str()), RD_KAFKA_V_PARTITION(partition),
-                               RD_KAFKA_V_VALUE(value.data(), value.size()), RD_KAFKA_V_TIMESTAMP(timestamp == 0 ? 0 : timestamp + i),
-                               RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY), RD_KAFKA_V_END) == RD_KAFKA_RESP_ERR__QUEUE_FULL) {
+      while (rd_kafka_producev(
+                 producer_, RD_KAFKA_V_TOPIC(topic.c_str()), RD_KAFKA_V_PARTITION(partition),
+                 RD_KAFKA_V_VALUE(value.data(), value.size()), RD_KAFKA_V_TIMESTAMP(timestamp == 0 ? 0 : timestamp + i),
+                 RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY), RD_KAFKA_V_END) == RD_KAFKA_RESP_ERR__QUEUE_FULL) {
         rd_kafka_poll(producer_, 10);
       }
       rd_kafka_poll(producer_, 0);

@@ -1,6 +1,7 @@
 #pragma once
-// What the tests of the Kafka source share: a source with its consumers, pumped by the test's own thread as a shard would,
-// and a checker that knows for every lane which offsets came, in which order, and how long a cluster said nothing.
+// What the tests of the Kafka source share: a source with its consumers, pumped by the test's own thread as a shard
+// would, and a checker that knows for every lane which offsets came, in which order, and how long a cluster said
+// nothing.
 
 #include <gtest/gtest.h>
 #include <poll.h>
@@ -50,7 +51,8 @@ class Rig {
     source_.reset();
     const auto before = std::chrono::steady_clock::now();
     consumers_.reset();
-    EXPECT_LT(std::chrono::steady_clock::now() - before, std::chrono::seconds(2)) << "closing consumers must not wait for brokers";
+    EXPECT_LT(std::chrono::steady_clock::now() - before, std::chrono::seconds(2))
+        << "closing consumers must not wait for brokers";
   }
 
   KafkaSource& source() { return *source_; }
@@ -116,7 +118,8 @@ class Rig {
   }
 
   std::size_t count(LaneEvent::Kind kind) const {
-    return static_cast<std::size_t>(std::count_if(events.begin(), events.end(), [&](const LaneEvent& e) { return e.kind == kind; }));
+    return static_cast<std::size_t>(
+        std::count_if(events.begin(), events.end(), [&](const LaneEvent& e) { return e.kind == kind; }));
   }
   const LaneEvent* last(LaneEvent::Kind kind) const {
     const auto found = std::find_if(events.rbegin(), events.rend(), [&](const LaneEvent& e) { return e.kind == kind; });

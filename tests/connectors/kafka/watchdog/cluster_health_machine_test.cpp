@@ -52,7 +52,9 @@ TEST(HealthMachine, ARoundThatBeganBeforeTheLastSignOfLifeIsVoid) {
                  {200, Round::bad, 1900, ClusterState::up},
                  {100, Round::bad, 1900, ClusterState::up}});
   machine.progress(2000);
-  play(machine, {{1700, Round::bad, 3200, ClusterState::up}, {1800, Round::bad, 3300, ClusterState::up}, {1900, Round::bad, 3400, ClusterState::up}});
+  play(machine, {{1700, Round::bad, 3200, ClusterState::up},
+                 {1800, Round::bad, 3300, ClusterState::up},
+                 {1900, Round::bad, 3400, ClusterState::up}});
 }
 
 TEST(HealthMachine, RoundsUnderWayWhileWeWereNotScheduledAreVoid) {
@@ -60,8 +62,11 @@ TEST(HealthMachine, RoundsUnderWayWhileWeWereNotScheduledAreVoid) {
   machine.tick(0);
   machine.tick(100);
   machine.tick(5000);  // suspended for 4.9 s
-  play(machine, {{50, Round::bad, 5000, ClusterState::up}, {60, Round::bad, 5001, ClusterState::up}, {70, Round::bad, 5002, ClusterState::up},
-                 {5010, Round::bad, 6510, ClusterState::up}, {5510, Round::bad, 7010, ClusterState::suspect}});
+  play(machine, {{50, Round::bad, 5000, ClusterState::up},
+                 {60, Round::bad, 5001, ClusterState::up},
+                 {70, Round::bad, 5002, ClusterState::up},
+                 {5010, Round::bad, 6510, ClusterState::up},
+                 {5510, Round::bad, 7010, ClusterState::suspect}});
   HealthMachine on_time({}, 0);
   on_time.tick(0);
   on_time.tick(500);  // late, but within the limit
@@ -70,7 +75,9 @@ TEST(HealthMachine, RoundsUnderWayWhileWeWereNotScheduledAreVoid) {
 
 TEST(HealthMachine, ReturnsThroughRejoiningAfterTheTimeOfHealth) {
   HealthMachine machine({.readmit_after_ms = 5000}, 0);
-  play(machine, {{0, Round::bad, 1, ClusterState::up}, {1, Round::bad, 2, ClusterState::suspect}, {2, Round::bad, 3, ClusterState::down}});
+  play(machine, {{0, Round::bad, 1, ClusterState::up},
+                 {1, Round::bad, 2, ClusterState::suspect},
+                 {2, Round::bad, 3, ClusterState::down}});
   EXPECT_FALSE(machine.ever_reached());
   play(machine, {{9000, Round::good, 10'000, ClusterState::rejoining}});
   EXPECT_TRUE(machine.ever_reached());
@@ -83,9 +90,13 @@ TEST(HealthMachine, ReturnsThroughRejoiningAfterTheTimeOfHealth) {
 
 TEST(HealthMachine, FailsAgainWhileRejoiningGoesDownAtOnce) {
   HealthMachine machine({}, 0);
-  play(machine, {{0, Round::bad, 1, ClusterState::up}, {1, Round::bad, 2, ClusterState::suspect}, {2, Round::bad, 3, ClusterState::down},
-                 {10, Round::good, 20, ClusterState::rejoining}, {21, Round::bad, 1521, ClusterState::rejoining},
-                 {521, Round::bad, 2021, ClusterState::down}, {2100, Round::good, 2110, ClusterState::rejoining}});
+  play(machine, {{0, Round::bad, 1, ClusterState::up},
+                 {1, Round::bad, 2, ClusterState::suspect},
+                 {2, Round::bad, 3, ClusterState::down},
+                 {10, Round::good, 20, ClusterState::rejoining},
+                 {21, Round::bad, 1521, ClusterState::rejoining},
+                 {521, Round::bad, 2021, ClusterState::down},
+                 {2100, Round::good, 2110, ClusterState::rejoining}});
   EXPECT_EQ(machine.healthy_since(), 2110);
 }
 

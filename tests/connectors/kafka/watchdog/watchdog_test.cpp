@@ -40,11 +40,13 @@ TEST(Watchdog, NobodyListensIsDownWithinASecond) {
   ASSERT_GE(took, 0);
   EXPECT_LE(took, 1000);
   EXPECT_FALSE(watchdog.value()->snapshot().ever_reached);
-  EXPECT_NE(watchdog.value()->snapshot().last_error.find("refused"), std::string::npos) << watchdog.value()->snapshot().last_error;
+  EXPECT_NE(watchdog.value()->snapshot().last_error.find("refused"), std::string::npos)
+      << watchdog.value()->snapshot().last_error;
 }
 
 TEST(Watchdog, ARefusedSettingIsAConfigErrorWithoutItsValue) {
-  auto watchdog = Watchdog::start({.name = "x", .bootstrap = "127.0.0.1:1", .client = {{"security.protocol", "hunter2"}}});
+  auto watchdog =
+      Watchdog::start({.name = "x", .bootstrap = "127.0.0.1:1", .client = {{"security.protocol", "hunter2"}}});
   ASSERT_FALSE(watchdog);
   EXPECT_EQ(watchdog.error().kind, ErrorKind::config);
   EXPECT_NE(watchdog.error().message.find("security.protocol"), std::string::npos);
@@ -62,7 +64,8 @@ TEST(Watchdog, RegistryGivesOneMonitorPerCluster) {
 
 TEST(Watchdog, KilledBrokerIsDownWithinASecondAndItsReturnIsSeen) {
   auto& kafka = testing::shared_kafka_pair();
-  auto watchdog = Watchdog::start({.name = "a", .bootstrap = kafka.a.bootstrap()}, {.rules = {.readmit_after_ms = 1000}});
+  auto watchdog =
+      Watchdog::start({.name = "a", .bootstrap = kafka.a.bootstrap()}, {.rules = {.readmit_after_ms = 1000}});
   ASSERT_TRUE(watchdog);
   ASSERT_TRUE(reached(*watchdog.value()));
   EXPECT_EQ(watchdog.value()->snapshot().state, ClusterState::up);

@@ -142,7 +142,9 @@ TEST(JoinBounds, ABurstOfExpiryAfterASilenceComesInOrderAndFreesEverything) {
   s.type = IntervalJoinSpec::Type::left;
   IntervalJoin join(s);
   Counter out;
-  feed_rows(join, 0, 500'000, out, [](std::int64_t i) { return JoinRowIn{i % 300'000, i, 1'000'000 + i / 10 - i % 77}; });
+  feed_rows(join, 0, 500'000, out, [](std::int64_t i) {
+    return JoinRowIn{i % 300'000, i, 1'000'000 + i / 10 - i % 77};
+  });
   EXPECT_EQ(out.rows, 0u);
   EXPECT_GT(join.stats().state_bytes, 40'000'000u);
   join.watermark(0, {9'000'000, 9'000'000}, out);

@@ -53,19 +53,24 @@ inline IntervalJoinSpec spec(std::int64_t lower, std::int64_t upper) {
   s.left.kept_types = s.right.kept_types = {types::int64, types::string};
   s.lower = lower;
   s.upper = upper;
-  s.schema.fields = {{"left_id", types::int64}, {"left_note", types::string}, {"right_id", types::int64}, {"right_note", types::string}};
+  s.schema.fields = {{"left_id", types::int64},
+                     {"left_note", types::string},
+                     {"right_id", types::int64},
+                     {"right_note", types::string}};
   return s;
 }
 
 inline const Schema& input_schema() {
-  static const Schema schema{{{"key", types::int64}, {"text", types::string}, {"id", types::int64}, {"note", types::string}}};
+  static const Schema schema{
+      {{"key", types::int64}, {"text", types::string}, {"id", types::int64}, {"note", types::string}}};
   return schema;
 }
 
 inline std::string note_of(std::int64_t id) { return "note " + std::to_string(id); }
 
 // Events [begin, end): rows of one input. With `watermarks`, each row carries the watermark before it.
-inline Batch make_batch(const std::vector<Event>& events, std::size_t begin, std::size_t end, bool hashed, bool watermarks = true) {
+inline Batch make_batch(const std::vector<Event>& events, std::size_t begin, std::size_t end, bool hashed,
+                        bool watermarks = true) {
   const std::size_t n = end - begin;
   Batch b;
   b.schema = &input_schema();
@@ -92,7 +97,10 @@ inline Batch make_batch(const std::vector<Event>& events, std::size_t begin, std
     firing[i] = e.before.firing;
     retention[i] = e.before.retention;
   }
-  b.columns = {{types::int64, key, key_valid}, {types::string, text, nullptr}, {types::int64, id, nullptr}, {types::string, note, note_valid}};
+  b.columns = {{types::int64, key, key_valid},
+               {types::string, text, nullptr},
+               {types::int64, id, nullptr},
+               {types::string, note, note_valid}};
   b.time = time;
   if (watermarks) {
     b.firing = firing;
@@ -142,13 +150,15 @@ class Collector : public Output {
     }
     const std::int64_t v = b.columns[column].as<std::int64_t>()[row];
     const bool has_note = !b.columns[column + 1].is_null(row);
-    if (has_note != (v % 7 != 0) || (has_note && b.columns[column + 1].as<std::string_view>()[row] != note_of(v))) ++wrong;
+    if (has_note != (v % 7 != 0) || (has_note && b.columns[column + 1].as<std::string_view>()[row] != note_of(v)))
+      ++wrong;
     return v;
   }
 };
 
 // Feeds events [begin, end), rows in batches of at most `size`.
-inline void feed(Operator& op, const std::vector<Event>& events, std::size_t begin, std::size_t end, std::size_t size, Output& out) {
+inline void feed(Operator& op, const std::vector<Event>& events, std::size_t begin, std::size_t end, std::size_t size,
+                 Output& out) {
   for (std::size_t i = begin; i < end;) {
     if (!events[i].row) {
       op.watermark(events[i].input, events[i].before, out);

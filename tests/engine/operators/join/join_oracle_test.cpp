@@ -27,11 +27,14 @@ Case random_case(std::uint64_t seed, bool pinned = false) {
   c.spec.type = pick(0, 1) == 0 ? IntervalJoinSpec::Type::inner : IntervalJoinSpec::Type::left;
   c.spec.matches = pick(0, 2) != 0 ? IntervalJoinSpec::Matches::all : IntervalJoinSpec::Matches::first;
   c.spec.time = pick(0, 1) == 0 ? IntervalJoinSpec::Time::left : IntervalJoinSpec::Time::right;
-  if (pinned || pick(0, 2) != 0) c.spec.segment_bytes = static_cast<std::size_t>(pick(200, 4000));  // so that segments come and go
+  if (pinned || pick(0, 2) != 0)
+    c.spec.segment_bytes = static_cast<std::size_t>(pick(200, 4000));  // so that segments come and go
   c.spec.allow = pick(0, 3) == 0 ? pick(0, 15) * scale : 0;
 
   const std::int64_t keys = std::vector<std::int64_t>{1, 3, 50}[static_cast<std::size_t>(pick(pinned ? 1 : 0, 2))];
-  const std::size_t count = static_cast<std::size_t>(pinned ? pick(1500, 2500) : keys == 1 ? pick(100, 500) : pick(100, 900));
+  const std::size_t count = static_cast<std::size_t>(pinned      ? pick(1500, 2500)
+                                                     : keys == 1 ? pick(100, 500)
+                                                                 : pick(100, 900));
   const std::int64_t disorder = pick(0, 30) * scale;
   const bool same_time = pick(0, 9) == 0;
   EventTime now[2] = {1'000'000, 1'000'000 + pick(-50, 50) * scale};
@@ -42,9 +45,9 @@ Case random_case(std::uint64_t seed, bool pinned = false) {
   std::int64_t id = 1;
   while (c.events.size() < count) {
     if (pick(0, 3) == 0) input = static_cast<unsigned>(pick(0, 1));
-    if (pick(0, 60) == 0) outage = !outage;                                // R stays, F goes on
-    if (pick(0, 80) == 0) now[input] += pick(20, 200) * scale;             // a gap
-    if (pick(0, 100) == 0) now[input] = std::max(now[0], now[1]);          // catches up
+    if (pick(0, 60) == 0) outage = !outage;                        // R stays, F goes on
+    if (pick(0, 80) == 0) now[input] += pick(20, 200) * scale;     // a gap
+    if (pick(0, 100) == 0) now[input] = std::max(now[0], now[1]);  // catches up
     if (!same_time) now[input] += pick(0, 3) * scale / 2 + pick(0, 1);
     Event e;
     e.input = input;
@@ -57,7 +60,7 @@ Case random_case(std::uint64_t seed, bool pinned = false) {
     row.id = id++;
     if (pick(0, 15) != 0) row.key = pick(0, keys - 1);
     row.time = same_time ? now[input] : now[input] - pick(0, disorder + 1);
-    if (pick(0, 25) == 0) row.time -= pick(0, 100) * scale;  // late
+    if (pick(0, 25) == 0) row.time -= pick(0, 100) * scale;               // late
     if (pick(0, pinned ? 6 : 50) == 0) row.time += pick(0, 500) * scale;  // far ahead, in the watermark or not
     e.row = row;
     c.events.push_back(e);

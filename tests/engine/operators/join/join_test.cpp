@@ -86,7 +86,8 @@ TEST(IntervalJoin, ResultHasTheTimeOfTheSideAskedFor) {
     j->right(1, 2, 1003);
     j->left(1, 3, 1001);
   }
-  EXPECT_THAT(of_left.out.results.pairs, testing::ElementsAre(testing::Field(&Pair::time, 1000), testing::Field(&Pair::time, 1001)));
+  EXPECT_THAT(of_left.out.results.pairs,
+              testing::ElementsAre(testing::Field(&Pair::time, 1000), testing::Field(&Pair::time, 1001)));
   EXPECT_THAT(of_right.out.results.pairs, testing::Each(testing::Field(&Pair::time, 1003)));
 }
 

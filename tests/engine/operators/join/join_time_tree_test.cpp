@@ -52,7 +52,8 @@ TEST(TimeTree, BehavesLikeAnOrderedMap) {
         moved->second = step * 16;
       } else if (step % 500 == 0 && spread > 1) {
         horizon = model.empty() ? horizon : std::next(model.begin(), static_cast<long>(model.size() / 3))->first.first;
-        while (!tree.drop_through(horizon, 3)) {}
+        while (!tree.drop_through(horizon, 3)) {
+        }
         model.erase(model.begin(), model.upper_bound({horizon, ~std::uint64_t{0}}));
       }
       ASSERT_EQ(tree.size(), model.size()) << "seed " << seed;
@@ -61,7 +62,8 @@ TEST(TimeTree, BehavesLikeAnOrderedMap) {
       }
       if (step % 250 == 0) {
         const auto low = static_cast<EventTime>(random() % static_cast<std::uint64_t>(spread));
-        expect_same(tree, model, low, low + static_cast<EventTime>(random() % static_cast<std::uint64_t>(spread)), seed);
+        expect_same(tree, model, low, low + static_cast<EventTime>(random() % static_cast<std::uint64_t>(spread)),
+                    seed);
         expect_same(tree, model, kMinTime, kMaxTime, seed);
         if (testing::Test::HasFatalFailure()) return;
       }

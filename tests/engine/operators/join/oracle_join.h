@@ -1,5 +1,6 @@
 #pragma once
-// The interval join as slowly and plainly as possible: every row ever is kept in a list, every question is a loop over it.
+// The interval join as slowly and plainly as possible: every row ever is kept in a list, every question is a loop over
+// it.
 
 #include <algorithm>
 #include <vector>
@@ -110,8 +111,10 @@ class OracleJoin {
       return;
     }
     const bool of_interest = in.key || (input == 0 && left_join());
-    if (!matched && of_interest && in.time <= input_[input].retention) results.late.push_back(in.id);
-    else if (!matched && input == 0 && left_join()) results.pairs.push_back({in.id, -1, in.time, watermark_});
+    if (!matched && of_interest && in.time <= input_[input].retention)
+      results.late.push_back(in.id);
+    else if (!matched && input == 0 && left_join())
+      results.pairs.push_back({in.id, -1, in.time, watermark_});
   }
 
   const IntervalJoinSpec spec_;

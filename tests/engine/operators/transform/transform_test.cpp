@@ -16,8 +16,8 @@ struct Collected final : Output {
   void watermark(Watermark w) override { watermarks.push_back(w); }
   void late(Batch&&) override { ADD_FAILURE() << "nothing is late here"; }
   void failed(const Batch& batch, std::uint32_t row, std::string_view reason) override {
-    failures.emplace_back(
-        batch.origins ? batch.origins->offset[batch.origin_row ? batch.origin_row[row] : row] : -1, reason);
+    failures.emplace_back(batch.origins ? batch.origins->offset[batch.origin_row ? batch.origin_row[row] : row] : -1,
+                          reason);
   }
   std::vector<Batch> batches;
   std::vector<Watermark> watermarks;
@@ -89,8 +89,7 @@ TransformSpec spec(const char* where, const std::vector<std::pair<std::string, s
   return s;
 }
 
-const std::vector<Row> kRows{
-    {1, 5, "a"}, {2, 50, "bb"}, {3, std::nullopt, "ccc"}, {4, 500, "dddd"}, {5, 7, "e"}};
+const std::vector<Row> kRows{{1, 5, "a"}, {2, 50, "bb"}, {3, std::nullopt, "ccc"}, {4, 500, "dddd"}, {5, 7, "e"}};
 
 TEST(Transform, FiltersAndKeepsWhatRowsCarry) {
   Transform transform(spec("price > 10", {}));

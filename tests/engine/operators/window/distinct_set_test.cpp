@@ -6,7 +6,8 @@
 namespace twinspan::engine {
 namespace {
 
-// While a table grows, a slot that was moved stands in the old memory as well: a pair that left a step must be gone from both.
+// While a table grows, a slot that was moved stands in the old memory as well: a pair that left a step must be gone
+// from both.
 TEST(DistinctSet, PairThatMovedToAnEarlierStepIsGoneFromItsLaterOneWhileThatGrows) {
   for (std::uint32_t ids = 1; ids <= 200; ++ids) {
     DistinctSet set(true);

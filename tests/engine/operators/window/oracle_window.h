@@ -124,8 +124,7 @@ class OracleWindow {
       std::vector<Held>& all = w.rows[key];
       std::vector<const Row*> counted;
       for (Held& h : all) {
-        if (spec_.mode == EmitMode::discarding ? h.pane == end && !h.told : h.pane <= end)
-          counted.push_back(&h.row);
+        if (spec_.mode == EmitMode::discarding ? h.pane == end && !h.told : h.pane <= end) counted.push_back(&h.row);
         if (h.pane == end) h.told = true;
       }
       std::vector<std::string> values;
@@ -216,8 +215,7 @@ class OracleWindow {
     const bool sum = a.function == AggregateFunction::sum;
     if (a.argument == kRatio) return fmt::format("{:.9g}", sum ? ratio : ratio / static_cast<double>(n));
     if (a.argument == kV)
-      return sum ? fmt::format("{}", v)
-                 : fmt::format("{:.9g}", static_cast<double>(v) / static_cast<double>(n));
+      return sum ? fmt::format("{}", v) : fmt::format("{:.9g}", static_cast<double>(v) / static_cast<double>(n));
     if (sum) return decimal_to_string(price, 2);
     const std::int64_t micro = price * 10'000;
     const std::int64_t up = (std::abs(micro) * 2 + n) / (2 * n);

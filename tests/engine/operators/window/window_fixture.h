@@ -46,8 +46,7 @@ inline const Schema& input_schema() {
   return schema;
 }
 
-inline AggregateSpec aggregate(AggregateFunction f, int argument = -1, bool distinct = false,
-                               int filter = -1) {
+inline AggregateSpec aggregate(AggregateFunction f, int argument = -1, bool distinct = false, int filter = -1) {
   return {f, argument, argument < 0 ? types::null : input_schema().fields[argument].type, distinct, filter};
 }
 
@@ -146,8 +145,7 @@ class StateImage {
       if (e.kind == StateEntry::Kind::erase) entries.erase(place);
       if (e.kind == StateEntry::Kind::drop_below)
         std::erase_if(entries, [&](const auto& x) {
-          return x.first.space == e.space && x.first.tag < e.tag &&
-                 shard_of_group(x.first.group, shards) == shard;
+          return x.first.space == e.space && x.first.tag < e.tag && shard_of_group(x.first.group, shards) == shard;
         });
     }
   }
@@ -176,8 +174,8 @@ inline Schema schema_of(const WindowSpec& spec) {
 }
 
 // Feeds events [from, to) in batches of at most `batch` rows.
-inline void feed(Operator& op, const std::vector<Event>& events, std::size_t from, std::size_t to,
-                 std::size_t batch, Output& out) {
+inline void feed(Operator& op, const std::vector<Event>& events, std::size_t from, std::size_t to, std::size_t batch,
+                 Output& out) {
   for (std::size_t i = from; i < to;) {
     if (!events[i].is_row) {
       op.watermark(0, events[i].at, out);

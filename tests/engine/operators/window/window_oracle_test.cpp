@@ -90,11 +90,10 @@ std::vector<Event> random_stream(Dice& dice, std::size_t n) {
     Event e;
     e.at = now;
     e.is_row = !dice.one_in(20);
-    e.row.time =
-        clock - dice.to(14) - (dice.one_in(12) ? dice.to(400) : 0) + (dice.one_in(20) ? dice.to(300) : 0);
+    e.row.time = clock - dice.to(14) - (dice.one_in(12) ? dice.to(400) : 0) + (dice.one_in(20) ? dice.to(300) : 0);
     if (!dice.one_in(6))
-      e.row.name = dice.one_in(5) ? "a rather long name for a key " + std::to_string(dice.to(3))
-                                  : std::to_string(dice.to(4));
+      e.row.name =
+          dice.one_in(5) ? "a rather long name for a key " + std::to_string(dice.to(3)) : std::to_string(dice.to(4));
     e.row.shard = dice.to(shards);
     if (!dice.one_in(5)) e.row.v = dice.to(30) - 10;
     if (!dice.one_in(5)) e.row.price = dice.to(100'000) - 30'000;
@@ -111,8 +110,8 @@ void expect_same(const Recorder& got, const OracleWindow& want, unsigned seed, c
   ASSERT_EQ(got.late_rows, want.late_rows) << "seed " << seed << ", " << how;
   const auto at = std::mismatch(got.rows.begin(), got.rows.end(), want.rows.begin(), want.rows.end());
   if (at.first == got.rows.end() && at.second == want.rows.end()) return;
-  FAIL() << "seed " << seed << ", " << how << ", row " << at.first - got.rows.begin() << " of "
-         << want.rows.size() << "\n got: " << (at.first == got.rows.end() ? "(end)" : *at.first)
+  FAIL() << "seed " << seed << ", " << how << ", row " << at.first - got.rows.begin() << " of " << want.rows.size()
+         << "\n got: " << (at.first == got.rows.end() ? "(end)" : *at.first)
          << "\nwant: " << (at.second == want.rows.end() ? "(end)" : *at.second);
 }
 
@@ -178,8 +177,7 @@ TEST(WindowOracleTest, GoesOnAfterRestoreAsIfNothingHadHappened) {
     DeltaWriter last;
     op->snapshot(last);
     image.apply(last.take());
-    for (const auto& [place, value] : image.entries)
-      ASSERT_EQ(place.space, 3) << "left behind, seed " << seed;
+    for (const auto& [place, value] : image.entries) ASSERT_EQ(place.space, 3) << "left behind, seed " << seed;
   }
 }
 

@@ -26,12 +26,10 @@ struct Ended {
 
 Ended run(const std::string& arguments) {
   Ended out;
-  std::FILE* pipe =
-      ::popen((std::string("exec " TWINSPAN_BINARY " ") + arguments + " 2>&1 </dev/null").c_str(), "r");
+  std::FILE* pipe = ::popen((std::string("exec " TWINSPAN_BINARY " ") + arguments + " 2>&1 </dev/null").c_str(), "r");
   if (pipe == nullptr) return out;
   std::array<char, 4096> buffer;
-  while (const std::size_t n = std::fread(buffer.data(), 1, buffer.size(), pipe))
-    out.output.append(buffer.data(), n);
+  while (const std::size_t n = std::fread(buffer.data(), 1, buffer.size(), pipe)) out.output.append(buffer.data(), n);
   const int status = ::pclose(pipe);
   out.exit_code = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
   return out;

@@ -22,17 +22,19 @@ using testing::shared_kafka_pair;
 
 const std::map<std::string, std::string> kLogAppendTime = {{"message.timestamp.type", "LogAppendTime"}};
 
-KafkaSourceSettings on(const std::vector<std::pair<std::string, const KafkaCluster*>>& clusters, const std::string& topic) {
+KafkaSourceSettings on(const std::vector<std::pair<std::string, const KafkaCluster*>>& clusters,
+                       const std::string& topic) {
   KafkaSourceSettings settings;
   settings.name = "s";
   settings.start = Start::earliest;
   settings.readmit_after_ms = 1000;
-  for (const auto& [name, kafka] : clusters) settings.clusters.push_back({{.name = name, .bootstrap = kafka->bootstrap()}, {topic}});
+  for (const auto& [name, kafka] : clusters)
+    settings.clusters.push_back({{.name = name, .bootstrap = kafka->bootstrap()}, {topic}});
   return settings;
 }
 
-void produce(const KafkaCluster& kafka, const std::string& topic, int partition, int count, const testing::ProduceOptions& options = {},
-             std::int64_t first_timestamp = -1) {
+void produce(const KafkaCluster& kafka, const std::string& topic, int partition, int count,
+             const testing::ProduceOptions& options = {}, std::int64_t first_timestamp = -1) {
   std::vector<testing::Record> records(static_cast<std::size_t>(count));
   for (int i = 0; i < count; ++i) {
     auto& record = records[static_cast<std::size_t>(i)];
@@ -83,7 +85,8 @@ TEST(KafkaSourceReal, KilledClusterReturnsAtItsExactPositionAndTheOtherNeverStal
   const auto killed = std::chrono::steady_clock::now();
   ASSERT_TRUE(rig.pump(5s, [&] { return rig.told_of("a") == ClusterState::down; }));
   const auto told = std::chrono::steady_clock::now() - killed;
-  std::printf("kill -9: reader told after %ld ms\n", static_cast<long>(std::chrono::duration_cast<std::chrono::milliseconds>(told).count()));
+  std::printf("kill -9: reader told after %ld ms\n",
+              static_cast<long>(std::chrono::duration_cast<std::chrono::milliseconds>(told).count()));
   EXPECT_LE(told, 1100ms);
   rig.pump_for(2s);
   rig.pump_while([&] {
@@ -114,7 +117,8 @@ TEST(KafkaSourceReal, FrozenClusterIsNoticedAndTheOtherNeverStalls) {
   const auto frozen = std::chrono::steady_clock::now();
   ASSERT_TRUE(rig.pump(6s, [&] { return rig.told_of("a") == ClusterState::down; }));
   const auto told = std::chrono::steady_clock::now() - frozen;
-  std::printf("SIGSTOP: reader told after %ld ms\n", static_cast<long>(std::chrono::duration_cast<std::chrono::milliseconds>(told).count()));
+  std::printf("SIGSTOP: reader told after %ld ms\n",
+              static_cast<long>(std::chrono::duration_cast<std::chrono::milliseconds>(told).count()));
   EXPECT_LE(told, 3100ms);
   rig.pump_for(4s);
   kafka.a.sigcont();
@@ -306,7 +310,8 @@ void cut_while_down(bool log_append_time) {
   const std::int64_t to = log_append_time ? 1500 : std::max(seen, position);
   EXPECT_EQ(cut->to, to);
   const auto& lane = rig.lanes.begin()->second;
-  EXPECT_EQ(lane.offsets.size(), static_cast<std::size_t>(position + 1600 - to)) << "nothing produced after the click is dropped";
+  EXPECT_EQ(lane.offsets.size(), static_cast<std::size_t>(position + 1600 - to))
+      << "nothing produced after the click is dropped";
   EXPECT_EQ(lane.offsets.back(), 1599);
   EXPECT_TRUE(rig.source().pending_cuts().empty());
 }
