@@ -114,6 +114,19 @@ struct CheckpointStatus {
   std::uint64_t bytes = 0;
   std::uint64_t failures = 0;
   std::string last_error;  // of the newest attempt; "" = it was good
+  std::int64_t write_ms = -1;
+  std::uint64_t bytes_total = 0;
+  std::vector<double> stall_p99_ms;  // by shard: how long barriers kept it from its rows
+};
+
+// Bases are folded from checkpoints in the background.
+struct BaseStatus {
+  std::uint64_t merges = 0, failures = 0;
+  double cpu_seconds = 0;
+  std::uint64_t base_bytes = 0, delta_bytes = 0;  // the newest one, and the checkpoints since
+  std::uint64_t read_bytes = 0, written_bytes = 0;
+  std::int64_t last_took_ms = -1;
+  std::string last_error;
 };
 
 struct PipelineStatus {
@@ -127,6 +140,7 @@ struct PipelineStatus {
   std::vector<StepStatus> steps;
   std::vector<SinkStatus> sinks;
   CheckpointStatus last_checkpoint;
+  BaseStatus bases;
   std::uint64_t dead_letters = 0, discarded_records = 0;
 };
 

@@ -93,8 +93,29 @@ json::object step_json(const StepStatus& s) {
 }
 
 json::value checkpoint_json(const CheckpointStatus& c) {
-  return json::object{{"epoch", c.epoch}, {"at", known(c.at)},      {"took_ms", known(c.took_ms)},
-                      {"bytes", c.bytes}, {"failures", c.failures}, {"last_error", c.last_error}};
+  json::array stalls;
+  for (const double ms : c.stall_p99_ms) stalls.push_back(ms);
+  return json::object{{"epoch", c.epoch},
+                      {"at", known(c.at)},
+                      {"took_ms", known(c.took_ms)},
+                      {"write_ms", known(c.write_ms)},
+                      {"bytes", c.bytes},
+                      {"bytes_total", c.bytes_total},
+                      {"stall_p99_ms", std::move(stalls)},
+                      {"failures", c.failures},
+                      {"last_error", c.last_error}};
+}
+
+json::value bases_json(const BaseStatus& b) {
+  return json::object{{"merges", b.merges},
+                      {"failures", b.failures},
+                      {"cpu_seconds", b.cpu_seconds},
+                      {"base_bytes", b.base_bytes},
+                      {"delta_bytes", b.delta_bytes},
+                      {"read_bytes", b.read_bytes},
+                      {"written_bytes", b.written_bytes},
+                      {"last_took_ms", known(b.last_took_ms)},
+                      {"last_error", b.last_error}};
 }
 
 json::object head(const PipelineStatus& p) {
@@ -105,6 +126,7 @@ json::object head(const PipelineStatus& p) {
 
 void tail(const PipelineStatus& p, json::object& out) {
   out["last_checkpoint"] = checkpoint_json(p.last_checkpoint);
+  out["bases"] = bases_json(p.bases);
   out["dead_letters"] = p.dead_letters;
   out["discarded_records"] = p.discarded_records;
 }

@@ -104,7 +104,19 @@ void append_metrics(const PipelineStatus& p, std::int64_t now_ms, std::vector<Me
     add("checkpoint_last_duration_seconds", static_cast<double>(p.last_checkpoint.took_ms) / 1000);
     add("checkpoint_size_bytes", p.last_checkpoint.bytes);
     add("checkpoint_last_success_timestamp_seconds", static_cast<double>(p.last_checkpoint.at) / 1000);
+    add("checkpoint_write_seconds", static_cast<double>(p.last_checkpoint.write_ms) / 1000);
+    add("checkpoint_bytes_total", p.last_checkpoint.bytes_total);
+    for (std::size_t shard = 0; shard < p.last_checkpoint.stall_p99_ms.size(); ++shard)
+      add.with("shard", std::to_string(shard))("checkpoint_stall_p99_seconds",
+                                               p.last_checkpoint.stall_p99_ms[shard] / 1000);
+    add("checkpoint_base_bytes", p.bases.base_bytes);
+    add("checkpoint_delta_bytes", p.bases.delta_bytes);
   }
+  add("base_merges_total", p.bases.merges);
+  add("base_merge_failures_total", p.bases.failures);
+  add("base_merge_cpu_seconds_total", p.bases.cpu_seconds);
+  add("base_merge_read_bytes_total", p.bases.read_bytes);
+  add("base_merge_written_bytes_total", p.bases.written_bytes);
 }
 
 void append_metrics(const ServiceInfo& service, std::vector<MetricSample>& out) {

@@ -1,5 +1,9 @@
 #include "gateway/checkpoint_cycle.h"
 
+#include <algorithm>
+
+#include <pthread.h>
+
 #include <fmt/format.h>
 #include <boost/json.hpp>
 
@@ -38,35 +42,18 @@ void CheckpointCycle::tick() {
     std::lock_guard lock(barriers_mutex_);
     if (barriers_.size() == shards_) state_ = State::acknowledging;
   }
-  if (state_ != State::acknowledging || !hooks_.acknowledged(barriers_)) return;
-  const auto result = write();
-  state_ = State::idle;
-  barriers_.clear();
-  std::lock_guard lock(figures_mutex_);
-  if (!result) {
-    ++figures_.failures;
-    figures_.last_error = result.error().message;
-    next_at_ = now + std::min<std::int64_t>(every_ms_, 1000);  // the disk may have room again
-    return;
-  }
-  figures_.epoch = last_;
-  figures_.at_ms = clock_.wall_ms();
-  figures_.took_ms = clock_.monotonic_ms() - began_at_;
-  figures_.bytes = store_.last_epoch_bytes();
-  figures_.last_error.clear();
-  served_ = begun_for_;
+  if (state_ == State::acknowledging && hooks_.acknowledged(barriers_)) begin_write();
+  if (state_ == State::writing) finish_write();
 }
 
-Status CheckpointCycle::write() {
+void CheckpointCycle::begin_write() {
   const Epoch epoch(last_ + 1);
+  stalls_.resize(shards_);
   for (engine::ShardBarrier& b : barriers_) {
+    stalls_[b.shard].add(static_cast<double>(b.stall_us) / 1000);
     for (engine::StepDelta& d : b.deltas) {
       carried_bytes_ += d.bytes.size();
-      std::string& all = carried_[{d.step, d.shard}];
-      if (all.empty())
-        all = std::move(d.bytes);
-      else
-        all += d.bytes;
+      carried_[{d.step, d.shard}].append(std::move(d.bytes));
     }
   }
   for (SkippedRange& r : hooks_.take_ranges()) ranges_.push_back(std::move(r));
@@ -103,23 +90,121 @@ Status CheckpointCycle::write() {
                        {"why", r.why}});
   meta["ledger"] = std::move(pending);
 
-  const std::uint64_t free = files_.free_bytes(directory_);
-  if (free < kDiskReserve + carried_bytes_)
-    return transient_error(fmt::format("checkpoint {} is not written: '{}' has {} MiB free, the reserve is {} MiB",
-                                       epoch.value, directory_, free >> 20, kDiskReserve >> 20));
-  engine::PreparedEpoch prepared;
-  prepared.epoch = epoch;
-  prepared.meta = json::serialize(meta);
-  for (auto& [key, bytes] : carried_) prepared.deltas.push_back({key.first, key.second, shards_, bytes});
-  TS_TRYV(store_.write(prepared));
-  last_ = epoch.value;
+  prepared_.epoch = epoch;
+  prepared_.meta = json::serialize(meta);
+  prepared_.deltas.clear();
+  for (auto& [key, bytes] : carried_) prepared_.deltas.push_back({key.first, key.second, shards_, std::move(bytes)});
   carried_.clear();
-  carried_bytes_ = 0;
-  TS_TRYV(ledger_.append(epoch, ranges_, clock_.wall_ms()));
-  ranges_.clear();
-  hooks_.prepared(epoch);
-  if (store_.merge_due()) TS_TRYV(store_.merge());
-  return ok();
+  state_ = State::writing;
+  if (!writer_.joinable()) {
+    const std::int64_t began = clock_.monotonic_ms();
+    written_ = write();
+    write_ms_ = clock_.monotonic_ms() - began;
+    return;
+  }
+  {
+    std::lock_guard lock(writer_mutex_);
+    write_asked_ = true;
+  }
+  writer_wake_.notify_one();
+}
+
+// Thread: writer, or control without one.
+Status CheckpointCycle::write() {
+  std::uint64_t bytes = 0;
+  for (const engine::StepDelta& d : prepared_.deltas) bytes += d.bytes.size();
+  const std::uint64_t free = files_.free_bytes(directory_);
+  if (free < kDiskReserve + bytes)
+    return transient_error(fmt::format("checkpoint {} is not written: '{}' has {} MiB free, the reserve is {} MiB",
+                                       prepared_.epoch.value, directory_, free >> 20, kDiskReserve >> 20));
+  return store_.write(prepared_);
+}
+
+void CheckpointCycle::finish_write() {
+  std::optional<Status> written;
+  std::int64_t write_ms = -1;
+  {
+    std::lock_guard lock(writer_mutex_);
+    if (!written_) return;
+    written = std::exchange(written_, std::nullopt);
+    write_ms = write_ms_;
+  }
+  Status result = std::move(*written);
+  const Epoch epoch = prepared_.epoch;
+  if (result) {
+    last_ = epoch.value;
+    carried_bytes_ = 0;
+    prepared_.deltas.clear();
+    result = ledger_.append(epoch, ranges_, clock_.wall_ms());
+    if (result) {
+      ranges_.clear();
+      hooks_.prepared(epoch);
+    }
+  } else {
+    for (engine::StepDelta& d : prepared_.deltas) carried_[{d.step, d.shard}] = std::move(d.bytes);
+    prepared_.deltas.clear();
+  }
+  state_ = State::idle;
+  barriers_.clear();
+  const std::int64_t now = clock_.monotonic_ms();
+  std::lock_guard lock(figures_mutex_);
+  figures_.stall_p99_ms.clear();
+  for (const RecentPercentile& s : stalls_) figures_.stall_p99_ms.push_back(s.p99());
+  if (!result) {
+    ++figures_.failures;
+    figures_.last_error = result.error().message;
+    next_at_ = now + std::min<std::int64_t>(every_ms_, 1000);  // the disk may have room again
+    return;
+  }
+  figures_.epoch = last_;
+  figures_.at_ms = clock_.wall_ms();
+  figures_.took_ms = now - began_at_;
+  figures_.write_ms = write_ms;
+  figures_.bytes = store_.last_epoch_bytes();
+  figures_.bytes_total = store_.bytes_written();
+  figures_.last_error.clear();
+  served_ = begun_for_;
+}
+
+void CheckpointCycle::start() {
+  writer_ = std::jthread([this](std::stop_token stop) { run(stop); });
+}
+
+void CheckpointCycle::stop() {
+  if (!writer_.joinable()) return;
+  writer_.request_stop();
+  writer_.join();
+}
+
+void CheckpointCycle::run(std::stop_token stop) {
+  ::pthread_setname_np(::pthread_self(), "checkpoint");
+  for (;;) {
+    {
+      std::unique_lock lock(writer_mutex_);
+      if (!writer_wake_.wait(lock, stop, [this] { return write_asked_; })) return;
+      write_asked_ = false;
+    }
+    const std::int64_t began = clock_.monotonic_ms();
+    Status result = write();
+    std::lock_guard lock(writer_mutex_);
+    written_ = std::move(result);
+    write_ms_ = clock_.monotonic_ms() - began;
+  }
+}
+
+void RecentPercentile::add(double value) {
+  if (values_.size() < kLast)
+    values_.push_back(value);
+  else
+    values_[next_++ % kLast] = value;
+}
+
+double RecentPercentile::p99() const {
+  if (values_.empty()) return 0;
+  std::vector<double> sorted = values_;
+  const std::size_t rank = (sorted.size() * 99 + 99) / 100 - 1;
+  std::nth_element(sorted.begin(), sorted.begin() + static_cast<std::ptrdiff_t>(rank), sorted.end());
+  return sorted[rank];
 }
 
 CheckpointFigures CheckpointCycle::figures() const {

@@ -2,19 +2,22 @@
 // One barrier after another (architecture.md "Epochs", at_least_once): start the barrier in every shard, collect what
 // they hand over, wait until every sink has acknowledged what was written before it, write PREPARED, append the ledger.
 // The next barrier waits for PREPARED of this one (protocol.md 17). A failed write keeps its deltas: the next epoch
-// carries them.
+// carries them. Sorting, writing and syncing are done by a writer thread, so that the control thread goes on ticking;
+// without start() they are done within tick(), for tests.
 //
 //   idle ──due──▶ collecting ──all shards──▶ acknowledging ──all sinks──▶ writing ──▶ idle
 //
-// Owned by the pipeline. Thread: control (tick), shards (barrier_from).
+// Owned by the pipeline. Thread: control (start, tick), shards (barrier_from).
 
 #include <atomic>
+#include <condition_variable>
 #include <cstdint>
 #include <functional>
 #include <map>
 #include <mutex>
 #include <optional>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "engine/base/clock.h"
@@ -26,9 +29,22 @@ namespace twinspan::gateway {
 
 struct CheckpointFigures {
   std::uint64_t epoch = 0;
-  std::int64_t at_ms = -1, took_ms = -1;
-  std::uint64_t bytes = 0, failures = 0;
+  std::int64_t at_ms = -1, took_ms = -1, write_ms = -1;  // write: of took, what sorting, writing and syncing needed
+  std::uint64_t bytes = 0, bytes_total = 0, failures = 0;
+  std::vector<double> stall_p99_ms;  // by shard, over its last barriers
   std::string last_error;
+};
+
+// The 99th percentile (nearest rank) of the last values.
+class RecentPercentile {
+ public:
+  void add(double value);
+  double p99() const;  // 0 if there are none
+
+ private:
+  static constexpr std::size_t kLast = 256;
+  std::vector<double> values_;
+  std::size_t next_ = 0;
 };
 
 class CheckpointCycle {
@@ -44,7 +60,10 @@ class CheckpointCycle {
 
   CheckpointCycle(engine::CheckpointStore& store, Ledger& ledger, engine::FileSystem& files, std::string directory,
                   unsigned shards, std::int64_t every_ms, const Clock& clock, Hooks hooks);
+  ~CheckpointCycle() { stop(); }
 
+  void start();  // the writer thread
+  void stop();   // waits for a write under way
   void resume_after(Epoch epoch) { last_ = epoch.value; }
   void barrier_from(engine::ShardBarrier&& barrier);  // Thread: shard
   void tick();
@@ -57,11 +76,14 @@ class CheckpointCycle {
   bool overdue() const { return carried_bytes_ > kCarryLimit; }
 
  private:
-  enum class State { idle, collecting, acknowledging };
+  enum class State { idle, collecting, acknowledging, writing };
   static constexpr std::uint64_t kCarryLimit = 256ull << 20;
   static constexpr std::uint64_t kDiskReserve = 64ull << 20;
 
+  void begin_write();
   Status write();
+  void finish_write();
+  void run(std::stop_token stop);
 
   engine::CheckpointStore& store_;
   Ledger& ledger_;
@@ -80,9 +102,19 @@ class CheckpointCycle {
   std::string meta_;
   std::mutex barriers_mutex_;
   std::vector<engine::ShardBarrier> barriers_;
-  std::map<std::pair<std::string, unsigned>, std::string> carried_;  // (step, shard) -> deltas of epochs that failed
+  std::map<std::pair<std::string, unsigned>, engine::Delta> carried_;  // (step, shard) -> deltas of epochs that failed
   std::uint64_t carried_bytes_ = 0;
   std::vector<SkippedRange> ranges_;
+  engine::PreparedEpoch prepared_;  // what the writer writes
+  std::vector<RecentPercentile> stalls_;
+
+  std::mutex writer_mutex_;
+  std::condition_variable_any writer_wake_;
+  bool write_asked_ = false;
+  std::optional<Status> written_;
+  std::int64_t write_ms_ = -1;
+  std::jthread writer_;
+
   mutable std::mutex figures_mutex_;
   CheckpointFigures figures_;
 };

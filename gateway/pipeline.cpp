@@ -16,6 +16,7 @@ constexpr int kTickMs = 10;
 constexpr std::int64_t kErrorWindowMs = 60'000;
 constexpr std::uint64_t kErrorsAtLeast = 100;  // records in the window before a ratio means anything
 constexpr std::size_t kPacketsPerRing = 16;
+constexpr std::uint64_t kBaseReserve = 256ull << 20;  // bases are for later; epochs and the ledger need room now
 }  // namespace
 
 Pipeline::Pipeline(std::unique_ptr<config::PipelineSpec> spec, std::unique_ptr<Plan> plan,
@@ -34,6 +35,8 @@ Pipeline::Pipeline(std::unique_ptr<config::PipelineSpec> spec, std::unique_ptr<P
 
 Pipeline::~Pipeline() {
   control_ = {};
+  if (cycle_) cycle_->stop();
+  if (merger_) merger_->stop();
   for (auto& s : sources_) s->stop();
   for (auto& t : threads_) t->stop();
   for (auto& s : sinks_) s->stop();
@@ -84,6 +87,8 @@ Status Pipeline::start() {
       for (const RestoredLane& l : restored_feeds_[i].lanes) positions.push_back(l.position);
     TS_TRYV(sources_[i]->start(positions));
   }
+  if (cycle_) cycle_->start();
+  if (merger_) merger_->start();
   for (auto& t : threads_) t->start();
   set_state(PipelineState::running, "");
   control_ = std::jthread([this](std::stop_token stop) { control_loop(stop); });
@@ -218,7 +223,11 @@ Status Pipeline::build() {
                                  std::lock_guard lock(mutex_);
                                  for (DiscardOperation& o : operations_.operations())
                                    if (!o.durable_in && o.id <= barrier_operation_) o.durable_in = e.value;
+                                 merger_->consider();
                                }});
+    merger_ = std::make_unique<engine::BaseMerger>(store_, env_.clock, [this](std::uint64_t bytes) {
+      return env_.files.free_bytes(env_.directory) >= kBaseReserve + bytes;
+    });
     cycle_->resume_after(store_.last_epoch());
   }
   return ok();
@@ -491,6 +500,8 @@ Status Pipeline::stop(int deadline_ms) {
           "again");
   }
   control_ = {};
+  if (cycle_) cycle_->stop();
+  if (merger_) merger_->stop();
   for (auto& s : sources_) s->stop();
   for (auto& t : threads_) t->stop();
   for (auto& s : sinks_) {

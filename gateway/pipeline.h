@@ -20,6 +20,7 @@
 
 #include "admin/control_plane.h"
 #include "engine/base/clock.h"
+#include "engine/checkpoint/base_merger.h"
 #include "engine/checkpoint/checkpoint_store.h"
 #include "gateway/checkpoint_cycle.h"
 #include "gateway/connector_factory.h"
@@ -120,6 +121,7 @@ class Pipeline {
   std::unique_ptr<engine::ExchangeRings> rings_;
   std::vector<std::unique_ptr<ShardThread>> threads_;
   std::unique_ptr<CheckpointCycle> cycle_;
+  std::unique_ptr<engine::BaseMerger> merger_;
 
   mutable std::mutex mutex_;  // state, rates, plans, operations, skipped ranges
   std::condition_variable changed_;

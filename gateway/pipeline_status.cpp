@@ -122,6 +122,20 @@ admin::PipelineStatus Pipeline::status() const {
   if (cycle_) {
     const CheckpointFigures f = cycle_->figures();
     out.last_checkpoint = {f.epoch, f.at_ms, f.took_ms, f.bytes, f.failures, f.last_error};
+    out.last_checkpoint.write_ms = f.write_ms;
+    out.last_checkpoint.bytes_total = f.bytes_total;
+    out.last_checkpoint.stall_p99_ms = f.stall_p99_ms;
+    const engine::CheckpointStore::Figures files = store_.figures();
+    const engine::BaseMerger::Figures merger = merger_->figures();
+    out.bases = {merger.merges,
+                 merger.failures,
+                 static_cast<double>(merger.cpu_us) / 1e6,
+                 files.base_bytes,
+                 files.delta_bytes,
+                 files.merge_read_bytes,
+                 files.merge_written_bytes,
+                 merger.last_took_ms,
+                 merger.last_error};
   }
   return out;
 }

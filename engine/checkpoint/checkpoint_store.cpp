@@ -5,12 +5,16 @@
 
 #include <fmt/format.h>
 
+#include "engine/checkpoint/state_file.h"
+#include "engine/checkpoint/state_merge.h"
+
 namespace twinspan::engine {
 
 namespace {
 
 constexpr std::uint64_t kMergeAtLeast = 16ull << 20;  // smaller chains are cheaper to replay than to fold
-constexpr std::size_t kMergeAtEpochs = 120;
+// With many small deltas a restart opens many files. But a base is rewritten whole: not for a few of them.
+constexpr std::size_t kMergeAtEpochs = 120, kMergeAlwaysAtEpochs = 960;
 constexpr const char* kEpochs = "epochs";
 constexpr const char* kBases = "bases";
 constexpr const char* kMeta = "meta.json";
@@ -43,10 +47,14 @@ std::optional<StateFile> parse_state_file(const std::string& name) {
   return f;
 }
 
-std::uint64_t bytes_of(const RestoredState& state) {
+std::uint64_t bytes_of(const Manifest& manifest) {
   std::uint64_t total = 0;
-  for (const auto& b : state.bytes) total += b->size();
+  for (const ManifestFile& f : manifest.files) total += f.size;
   return total;
+}
+
+bool is_damage(const Error& e) {
+  return e.kind == ErrorKind::data || e.kind == ErrorKind::permanent || e.kind == ErrorKind::not_found;
 }
 
 // The epochs that lead from `start` (0: from the very first) to the newest that can be reached, ascending, by what the
@@ -75,6 +83,7 @@ std::string CheckpointStore::place(const char* parent, Epoch epoch) const {
 }
 
 Status CheckpointStore::open() {
+  std::lock_guard lock(mutex_);
   highest_ = Epoch();
   for (const char* parent : {kEpochs, kBases}) {
     const std::string directory = root_ + "/" + parent;
@@ -109,17 +118,25 @@ Result<Manifest> CheckpointStore::read_manifest(const char* parent, Epoch epoch)
 Result<Manifest> CheckpointStore::verify(const char* parent, Epoch epoch, Contents& contents) {
   TS_TRY(manifest, read_manifest(parent, epoch));
   for (const ManifestFile& f : manifest.files) {
-    TS_TRY(content, files_.read(place(parent, epoch) + "/" + f.name));
-    if (content.size() != f.size || content_sum(content) != f.sum)
-      return permanent_error(fmt::format("'{}/{}' does not match its checksum", place(parent, epoch), f.name));
+    const std::string path = place(parent, epoch) + "/" + f.name;
+    TS_TRY(content, files_.read(path));
+    const bool plain = f.name == kMeta;
+    if (content.size() != f.size || (plain && content_sum(content) != f.sum))
+      return permanent_error(fmt::format("'{}' does not match its checksum", path));
+    if (!plain) {
+      if (auto view = StateFileView::open(content, f.sum); !view)
+        return permanent_error(fmt::format("'{}' {}", path, view.error().message));
+      if (!parse_state_file(f.name))
+        return permanent_error(fmt::format("{} {} holds an unknown file '{}'", manifest.kind, epoch.value, f.name));
+    }
     contents.push_back(std::make_unique<std::string>(std::move(content)));
   }
   return manifest;
 }
 
-Result<CheckpointStore::Chain> CheckpointStore::read_chain() {
+Result<CheckpointStore::Chain> CheckpointStore::read_chain(const std::vector<Epoch>& epochs) {
   Chain chain;
-  for (Epoch e : epochs_) {
+  for (Epoch e : epochs) {
     auto manifest = read_manifest(kEpochs, e);
     if (manifest)
       chain[e] = manifest.value().previous;
@@ -129,44 +146,23 @@ Result<CheckpointStore::Chain> CheckpointStore::read_chain() {
   return chain;
 }
 
-Status CheckpointStore::load_base(Epoch base, RestoredState& into) {
+// Everything is verified before anything is applied: a delta that is half folded in cannot be taken back.
+Status CheckpointStore::load(const char* parent, Epoch epoch, RestoredState& into) {
   Contents contents;
-  TS_TRY(manifest, verify(kBases, base, contents));
+  TS_TRY(manifest, verify(parent, epoch, contents));
   for (std::size_t i = 0; i < manifest.files.size(); ++i) {
-    if (manifest.files[i].name == kMeta) into.meta = *contents[i];
-    const auto file = parse_state_file(manifest.files[i].name);
-    if (!file) continue;
-    TS_TRYV(into.state.apply(file->step, 0, 1, *contents[i]));
-  }
-  for (auto& c : contents) into.bytes.push_back(std::move(c));
-  into.epoch = base;
-  return ok();
-}
-
-Status CheckpointStore::apply_epoch(Epoch epoch, RestoredState& into) {
-  Contents contents;
-  TS_TRY(manifest, verify(kEpochs, epoch, contents));
-  // Checked before anything is applied: a delta that is half folded in cannot be taken back.
-  for (std::size_t i = 0; i < manifest.files.size(); ++i) {
-    DeltaReader reader(manifest.files[i].name == kMeta ? std::string_view{} : std::string_view(*contents[i]));
-    StateEntry entry;
-    for (;;) {
-      TS_TRY(more, reader.next(entry));
-      if (!more) break;
-    }
-  }
-  for (std::size_t i = 0; i < manifest.files.size(); ++i) {
-    if (manifest.files[i].name == kMeta) {
+    const ManifestFile& f = manifest.files[i];
+    if (f.name == kMeta) {
       into.meta = *contents[i];
       continue;
     }
-    const auto file = parse_state_file(manifest.files[i].name);
-    if (!file)
-      return permanent_error(fmt::format("epoch {} holds an unknown file '{}'", epoch.value, manifest.files[i].name));
-    TS_TRYV(into.state.apply(file->step, file->shard, file->shards, *contents[i]));
+    const StateFile file = *parse_state_file(f.name);
+    TS_TRY(view, StateFileView::open(*contents[i], f.sum));
+    TS_TRYV(into.state.apply(file.step, file.shard, file.shards, view.drops(), view.frames()));
   }
   for (auto& c : contents) into.bytes.push_back(std::move(c));
   into.epoch = epoch;
+  if (parent == kEpochs) sizes_[epoch] = bytes_of(manifest);
   return ok();
 }
 
@@ -185,27 +181,29 @@ void CheckpointStore::quarantine(const char* parent, Epoch epoch, const std::str
 }
 
 Result<std::optional<RestoredState>> CheckpointStore::restore() {
+  std::lock_guard lock(mutex_);
   if (epochs_.empty() && bases_.empty()) {
     if (highest_ == Epoch()) return std::optional<RestoredState>();
     return permanent_error(fmt::format("no checkpoint in '{}' can be used: all are in quarantine", root_));
   }
   std::vector<std::string> warnings;
   // No descriptors, no permission: that says nothing of the files, so nothing is set aside.
-  TS_TRY(chain, read_chain());
+  TS_TRY(chain, read_chain(epochs_));
   // Newest base first; without any, the chain must begin with the first epoch ever written.
   std::vector<Epoch> starts(bases_.rbegin(), bases_.rend());
   starts.push_back(Epoch());
   for (const Epoch start : starts) {
     RestoredState out;
     if (start != Epoch()) {
-      if (auto loaded = load_base(start, out); !loaded) {
+      if (auto loaded = load(kBases, start, out); !loaded) {
         if (loaded.error().kind == ErrorKind::transient) return loaded.error();
         quarantine(kBases, start, loaded.error().message, warnings);
         std::erase(bases_, start);
         continue;
       }
     }
-    const std::uint64_t base_bytes = bytes_of(out);
+    std::uint64_t base_bytes = 0;
+    for (const auto& b : out.bytes) base_bytes += b->size();
     // A base that was removed and came back after a crash: the deltas that stood on it are gone.
     const auto above = std::upper_bound(epochs_.begin(), epochs_.end(), start);
     if (above != epochs_.end() && chain.contains(*above) && chain.at(*above) > start) continue;
@@ -213,7 +211,7 @@ Result<std::optional<RestoredState>> CheckpointStore::restore() {
     std::map<Epoch, std::string> damaged;
     std::size_t applied = 0;
     for (const Epoch e : newest_path(epochs_, chain, start)) {
-      if (auto done = apply_epoch(e, out); !done) {
+      if (auto done = load(kEpochs, e, out); !done) {
         if (done.error().kind == ErrorKind::transient) return done.error();
         damaged[e] = done.error().message;
         break;
@@ -234,9 +232,7 @@ Result<std::optional<RestoredState>> CheckpointStore::restore() {
     epochs_ = std::move(kept);
     std::erase_if(bases_, [&](Epoch b) { return b > out.epoch; });
     out.warnings = std::move(warnings);
-    base_bytes_ = base_bytes;
-    delta_bytes_since_base_ = bytes_of(out) - base_bytes;
-    epochs_since_base_ = applied;
+    figures_.base_bytes = base_bytes;
     return std::optional<RestoredState>(std::move(out));
   }
   std::string text = "no checkpoint in '" + root_ + "' can be used";
@@ -244,107 +240,199 @@ Result<std::optional<RestoredState>> CheckpointStore::restore() {
   return permanent_error(text);
 }
 
+Status CheckpointStore::write_plain(Draft& draft, const std::string& name, std::string_view content) {
+  TS_TRYV(files_.write_and_sync(draft.directory + "/" + name, {content}));
+  draft.files.push_back({name, content.size(), content_sum(content)});
+  return ok();
+}
+
 Status CheckpointStore::write_directory(const char* parent, Manifest manifest,
-                                        const std::vector<std::pair<std::string, std::string_view>>& files,
-                                        std::uint64_t& bytes) {
+                                        const std::function<Status(Draft&)>& fill, std::uint64_t& bytes) {
   const std::string final_place = place(parent, manifest.epoch);
-  const std::string temporary = final_place + ".tmp";
+  Draft draft{final_place + ".tmp", {}};
   bool renamed = false;
   const auto attempt = [&]() -> Status {
-    TS_TRYV(files_.remove_all(temporary));
+    TS_TRYV(files_.remove_all(draft.directory));
     // Only of a write that failed and could not be cleaned up: the caller never writes a number twice.
     if (files_.exists(final_place)) TS_TRYV(files_.remove_all(final_place));
-    TS_TRYV(files_.make_directories(temporary));
+    TS_TRYV(files_.make_directories(draft.directory));
+    TS_TRYV(fill(draft));
     manifest.kind = parent == kEpochs ? "epoch" : "base";
-    for (const auto& [name, content] : files) {
-      TS_TRYV(files_.write_and_sync(temporary + "/" + name, {content}));
-      manifest.files.push_back({name, content.size(), content_sum(content)});
-      bytes += content.size();
-    }
-    TS_TRYV(replace_file(files_, temporary, "manifest", to_json(manifest)));
-    TS_TRYV(files_.rename(temporary, final_place));
+    manifest.files = draft.files;
+    bytes = bytes_of(manifest);
+    TS_TRYV(replace_file(files_, draft.directory, "manifest", to_json(manifest)));
+    TS_TRYV(files_.rename(draft.directory, final_place));
     renamed = true;
     return files_.sync_directory(root_ + "/" + parent);
   };
   auto result = attempt();
   if (!result) {
-    (void)files_.remove_all(temporary);
+    (void)files_.remove_all(draft.directory);
     if (renamed) (void)files_.remove_all(final_place);
   }
   return result;
 }
 
 Status CheckpointStore::write(const PreparedEpoch& epoch) {
-  TS_CHECK(epochs_.empty() || epochs_.back() < epoch.epoch);
-  std::vector<std::pair<std::string, std::string_view>> files{{kMeta, epoch.meta}};
-  for (const StepDelta& d : epoch.deltas)
-    if (!d.bytes.empty()) files.emplace_back(fmt::format("{}@{}of{}.delta", d.step, d.shard, d.shards), d.bytes);
-  std::uint64_t bytes = 0;
   Manifest manifest;
   manifest.epoch = epoch.epoch;
-  manifest.previous = epochs_.empty() ? Epoch() : epochs_.back();
-  TS_TRYV(write_directory(kEpochs, std::move(manifest), files, bytes));
+  {
+    std::lock_guard lock(mutex_);
+    TS_CHECK(epochs_.empty() || epochs_.back() < epoch.epoch);
+    manifest.previous = epochs_.empty() ? Epoch() : epochs_.back();
+  }
+  std::uint64_t bytes = 0;
+  TS_TRYV(write_directory(
+      kEpochs, std::move(manifest),
+      [&](Draft& draft) -> Status {
+        TS_TRYV(write_plain(draft, kMeta, epoch.meta));
+        for (const StepDelta& d : epoch.deltas) {
+          if (d.bytes.empty()) continue;
+          const std::string name = fmt::format("{}@{}of{}.delta", d.step, d.shard, d.shards);
+          TS_TRY(written, write_state_file(files_, draft.directory + "/" + name, d.bytes));
+          draft.files.push_back({name, written.size, std::move(written.sum)});
+        }
+        return ok();
+      },
+      bytes));
+  std::lock_guard lock(mutex_);
   epochs_.push_back(epoch.epoch);
+  sizes_[epoch.epoch] = bytes;
   highest_ = std::max(highest_, epoch.epoch);
-  bytes_written_ += bytes;
-  last_epoch_bytes_ = bytes;
-  delta_bytes_since_base_ += bytes;
-  ++epochs_since_base_;
+  figures_.epoch_bytes += bytes;
+  figures_.last_epoch_bytes = bytes;
   return ok();
 }
 
-bool CheckpointStore::merge_due() const {
-  return epochs_since_base_ >= kMergeAtEpochs ||
-         (delta_bytes_since_base_ > kMergeAtLeast && delta_bytes_since_base_ > 2 * base_bytes_);
+Epoch CheckpointStore::last_epoch() const {
+  std::lock_guard lock(mutex_);
+  return highest_;
 }
 
-Status CheckpointStore::merge() {
-  if (epochs_.empty()) return ok();
-  const Epoch epoch = epochs_.back();
-  if (!bases_.empty() && bases_.back() == epoch) return collect_garbage();
-  RestoredState image;
-  Epoch start;
-  while (start == Epoch() && !bases_.empty()) {
-    start = bases_.back();
-    if (load_base(start, image)) break;
-    // Damaged while we ran: the older base and the deltas since give the same. A restore reports and sets it aside.
-    bases_.pop_back();
-    start = Epoch();
-    image = RestoredState();
+CheckpointStore::Figures CheckpointStore::figures() const {
+  std::lock_guard lock(mutex_);
+  Figures f = figures_;
+  f.delta_bytes = since_base().bytes;
+  return f;
+}
+
+CheckpointStore::Since CheckpointStore::since_base() const {
+  Since since;
+  for (auto it = sizes_.upper_bound(bases_.empty() ? Epoch() : bases_.back()); it != sizes_.end(); ++it) {
+    since.bytes += it->second;
+    ++since.epochs;
   }
-  TS_TRY(chain, read_chain());
-  const std::vector<Epoch> path = newest_path(epochs_, chain, start);
-  if (path.empty() || path.back() != epoch)
-    return permanent_error(
-        fmt::format("epochs {} to {} in '{}' cannot be merged: one is damaged", start.value + 1, epoch.value, root_));
-  for (const Epoch e : path) TS_TRYV(apply_epoch(e, image));
-  std::vector<std::pair<std::string, std::string>> contents{{kMeta, image.meta}};
-  for (const std::string& step : image.state.steps()) {
-    std::string bytes = image.state.serialize(step);
-    if (!bytes.empty()) contents.emplace_back(step + ".base", std::move(bytes));
+  return since;
+}
+
+bool CheckpointStore::merge_due() const {
+  std::lock_guard lock(mutex_);
+  const Since since = since_base();
+  return (since.epochs >= kMergeAtEpochs && 4 * since.bytes >= figures_.base_bytes) ||
+         since.epochs >= kMergeAlwaysAtEpochs || (since.bytes > kMergeAtLeast && since.bytes > 2 * figures_.base_bytes);
+}
+
+Status CheckpointStore::merge(std::stop_token stop) {
+  std::vector<Epoch> epochs, bases;
+  {
+    std::lock_guard lock(mutex_);
+    epochs = epochs_;
+    bases = bases_;
   }
-  std::vector<std::pair<std::string, std::string_view>> files(contents.begin(), contents.end());
-  std::uint64_t bytes = 0;
-  Manifest manifest;
-  manifest.epoch = epoch;
-  TS_TRYV(write_directory(kBases, std::move(manifest), files, bytes));
-  bases_.push_back(epoch);
-  base_bytes_ = bytes;
-  delta_bytes_since_base_ = 0;
-  epochs_since_base_ = 0;
+  if (epochs.empty()) return ok();
+  if (!bases.empty() && bases.back() == epochs.back()) return collect_garbage();
+  for (;;) {
+    const Epoch start = bases.empty() ? Epoch() : bases.back();
+    auto merged = merge_from(start, epochs, stop);
+    if (merged) break;
+    if (start == Epoch() || !is_damage(merged.error())) return merged.error();
+    // Is it the base? Damaged while we ran: the older base and the deltas since give the same. A restore reports and
+    // sets it aside.
+    Contents contents;
+    if (auto whole = verify(kBases, start, contents); whole || !is_damage(whole.error())) return merged.error();
+    bases.pop_back();
+    std::lock_guard lock(mutex_);
+    std::erase(bases_, start);
+  }
   return collect_garbage();
 }
 
-Status CheckpointStore::collect_garbage() {
-  while (bases_.size() > 2) {
-    TS_TRYV(files_.remove_all(place(kBases, bases_.front())));
-    bases_.erase(bases_.begin());
+Result<Epoch> CheckpointStore::merge_from(Epoch base, const std::vector<Epoch>& epochs, std::stop_token stop) {
+  const std::vector<Epoch> above(std::upper_bound(epochs.begin(), epochs.end(), base), epochs.end());
+  TS_TRY(chain, read_chain(above));
+  std::vector<Epoch> path = newest_path(above, chain, base);
+  if (path.empty() || path.back() != epochs.back())
+    return permanent_error(fmt::format("epochs {} to {} in '{}' cannot be merged: one is damaged", base.value + 1,
+                                       epochs.back().value, root_));
+  std::map<std::string, std::vector<MergeInput>> steps;
+  const auto add = [&](const char* parent, Epoch epoch) -> Status {
+    TS_TRY(manifest, read_manifest(parent, epoch));
+    for (const ManifestFile& f : manifest.files) {
+      if (f.name == kMeta) continue;
+      const auto file = parse_state_file(f.name);
+      if (!file)
+        return permanent_error(fmt::format("{} {} holds an unknown file '{}'", manifest.kind, epoch.value, f.name));
+      steps[file->step].push_back(
+          {place(parent, epoch) + "/" + f.name, f.size, f.sum, epoch.value, file->shard, file->shards});
+    }
+    return ok();
+  };
+  if (base != Epoch()) TS_TRYV(add(kBases, base));
+  Epoch upto = base;
+  for (const Epoch e : path) {
+    const auto most = [&] {
+      std::size_t n = 0;
+      for (const auto& [step, inputs] : steps) n = std::max(n, inputs.size());
+      return n;
+    };
+    if (upto != base && most() >= kMergeFiles) break;
+    TS_TRYV(add(kEpochs, e));
+    upto = e;
   }
-  if (bases_.size() < 2) return ok();
-  // The epoch a base stands on is kept: it says what the next one's `previous` means.
-  while (!epochs_.empty() && epochs_.front() < bases_.front()) {
-    TS_TRYV(files_.remove_all(place(kEpochs, epochs_.front())));
-    epochs_.erase(epochs_.begin());
+  std::uint64_t bytes = 0, read = 0;
+  Manifest manifest;
+  manifest.epoch = upto;
+  TS_TRYV(write_directory(
+      kBases, std::move(manifest),
+      [&](Draft& draft) -> Status {
+        TS_TRY(meta, files_.read(place(kEpochs, upto) + "/" + kMeta));
+        TS_TRYV(write_plain(draft, kMeta, meta));
+        for (const auto& [step, inputs] : steps) {
+          const std::string name = step + ".base";
+          TS_TRY(merged, merge_state_files(files_, inputs, draft.directory + "/" + name, stop));
+          read += merged.bytes_read;
+          if (merged.entries > 0) draft.files.push_back({name, merged.size, std::move(merged.sum)});
+        }
+        return ok();
+      },
+      bytes));
+  std::lock_guard lock(mutex_);
+  bases_.push_back(upto);
+  figures_.base_bytes = bytes;
+  ++figures_.merges;
+  figures_.merge_read_bytes += read;
+  figures_.merge_written_bytes += bytes;
+  return upto;
+}
+
+Status CheckpointStore::collect_garbage() {
+  const auto first_of = [this](bool bases) -> std::optional<Epoch> {
+    std::lock_guard lock(mutex_);
+    if (bases) return bases_.size() > 2 ? std::optional(bases_.front()) : std::nullopt;
+    // The epoch a base stands on is kept: it says what the next one's `previous` means.
+    if (bases_.size() < 2 || epochs_.empty() || epochs_.front() >= bases_.front()) return std::nullopt;
+    return epochs_.front();
+  };
+  while (const auto base = first_of(true)) {
+    TS_TRYV(files_.remove_all(place(kBases, *base)));
+    std::lock_guard lock(mutex_);
+    std::erase(bases_, *base);
+  }
+  while (const auto epoch = first_of(false)) {
+    TS_TRYV(files_.remove_all(place(kEpochs, *epoch)));
+    std::lock_guard lock(mutex_);
+    std::erase(epochs_, *epoch);
+    sizes_.erase(*epoch);
   }
   return ok();
 }

@@ -19,6 +19,14 @@ class DirectoryLock {
   virtual ~DirectoryLock() = default;
 };
 
+// A new file, written from front to end. Destroyed before sync() returned ok, it is of no use to anybody.
+class FileWriter {
+ public:
+  virtual ~FileWriter() = default;
+  virtual Status append(std::string_view bytes) = 0;
+  virtual Status sync() = 0;  // once, at the end: the file is whole and has reached the disk (not its directory)
+};
+
 class FileSystem {
  public:
   virtual ~FileSystem() = default;
@@ -26,8 +34,13 @@ class FileSystem {
   virtual Status make_directories(const std::string& path) = 0;
   // Creates or replaces the file, writes the pieces in order, syncs the file (not its directory).
   virtual Status write_and_sync(const std::string& path, const std::vector<std::string_view>& pieces) = 0;
+  virtual Result<std::unique_ptr<FileWriter>> create(const std::string& path) = 0;  // replaces what is there
   virtual Status append_and_sync(const std::string& path, std::string_view bytes) = 0;
   virtual Result<std::string> read(const std::string& path) = 0;  // not_found if there is none
+  // Exactly `size` bytes from `offset`; permanent if the file is shorter.
+  virtual Result<std::string> read_range(const std::string& path, std::uint64_t offset, std::size_t size) = 0;
+  // A second name for the same bytes.
+  virtual Status link(const std::string& from, const std::string& to) = 0;
   virtual Status rename(const std::string& from, const std::string& to) = 0;
   virtual Status sync_directory(const std::string& path) = 0;
   virtual Result<std::vector<std::string>> list(const std::string& path) = 0;  // names; empty if there is no directory
@@ -42,8 +55,11 @@ class PosixFileSystem final : public FileSystem {
  public:
   Status make_directories(const std::string& path) override;
   Status write_and_sync(const std::string& path, const std::vector<std::string_view>& pieces) override;
+  Result<std::unique_ptr<FileWriter>> create(const std::string& path) override;
   Status append_and_sync(const std::string& path, std::string_view bytes) override;
   Result<std::string> read(const std::string& path) override;
+  Result<std::string> read_range(const std::string& path, std::uint64_t offset, std::size_t size) override;
+  Status link(const std::string& from, const std::string& to) override;
   Status rename(const std::string& from, const std::string& to) override;
   Status sync_directory(const std::string& path) override;
   Result<std::vector<std::string>> list(const std::string& path) override;

@@ -13,12 +13,13 @@
 
 namespace twinspan::engine {
 
-inline constexpr int kCheckpointFormat = 1;
+inline constexpr int kCheckpointFormat = 2;
 
 struct ManifestFile {
   std::string name;
   std::uint64_t size = 0;
-  std::string sum;  // XXH3-128, 32 hex digits
+  std::string
+      sum;  // XXH3-128, 32 hex digits; of a state file: of its end (state_file.h), which has those of its blocks
 };
 
 struct Manifest {

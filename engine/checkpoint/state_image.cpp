@@ -31,23 +31,31 @@ Status StateImage::apply(const std::string& step, unsigned shard, unsigned shard
         --live_;
         break;
       }
-      case StateEntry::Kind::drop_below: {
-        for (auto tag = space.by_tag.begin(); tag != space.by_tag.end() && tag->first < e.tag;) {
-          for (auto it = tag->second.begin(); it != tag->second.end();) {
-            Entry& old = space.entries[it->second];
-            if (shard_of_group(old.entry.key_group, shards) == shard) {
-              old.live = false;
-              --live_;
-              it = tag->second.erase(it);
-            } else {
-              ++it;
-            }
-          }
-          tag = tag->second.empty() ? space.by_tag.erase(tag) : std::next(tag);
-        }
-        break;
+      case StateEntry::Kind::drop_below: drop(space, e.tag, shard, shards); break;
+    }
+  }
+}
+
+Status StateImage::apply(const std::string& step, unsigned shard, unsigned shards, const std::vector<SpaceDrop>& drops,
+                         std::string_view frames) {
+  Step& target = steps_[step];
+  for (const SpaceDrop& d : drops) drop(target.spaces[d.space], d.below, shard, shards);
+  return apply(step, shard, shards, frames);
+}
+
+void StateImage::drop(Space& space, std::int64_t below, unsigned shard, unsigned shards) {
+  for (auto tag = space.by_tag.begin(); tag != space.by_tag.end() && tag->first < below;) {
+    for (auto it = tag->second.begin(); it != tag->second.end();) {
+      Entry& old = space.entries[it->second];
+      if (shard_of_group(old.entry.key_group, shards) == shard) {
+        old.live = false;
+        --live_;
+        it = tag->second.erase(it);
+      } else {
+        ++it;
       }
     }
+    tag = tag->second.empty() ? space.by_tag.erase(tag) : std::next(tag);
   }
 }
 
@@ -64,15 +72,6 @@ std::vector<std::string> StateImage::steps() const {
   std::vector<std::string> names;
   for (const auto& [name, step] : steps_) names.push_back(name);
   return names;
-}
-
-std::string StateImage::serialize(const std::string& step) const {
-  DeltaWriter out;
-  (void)for_each(step, [&](const StateEntry& e) -> Status {
-    out.frame(e);
-    return ok();
-  });
-  return out.take();
 }
 
 }  // namespace twinspan::engine

@@ -1,8 +1,7 @@
 #pragma once
-// Deltas folded into the live state: the latest value of every (step, space, tag, key group, key), in the order of
-// first writing. This is what a base file holds and what a restore hands to the operators. Views point into the delta
-// bytes given, which must outlive the image. Memory is the index, about 64 bytes an entry. Thread: any one (checkpoint
-// writer, restore).
+// Deltas folded into the live state: the latest value of every (step, space, tag, key group, key). This is what a
+// restore hands to the operators. Views point into the delta bytes given, which must outlive the image. Memory is the
+// index, about 64 bytes an entry. Thread: any one (restore).
 
 #include <cstdint>
 #include <functional>
@@ -13,6 +12,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "engine/checkpoint/sorted_delta.h"
 #include "engine/state/state_entry.h"
 
 namespace twinspan::engine {
@@ -21,11 +21,13 @@ class StateImage {
  public:
   // `shard` of `shards` wrote the delta: its drop_below entries end only what lies in its key groups.
   Status apply(const std::string& step, unsigned shard, unsigned shards, std::string_view delta);
+  // The same from a state file: first the drops, then the entries.
+  Status apply(const std::string& step, unsigned shard, unsigned shards, const std::vector<SpaceDrop>& drops,
+               std::string_view frames);
 
-  // Live entries of one step (all of Kind::put), in the order of first writing.
+  // Live entries of one step (all of Kind::put), in no order that means anything.
   Status for_each(const std::string& step, const std::function<Status(const StateEntry&)>& visit) const;
   std::vector<std::string> steps() const;
-  std::string serialize(const std::string& step) const;  // as one delta that writes exactly the live entries
   std::uint64_t live_entries() const { return live_; }
 
  private:
@@ -51,6 +53,8 @@ class StateImage {
   struct Step {
     std::map<std::uint8_t, Space> spaces;
   };
+  void drop(Space& space, std::int64_t below, unsigned shard, unsigned shards);
+
   std::map<std::string, Step> steps_;
   std::uint64_t live_ = 0;
 };

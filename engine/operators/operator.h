@@ -9,7 +9,7 @@
 // - Whatever is emitted carries, in the same way, the operator's *output* watermark; after the call the operator emits
 //   its final output watermark by `Output::watermark` if it moved.
 // - `snapshot` appends what changed since the snapshot before (the first one: everything since start or restore);
-//   `restore` gets the entries of the shard's own key groups, in the order they were written, before any other call.
+//   `restore` gets the live entries of the shard's own key groups, each once, in any order, before any other call.
 // - A row that cannot be computed goes to `Output::failed` and never stops anything.
 // Thread: shard.
 

@@ -1,6 +1,7 @@
 #include "engine/runtime/shard.h"
 
 #include <algorithm>
+#include <chrono>
 #include <optional>
 
 namespace twinspan::engine {
@@ -315,8 +316,12 @@ void Shard::input_barrier(unsigned node, unsigned input) {
   n.inputs[input].barrier = true;
   if (!std::all_of(n.inputs.begin(), n.inputs.end(), [](const Input& i) { return i.barrier; })) return;
   DeltaWriter delta;
+  // A figure only, so it needs no clock that tests own.
+  const auto began = std::chrono::steady_clock::now();
   n.op->snapshot(delta);
-  if (delta.bytes() > 0) barrier_->deltas.push_back({graph_.nodes[node].id, index_, shards_, delta.take()});
+  barrier_->stall_us +=
+      std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::steady_clock::now() - began).count();
+  if (delta.bytes() > 0) barrier_->deltas.push_back({graph_.nodes[node].id, index_, shards_, delta.take_delta()});
   for (std::size_t i = 0; i < n.inputs.size(); ++i) barrier_->input_watermarks[node].push_back(n.inputs[i].watermark);
   for (Input& i : n.inputs) i.barrier = false;
   ++passed_nodes_;

@@ -60,6 +60,7 @@ struct ShardBarrier {
   std::vector<std::string> feeds;                        // barrier_state of each source
   std::vector<std::uint64_t> written;                    // of each terminal
   std::vector<std::vector<Watermark>> input_watermarks;  // [node][input]
+  std::int64_t stall_us = 0;                             // how long its snapshots kept the shard from its rows
 };
 
 class Shard {

@@ -8,6 +8,8 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 #include "engine/base/result.h"
 
@@ -33,8 +35,39 @@ struct StateEntry {
   std::string_view value;
 };
 
-// The state delta of one step of one shard for one epoch, framed in memory by the shard and written to disk by the
-// checkpoint writer. Frame: kind u8, space u8, key_group u16, key length u32, value length u32, tag i64, key, value.
+// The bytes of a frame's fixed part.
+inline constexpr std::size_t kFrameHeader = 1 + 1 + 2 + 4 + 4 + 8;
+void append_frame(std::string& to, const StateEntry& entry);
+
+// The frames of one delta, in pieces of up to about a mebibyte, none of which lies in two: growing copies nothing, and
+// the shard's pages go back to the allocator in sizes that it can use again.
+class Delta {
+ public:
+  Delta() = default;
+  Delta(std::string frames) {  // implicit: a delta in one piece
+    size_ = frames.size();
+    if (!frames.empty()) pieces_.push_back(std::move(frames));
+  }
+  Delta(std::vector<std::string> pieces, std::size_t size) : pieces_(std::move(pieces)), size_(size) {}
+
+  bool empty() const { return pieces_.empty(); }
+  std::size_t size() const { return size_; }
+  const std::vector<std::string>& pieces() const { return pieces_; }
+  void append(Delta&& later) {
+    for (std::string& p : later.pieces_) pieces_.push_back(std::move(p));
+    size_ += std::exchange(later.size_, 0);
+    later.pieces_.clear();
+  }
+  std::string joined() const;
+
+ private:
+  std::vector<std::string> pieces_;
+  std::size_t size_ = 0;
+};
+
+// The state delta of one step of one shard for one epoch, framed in memory by the shard; sorted and written to disk by
+// the checkpoint writer. Frame: kind u8, space u8, key_group u16, key length u32, value length u32, tag i64, key,
+// value.
 class DeltaWriter {
  public:
   void put(std::uint8_t space, std::uint16_t key_group, std::int64_t tag, std::string_view key,
@@ -50,14 +83,14 @@ class DeltaWriter {
   void frame(const StateEntry& entry);
 
   std::uint64_t entries() const { return entries_; }
-  std::size_t bytes() const { return bytes_.size(); }
-  std::string take() {
-    entries_ = 0;
-    return std::move(bytes_);
-  }
+  std::size_t bytes() const { return bytes_; }
+  Delta take_delta();
+  std::string take() { return take_delta().joined(); }
 
  private:
-  std::string bytes_;
+  static constexpr std::size_t kPiece = 1u << 20;
+  std::vector<std::string> pieces_;
+  std::size_t bytes_ = 0;
   std::uint64_t entries_ = 0;
 };
 

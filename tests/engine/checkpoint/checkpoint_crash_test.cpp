@@ -114,6 +114,79 @@ TEST_F(CheckpointCrashTest, CrashAtAnyCallOfMergeLosesNothing) {
   }
 }
 
+// An epoch is written, by its own thread, at any point of a merge; and the power goes at any point of either.
+TEST_F(CheckpointCrashTest, CrashAtAnyCallOfAMergeBesideAWriteLosesNothing) {
+  std::uint64_t merge_calls = 0, write_calls = 0;
+  const auto start = [&](Writer& writer, CheckpointStore& store) {
+    prepare(writer, store);
+    must(store.write(writer.make(5)));
+    must(store.merge());
+    must(store.write(writer.make(6)));
+    disk.reset_calls();
+  };
+  {
+    Writer writer;
+    CheckpointStore store(disk, kRoot);
+    start(writer, store);
+    must(store.merge());
+    merge_calls = disk.calls();
+    disk.reset_calls();
+    must(store.write(writer.make(7)));
+    write_calls = disk.calls();
+  }
+  int died = 0, whole = 0;
+  for (std::uint64_t between = 1; between <= merge_calls; ++between) {
+    for (std::uint64_t last = between; last <= merge_calls + write_calls + 3; last += 1 + (between + last) % 3) {
+      for (const Loss& loss : {Loss{Unsynced::lost, 0}, Loss{Unsynced::kept, 0}, Loss{Unsynced::random, 7}}) {
+        disk = Disk();
+        Writer writer;
+        CheckpointStore store(disk, kRoot);
+        start(writer, store);
+        bool written = false;
+        disk.before_call(between, [&] { written = static_cast<bool>(store.write(writer.make(7))); });
+        disk.die_within(last);
+        const bool merged = static_cast<bool>(store.merge());
+        (merged && written ? whole : died) += 1;
+        disk.crash(loss.unsynced, loss.seed);
+        const std::uint64_t found = expect_restored(writer);
+        ASSERT_TRUE(found == 7 || (found == 6 && !written))
+            << "write before call " << between << ", death within " << last << ": " << found << "\n"
+            << disk.describe();
+        EXPECT_TRUE(leftovers(kRoot).empty());
+        CheckpointStore next(disk, kRoot);
+        must(next.open());
+        ASSERT_TRUE(next.restore());
+        if (found == 6) {
+          Writer again;
+          for (std::uint64_t n = 1; n <= 6; ++n) again.make(n);
+          must(next.write(again.make(7)));
+        }
+        must(next.merge());
+        ASSERT_EQ(expect_restored(writer), 7u);
+      }
+    }
+  }
+  EXPECT_GT(died, 500);
+  EXPECT_GT(whole, 50);
+}
+
+TEST_F(CheckpointCrashTest, AMergeThatIsStoppedLeavesNothing) {
+  Writer writer;
+  CheckpointStore store(disk, kRoot);
+  prepare(writer, store);
+  std::stop_source stop;
+  disk.reset_calls();
+  disk.before_call(8, [&] { stop.request_stop(); });
+  const auto merged = store.merge(stop.get_token());
+  ASSERT_FALSE(merged);
+  EXPECT_EQ(merged.error().kind, ErrorKind::shutdown);
+  EXPECT_TRUE(leftovers(kRoot).empty()) << disk.describe();
+  EXPECT_FALSE(disk.exists(base_path(4)));
+  must(store.merge());
+  EXPECT_TRUE(disk.exists(base_path(4)));
+  EXPECT_EQ(expect_restored(writer), 4u);
+}
+
 TEST_F(CheckpointCrashTest, CrashAtAnyCallOfOpenAndRestoreLosesNothing) {
   bool more = true;
   for (std::uint64_t call = 1; more; ++call) {
@@ -193,7 +266,7 @@ TEST_F(CheckpointCrashTest, AFailedEpochThatComesBackIsPassedOver) {
     must(at_four.open());
     PreparedEpoch next = writer.make(6);
     for (std::size_t i = 0; i < next.deltas.size(); ++i)
-      next.deltas[i].bytes = failed.deltas[i].bytes + next.deltas[i].bytes;
+      next.deltas[i].bytes = failed.deltas[i].bytes.joined() + next.deltas[i].bytes.joined();
     must(at_four.write(next));
   }
   must(disk.rename("/data/unit/aside", epoch_path(5)));

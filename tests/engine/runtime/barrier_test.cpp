@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <array>
+#include <deque>
 
 #include <fmt/format.h>
 
@@ -190,7 +191,8 @@ TEST(Barrier, TimeDoesNotOvertakeIt) {
       for (const ShardBarrier& barrier : driver.take_barriers()) {
         std::int64_t counted = 0;
         for (const StepDelta& d : barrier.deltas) {
-          DeltaReader reader(d.bytes);
+          const std::string bytes = d.bytes.joined();
+          DeltaReader reader(bytes);
           StateEntry e;
           while (reader.next(e).value()) {
             if (d.step == "ticker") counted = std::stol(std::string(e.value));
@@ -213,8 +215,10 @@ TEST(Restore, WithAnotherNumberOfShardsGivesEachItsKeys) {
   ASSERT_TRUE(before.settle());
   StateImage image;
   const auto barriers = before.barrier(Epoch(1));
+  std::deque<std::string> bytes;  // what the image points into
   for (const ShardBarrier& b : barriers)
-    for (const StepDelta& d : b.deltas) ASSERT_TRUE(image.apply(d.step, d.shard, d.shards, d.bytes));
+    for (const StepDelta& d : b.deltas)
+      ASSERT_TRUE(image.apply(d.step, d.shard, d.shards, bytes.emplace_back(d.bytes.joined())));
   for (const unsigned shards : {1u, 2u, 3u}) {
     PipelineDriver after(shape.graph, shards, 2);
     std::size_t entries = 0;

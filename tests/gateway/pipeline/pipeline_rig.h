@@ -59,6 +59,19 @@ class SharedDisk final : public engine::FileSystem {
       return disk.write_and_sync(p, pieces);
     });
   }
+  Result<std::unique_ptr<engine::FileWriter>> create(const std::string& p) override {
+    return locked([&]() -> Result<std::unique_ptr<engine::FileWriter>> {
+      if (before_write) before_write(p);
+      if (full) return transient_error(fmt::format("cannot create '{}': No space left on device", p));
+      return disk.create(p);
+    });
+  }
+  Result<std::string> read_range(const std::string& p, std::uint64_t offset, std::size_t size) override {
+    return locked([&] { return disk.read_range(p, offset, size); });
+  }
+  Status link(const std::string& a, const std::string& b) override {
+    return locked([&] { return disk.link(a, b); });
+  }
   Status append_and_sync(const std::string& p, std::string_view bytes) override {
     return locked([&] { return disk.append_and_sync(p, bytes); });
   }

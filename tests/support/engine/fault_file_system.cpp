@@ -64,6 +64,7 @@ void FaultFileSystem::clear_faults() {
   die_after_ = die_within_ = fail_call_ = 0;
   dead_ = false;
   capacity_.reset();
+  action_ = nullptr;
 }
 
 void FaultFileSystem::settle(Node& node, Unsynced unsynced, std::mt19937& random) {
@@ -101,6 +102,7 @@ void FaultFileSystem::crash(Unsynced unsynced, std::uint32_t seed) {
 }
 
 FaultFileSystem::Outcome FaultFileSystem::begin_call(int& code) {
+  if (action_ && calls_ + 1 == action_call_) std::exchange(action_, nullptr)();
   ++calls_;
   code = EIO;
   if (dead_ || (die_after_ != 0 && calls_ > die_after_)) return Outcome::refused;
@@ -141,6 +143,7 @@ void FaultFileSystem::change(Node& directory, Change changes) {
 }
 
 Status FaultFileSystem::make_directories(const std::string& path) {
+  std::lock_guard lock(*mutex_);
   int code = 0;
   const Outcome outcome = begin_call(code);
   if (outcome == Outcome::refused) return finish_call(outcome, code, "create directory", path);
@@ -162,6 +165,7 @@ Status FaultFileSystem::make_directories(const std::string& path) {
 }
 
 Status FaultFileSystem::write_and_sync(const std::string& path, const std::vector<std::string_view>& pieces) {
+  std::lock_guard lock(*mutex_);
   int code = 0;
   const Outcome outcome = begin_call(code);
   if (outcome == Outcome::refused) return finish_call(outcome, code, "write", path);
@@ -189,7 +193,80 @@ Status FaultFileSystem::write_and_sync(const std::string& path, const std::vecto
   return ok();
 }
 
+// What was appended is seen at once and durable with sync(). A file that is replaced is a new one: its old bytes stay
+// behind the old directory entry.
+class FaultFileSystem::Writer final : public engine::FileWriter {
+ public:
+  Writer(FaultFileSystem& disk, NodePtr file, std::string path)
+      : disk_(disk), file_(std::move(file)), path_(std::move(path)) {}
+
+  Status append(std::string_view bytes) override {
+    std::lock_guard lock(*disk_.mutex_);
+    int code = 0;
+    const Outcome outcome = disk_.begin_call(code);
+    if (outcome == Outcome::refused) return disk_.finish_call(outcome, code, "write", path_);
+    if (outcome == Outcome::half) bytes = bytes.substr(0, bytes.size() / 2);
+    if (disk_.capacity_ && disk_.bytes() + bytes.size() > *disk_.capacity_) {
+      file_->content += bytes.substr(0, *disk_.capacity_ - std::min(*disk_.capacity_, disk_.bytes()));
+      return error_of(ENOSPC, "write", path_);
+    }
+    file_->content += bytes;
+    return disk_.finish_call(outcome, code, "write", path_);
+  }
+  Status sync() override {
+    std::lock_guard lock(*disk_.mutex_);
+    int code = 0;
+    const Outcome outcome = disk_.begin_call(code);
+    if (outcome != Outcome::normal) return disk_.finish_call(outcome, code, "sync", path_);
+    file_->durable_content = file_->content;
+    return ok();
+  }
+
+ private:
+  FaultFileSystem& disk_;
+  const NodePtr file_;
+  const std::string path_;
+};
+
+Result<std::unique_ptr<engine::FileWriter>> FaultFileSystem::create(const std::string& path) {
+  std::lock_guard lock(*mutex_);
+  int code = 0;
+  const Outcome outcome = begin_call(code);
+  if (outcome == Outcome::refused) return error_of(code, "create", path);
+  const NodePtr parent = find(parent_of(path));
+  if (!parent || !parent->directory) return error_of(ENOENT, "create", path);
+  if (const NodePtr there = find(path); there && there->directory) return error_of(EISDIR, "create", path);
+  auto file = std::make_shared<Node>();
+  change(*parent, {{name_of(path), file}});
+  if (outcome == Outcome::half) return error_of(code, "create", path);
+  return std::unique_ptr<engine::FileWriter>(std::make_unique<Writer>(*this, std::move(file), path));
+}
+
+Result<std::string> FaultFileSystem::read_range(const std::string& path, std::uint64_t offset, std::size_t size) {
+  std::lock_guard lock(*mutex_);
+  int code = 0;
+  if (const Outcome outcome = begin_call(code); outcome != Outcome::normal) return error_of(code, "read", path);
+  const NodePtr file = find(path);
+  if (!file || file->directory) return error_of(ENOENT, "open", path);
+  if (offset > file->content.size() || size > file->content.size() - offset)
+    return permanent_error(fmt::format("'{}' ends before byte {}", path, offset + size));
+  return file->content.substr(offset, size);
+}
+
+Status FaultFileSystem::link(const std::string& from, const std::string& to) {
+  std::lock_guard lock(*mutex_);
+  int code = 0;
+  const Outcome outcome = begin_call(code);
+  if (outcome != Outcome::normal) return finish_call(outcome, code, "link", from);
+  const NodePtr file = find(from), target = find(parent_of(to));
+  if (!file || file->directory || !target) return error_of(ENOENT, "link", from);
+  if (find(to)) return error_of(EEXIST, "link", from);
+  change(*target, {{name_of(to), file}});
+  return ok();
+}
+
 Status FaultFileSystem::append_and_sync(const std::string& path, std::string_view bytes) {
+  std::lock_guard lock(*mutex_);
   const NodePtr file = find(path);
   const std::string before = file ? file->content : "";
   auto written = write_and_sync(path, {before, bytes});
@@ -202,6 +279,7 @@ Status FaultFileSystem::append_and_sync(const std::string& path, std::string_vie
 }
 
 Result<std::string> FaultFileSystem::read(const std::string& path) {
+  std::lock_guard lock(*mutex_);
   int code = 0;
   if (const Outcome outcome = begin_call(code); outcome != Outcome::normal) return error_of(code, "read", path);
   const NodePtr file = find(path);
@@ -210,6 +288,7 @@ Result<std::string> FaultFileSystem::read(const std::string& path) {
 }
 
 Status FaultFileSystem::rename(const std::string& from, const std::string& to) {
+  std::lock_guard lock(*mutex_);
   int code = 0;
   const Outcome outcome = begin_call(code);
   if (outcome != Outcome::normal) return finish_call(outcome, code, "rename", from);  // a rename is whole or not at all
@@ -227,6 +306,7 @@ Status FaultFileSystem::rename(const std::string& from, const std::string& to) {
 }
 
 Status FaultFileSystem::sync_directory(const std::string& path) {
+  std::lock_guard lock(*mutex_);
   int code = 0;
   const Outcome outcome = begin_call(code);
   if (outcome != Outcome::normal) return finish_call(outcome, code, "sync directory", path);
@@ -238,6 +318,7 @@ Status FaultFileSystem::sync_directory(const std::string& path) {
 }
 
 Result<std::vector<std::string>> FaultFileSystem::list(const std::string& path) {
+  std::lock_guard lock(*mutex_);
   int code = 0;
   if (const Outcome outcome = begin_call(code); outcome != Outcome::normal) return error_of(code, "list", path);
   std::vector<std::string> names;
@@ -258,6 +339,7 @@ void FaultFileSystem::remove_tree(Node& parent, const std::string& name, bool ha
 }
 
 Status FaultFileSystem::remove_all(const std::string& path) {
+  std::lock_guard lock(*mutex_);
   int code = 0;
   const Outcome outcome = begin_call(code);
   if (outcome == Outcome::refused) return finish_call(outcome, code, "remove", path);
@@ -265,9 +347,13 @@ Status FaultFileSystem::remove_all(const std::string& path) {
   return finish_call(outcome, code, "remove", path);
 }
 
-bool FaultFileSystem::exists(const std::string& path) { return find(path) != nullptr; }
+bool FaultFileSystem::exists(const std::string& path) {
+  std::lock_guard lock(*mutex_);
+  return find(path) != nullptr;
+}
 
 std::uint64_t FaultFileSystem::free_bytes(const std::string&) {
+  std::lock_guard lock(*mutex_);
   if (!capacity_) return 1ull << 40;
   return *capacity_ - std::min(*capacity_, bytes());
 }

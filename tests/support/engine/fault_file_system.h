@@ -3,11 +3,15 @@
 // with a sync, directory entries (created, renamed, removed) only when their directory was synced. crash()
 // throws the rest away, keeps it, or keeps a random part: of each directory the first k changes, in order, as
 // a journal does; a rename within a directory is one change. Calls are counted from the last reset_calls(),
-// so a test can break every one of them. Thread: one.
+// so a test can break every one of them. Each append and the sync of a FileWriter is a call.
+// before_call() runs something at a chosen call, as if another thread had been there first. Thread: any for the
+// FileSystem itself; faults, damage and crash() while nobody else is in it.
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <random>
 #include <set>
@@ -38,6 +42,10 @@ class FaultFileSystem final : public engine::FileSystem {
   }                                                              // once; half done, like a full disk
   void set_capacity(std::uint64_t bytes) { capacity_ = bytes; }  // of all file data; ENOSPC beyond
   void clear_faults();
+  // Runs `action` once, before the call of that number; what it calls itself is counted from there on.
+  void before_call(std::uint64_t call, std::function<void()> action) {
+    action_call_ = call, action_ = std::move(action);
+  }
 
   // Damage, durable at once.
   void flip_bit(const std::string& path, std::uint64_t bit);
@@ -50,8 +58,11 @@ class FaultFileSystem final : public engine::FileSystem {
 
   Status make_directories(const std::string& path) override;
   Status write_and_sync(const std::string& path, const std::vector<std::string_view>& pieces) override;
+  Result<std::unique_ptr<engine::FileWriter>> create(const std::string& path) override;
   Status append_and_sync(const std::string& path, std::string_view bytes) override;
   Result<std::string> read(const std::string& path) override;
+  Result<std::string> read_range(const std::string& path, std::uint64_t offset, std::size_t size) override;
+  Status link(const std::string& from, const std::string& to) override;
   Status rename(const std::string& from, const std::string& to) override;
   Status sync_directory(const std::string& path) override;
   Result<std::vector<std::string>> list(const std::string& path) override;
@@ -66,6 +77,7 @@ class FaultFileSystem final : public engine::FileSystem {
   using Entries = std::map<std::string, NodePtr>;
   using Change = std::vector<std::pair<std::string, NodePtr>>;  // nullptr: the name is gone
   class Lock;
+  class Writer;
   enum class Outcome { normal, half, refused };
 
   Outcome begin_call(int& code);  // counts; what to do with this call
@@ -82,6 +94,9 @@ class FaultFileSystem final : public engine::FileSystem {
   int fail_code_ = 0;
   bool dead_ = false;
   std::optional<std::uint64_t> capacity_;
+  std::uint64_t action_call_ = 0;
+  std::function<void()> action_;
+  std::shared_ptr<std::recursive_mutex> mutex_ = std::make_shared<std::recursive_mutex>();
 };
 
 }  // namespace twinspan::testing

@@ -291,7 +291,8 @@ std::set<std::int64_t> recorded(const std::vector<ShardBarrier>& barriers, const
   for (const ShardBarrier& b : barriers) {
     for (const StepDelta& d : b.deltas) {
       if (d.step != node) continue;
-      DeltaReader reader(d.bytes);
+      const std::string bytes = d.bytes.joined();
+      DeltaReader reader(bytes);
       StateEntry entry;
       for (;;) {
         auto more = reader.next(entry);
