@@ -262,6 +262,9 @@ void ClusterConsumer::keep_forwarded(const TopicPartition& at, rd_kafka_queue_t*
 
 void ClusterConsumer::assign(const TopicPartition& at, std::int64_t offset, std::int32_t leader_epoch,
                              rd_kafka_queue_t* queue) {
+  // A topic that the client learns of by an assignment waits for its leader until a timer of one second comes round;
+  // this one, if the topic is new to it, asks at once (and does not wait for the answer).
+  const RdTopic announced(rd_kafka_topic_new(handle(), at.topic.c_str(), nullptr));
   // Forwarding by the application sticks to the partition: the client's own queue never gets its records, also not
   // after a release, when they wait in the partition's queue for keep_forwarded().
   keep_forwarded(at, queue);

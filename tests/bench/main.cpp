@@ -21,6 +21,7 @@
 #include "tests/bench/bench_events.h"
 #include "tests/bench/bench_job.h"
 #include "tests/bench/calibration.h"
+#include "tests/bench/start_up.h"
 #include "tests/support/child_process.h"
 #include "tests/support/kafka_cluster.h"
 
@@ -196,6 +197,21 @@ int main(int argc, char** argv) {
   std::printf("%-16s %10s %10s %10s %10s %10s %9s %9s %s\n", "job", "ns/event", "min", "max", "M/s wall", "RSS MiB",
               "calib", "discarded", "output");
   for (const std::string& name : o.jobs) {
+    if (name == "start") {
+      constexpr int kStarts = 20;
+      ensure(0, 40);
+      auto took = first_output_ms(*clusters[0], topic_of(0, 40), kStarts);
+      const double first = took[0];  // the broker's first producer: it fetches its block of producer ids
+      std::sort(took.begin(), took.end());
+      std::printf("%-16s first output after %.0f ms (median of %d starts; %.0f - %.0f; the very first %.0f)\n", "start",
+                  took[kStarts / 2], kStarts, took.front(), took.back(), first);
+      results.push_back({{"job", "start"},
+                         {"first_output_ms", took[kStarts / 2]},
+                         {"min", took.front()},
+                         {"max", took.back()},
+                         {"first_start", first}});
+      continue;
+    }
     const auto job = std::find_if(jobs().begin(), jobs().end(), [&](const Job& j) { return j.name == name; });
     if (job == jobs().end()) {
       std::fprintf(stderr, "no job '%s'\n", name.c_str());
