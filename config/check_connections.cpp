@@ -58,7 +58,7 @@ class ConnectionChecker {
   void destination(std::string_view what, const Origin& at, std::string_view name, std::size_t end,
                    const std::optional<TopicSpec>& topic, const std::vector<Id>* clusters,
                    const std::optional<Text>& file) {
-    const std::string subject = name.empty() ? std::string(what) : fmt::format("{} {}", what, quoted(name));
+    const std::string subject = name.empty() ? std::string(what) : fmt::format("{} {}", what, in_quotes(name));
     // What is missing may be what an error in here kept from being read.
     const bool complete = !diagnostics_.has_error_between(at.begin, end);
     if (file && (topic || clusters != nullptr)) {
@@ -82,7 +82,7 @@ class ConnectionChecker {
   void check_cluster(const Id& cluster) {
     if (service_ == nullptr || service_->clusters.find(cluster.value) != nullptr) return;
     diagnostics_.error(cluster.origin, "T0306",
-                       fmt::format("cluster {} is not in the service file", quoted(cluster.value)),
+                       fmt::format("cluster {} is not in the service file", in_quotes(cluster.value)),
                        suggestion(cluster.value, service_->clusters.names()));
   }
 
@@ -92,14 +92,14 @@ class ConnectionChecker {
       names.push_back(cluster.value);
       if (topic.per_cluster.find(cluster.value) == nullptr) {
         diagnostics_.error(cluster.origin, "T0306",
-                           fmt::format("no topic is named for cluster {}", quoted(cluster.value)),
+                           fmt::format("no topic is named for cluster {}", in_quotes(cluster.value)),
                            "topic: { cluster: name, ... } names all of them");
       }
     }
     for (const auto& entry : topic.per_cluster) {
       if (std::find(names.begin(), names.end(), entry.name.value) == names.end()) {
         diagnostics_.error(entry.name.origin, "T0306",
-                           fmt::format("{} is not among the clusters here", quoted(entry.name.value)),
+                           fmt::format("{} is not among the clusters here", in_quotes(entry.name.value)),
                            suggestion(entry.name.value, names));
       }
     }
@@ -112,7 +112,7 @@ class ConnectionChecker {
     if (const auto& field = source.event_time.field;
         field && !source.fields.empty() && source.fields.find(field->value) == nullptr) {
       diagnostics_.error(field->origin, "T0314",
-                         fmt::format("event time field {} is not among the fields", quoted(field->value)),
+                         fmt::format("event time field {} is not among the fields", in_quotes(field->value)),
                          suggestion(field->value, source.fields.names()));
     }
     for (const auto& setting : source.client) {
@@ -120,7 +120,7 @@ class ConnectionChecker {
         continue;
       const std::string near = nearest_name(setting.name.value, {kClientSettings.begin(), kClientSettings.end()});
       diagnostics_.error(
-          setting.name.origin, "T0309", fmt::format("client setting {} is not allowed", quoted(setting.name.value)),
+          setting.name.origin, "T0309", fmt::format("client setting {} is not allowed", in_quotes(setting.name.value)),
           near.empty() ? "only settings that tune fetching and connections are; credentials belong to the service file"
                        : fmt::format("did you mean '{}'?", near));
     }
@@ -187,7 +187,7 @@ void check_service(const ServiceSpec& service, Diagnostics& diagnostics) {
   for (const auto& entry : service.clusters) {
     for (const Text& broker : entry.value.bootstrap) {
       if (!broker.value.empty() && !is_host_port(broker.value, host)) {
-        diagnostics.error(broker.origin, "T0316", fmt::format("{} is not host:port", quoted(broker.value)),
+        diagnostics.error(broker.origin, "T0316", fmt::format("{} is not host:port", in_quotes(broker.value)),
                           "such as k1.example:9092");
       }
     }
@@ -195,10 +195,10 @@ void check_service(const ServiceSpec& service, Diagnostics& diagnostics) {
   }
   const Text& listen = service.admin.listen;
   if (!is_host_port(listen.value, host)) {
-    diagnostics.error(listen.origin, "T0316", fmt::format("{} is not host:port", quoted(listen.value)),
+    diagnostics.error(listen.origin, "T0316", fmt::format("{} is not host:port", in_quotes(listen.value)),
                       "such as 127.0.0.1:8480");
   } else if (!host.starts_with("127.") && host != "localhost" && host != "[::1]") {
-    diagnostics.error(listen.origin, "T0317", fmt::format("{} is not a loopback address", quoted(host)),
+    diagnostics.error(listen.origin, "T0317", fmt::format("{} is not a loopback address", in_quotes(host)),
                       "without authentication the API listens on 127.0.0.1 only");
   }
 }

@@ -37,7 +37,7 @@ class GraphChecker {
   void run() {
     check_ids();
     for (const auto& step : pipeline_.steps) {
-      for (const Id* input : step.value.inputs()) use(*input, fmt::format("step {}", quoted(step.name.value)));
+      for (const Id* input : step.value.inputs()) use(*input, fmt::format("step {}", in_quotes(step.name.value)));
       if (step.value.late && step.value.late->then) late_sink(*step.value.late->then);
     }
     for (const auto& sink : pipeline_.sinks) check_sink(sink);
@@ -54,7 +54,7 @@ class GraphChecker {
       const auto [first, is_new] = seen.try_emplace(id.value, kind, line);
       if (is_new) return;
       diagnostics_.error(id.origin, "T0303",
-                         fmt::format("{} is already the id of a {}", quoted(id.value), first->second.first),
+                         fmt::format("{} is already the id of a {}", in_quotes(id.value), first->second.first),
                          fmt::format("it is on line {}; ids are unique in a pipeline", first->second.second));
     };
     for (const auto& entry : pipeline_.sources) add(entry.name, "source");
@@ -69,33 +69,33 @@ class GraphChecker {
     std::vector<std::string> names = pipeline_.sources.names();
     for (std::string& name : pipeline_.steps.names()) names.push_back(std::move(name));
     if (pipeline_.sinks.find(input.value) != nullptr) {
-      diagnostics_.error(input.origin, "T0301", fmt::format("{} of {} is a sink", quoted(input.value), by),
+      diagnostics_.error(input.origin, "T0301", fmt::format("{} of {} is a sink", in_quotes(input.value), by),
                          "rows come from sources and steps");
       return;
     }
     diagnostics_.error(input.origin, "T0301",
-                       fmt::format("{} reads {}, which is no source or step", by, quoted(input.value)),
+                       fmt::format("{} reads {}, which is no source or step", by, in_quotes(input.value)),
                        suggestion(input.value, names));
   }
 
   void late_sink(const Id& sink) {
     late_sinks_.insert(sink.value);
     if (pipeline_.sinks.find(sink.value) != nullptr) return;
-    diagnostics_.error(sink.origin, "T0307", fmt::format("late rows go to {}, which is no sink", quoted(sink.value)),
+    diagnostics_.error(sink.origin, "T0307", fmt::format("late rows go to {}, which is no sink", in_quotes(sink.value)),
                        suggestion(sink.value, pipeline_.sinks.names()));
   }
 
   void check_sink(const NamedMap<SinkSpec>::Entry& sink) {
     const bool late = late_sinks_.contains(sink.name.value);
     if (sink.value.from) {
-      use(*sink.value.from, fmt::format("sink {}", quoted(sink.name.value)));
+      use(*sink.value.from, fmt::format("sink {}", in_quotes(sink.name.value)));
       if (late) {
         diagnostics_.error(sink.value.from->origin, "T0212",
-                           fmt::format("sink {} takes late rows and has 'from'", quoted(sink.name.value)),
+                           fmt::format("sink {} takes late rows and has 'from'", in_quotes(sink.name.value)),
                            "late rows have other columns: give them a sink of their own");
       }
     } else if (!late && !diagnostics_.has_error_between(sink.name.origin.begin, sink.end)) {
-      diagnostics_.error(sink.name.origin, "T0202", fmt::format("sink {} needs key 'from'", quoted(sink.name.value)),
+      diagnostics_.error(sink.name.origin, "T0202", fmt::format("sink {} needs key 'from'", in_quotes(sink.name.value)),
                          "or name it as late: { then: ... } of a window");
     }
   }
@@ -123,7 +123,7 @@ class GraphChecker {
   void warn_unused() {
     const auto warn = [&](const Id& id, const char* kind) {
       if (!used_.contains(id.value)) {
-        diagnostics_.warning(id.origin, "T0308", fmt::format("nothing reads {} {}", kind, quoted(id.value)),
+        diagnostics_.warning(id.origin, "T0308", fmt::format("nothing reads {} {}", kind, in_quotes(id.value)),
                              "remove it, or name it in a from:");
       }
     };

@@ -20,7 +20,7 @@ void check_window(const StepEntry& entry, Diagnostics& diagnostics) {
   if (!window.tumbling && !window.cumulate) {
     if (complete)
       diagnostics.error(entry.name.origin, "T0304",
-                        fmt::format("the window of {} has no kind", quoted(entry.name.value)),
+                        fmt::format("the window of {} has no kind", in_quotes(entry.name.value)),
                         "add tumbling: 10s, or cumulate: 1d with every: 60s");
     return;
   }
@@ -48,12 +48,12 @@ void check_join(const IntervalJoinSpec& join, const StepEntry& entry, Diagnostic
   const bool complete = !diagnostics.has_error_between(entry.name.origin.begin, entry.end);
   if (join.on.empty() && complete) {
     diagnostics.error(entry.name.origin, "T0202",
-                      fmt::format("the join {} needs key 'on' or 'pairs'", quoted(entry.name.value)),
+                      fmt::format("the join {} needs key 'on' or 'pairs'", in_quotes(entry.name.value)),
                       "on: [column, ...] or pairs: [[left.a, right.b], ...]");
   }
   if (join.max_state && entry.value.max_state) {
     diagnostics.error(entry.name.origin, "T0212",
-                      fmt::format("step {} has two state budgets", quoted(entry.name.value)), "keep one max_state");
+                      fmt::format("step {} has two state budgets", in_quotes(entry.name.value)), "keep one max_state");
   }
 }
 
@@ -63,7 +63,7 @@ void check_steps(const PipelineSpec& pipeline, Diagnostics& diagnostics) {
   for (const StepEntry& entry : pipeline.steps) {
     const StepSpec& step = entry.value;
     const Origin& at = entry.name.origin;
-    const std::string name = quoted(entry.name.value);
+    const std::string name = in_quotes(entry.name.value);
     const bool complete = !diagnostics.has_error_between(at.begin, entry.end);
     if (step.from && step.interval_join) {
       diagnostics.error(at, "T0311", fmt::format("step {} has 'from' and 'interval_join'", name),

@@ -39,7 +39,7 @@ bool Codec<bool>::read(Reader& reader, const Node& node, bool& into) {
   const std::string* text = reader.scalar(node, shape());
   if (text == nullptr || refuse_quoted(reader, node, shape())) return false;
   if (*text != "true" && *text != "false") {
-    return reader.refuse(node, "T0203", fmt::format("true or false is wanted, not {}", quoted(*text)),
+    return reader.refuse(node, "T0203", fmt::format("true or false is wanted, not {}", in_quotes(*text)),
                          *text == "yes" || *text == "on"   ? "write true"
                          : *text == "no" || *text == "off" ? "write false"
                                                            : "");
@@ -54,12 +54,12 @@ bool Codec<std::int64_t>::read(Reader& reader, const Node& node, std::int64_t& i
   std::string_view digits = *text;
   if (digits.starts_with('-')) digits.remove_prefix(1);
   if (digits.size() > 1 && digits.starts_with('0')) {
-    return reader.refuse(node, "T0203", fmt::format("{} begins with 0", quoted(*text)),
+    return reader.refuse(node, "T0203", fmt::format("{} begins with 0", in_quotes(*text)),
                          "numbers are decimal: write it without the leading 0");
   }
   const auto [end, code] = std::from_chars(text->data(), text->data() + text->size(), into);
   if (code == std::errc::result_out_of_range)
-    return reader.refuse(node, "T0206", fmt::format("{} does not fit into 64 bits", quoted(*text)));
+    return reader.refuse(node, "T0206", fmt::format("{} does not fit into 64 bits", in_quotes(*text)));
   if (code != std::errc() || end != text->data() + text->size()) return reader.wrong_type(node, shape());
   return true;
 }
@@ -132,7 +132,7 @@ bool Codec<Secret>::read(Reader& reader, const Node& node, Secret& into) {
 }
 
 bool refuse_choice(Reader& reader, const Node& node, const Shape& shape) {
-  return reader.refuse(node, "T0204", fmt::format("{} is not {}", quoted(node.text()), shape.words()), [&] {
+  return reader.refuse(node, "T0204", fmt::format("{} is not {}", in_quotes(node.text()), shape.words()), [&] {
     const std::string near = nearest_name(node.text(), shape.choices);
     return near.empty() ? std::string() : fmt::format("did you mean '{}'?", near);
   }());
@@ -140,7 +140,7 @@ bool refuse_choice(Reader& reader, const Node& node, const Shape& shape) {
 
 bool check_identifier(Reader& reader, const Origin& at, std::string_view name) {
   if (is_identifier(name)) return true;
-  reader.diagnostics().error(at, "T0209", fmt::format("{} is not a valid id", quoted(name)),
+  reader.diagnostics().error(at, "T0209", fmt::format("{} is not a valid id", in_quotes(name)),
                              "ids begin with a-z and have up to 64 of a-z, 0-9 and _");
   return false;
 }
@@ -157,11 +157,11 @@ std::string limit_text(const Shape& shape, double limit) {
 
 void check_range(Reader& reader, const Node& node, const Shape& shape, const FieldOptions& options, double value) {
   if (options.min && value < *options.min) {
-    reader.refuse(node, "T0206", fmt::format("{} is too small", quoted(node.text())),
+    reader.refuse(node, "T0206", fmt::format("{} is too small", in_quotes(node.text())),
                   fmt::format("at least {}", limit_text(shape, *options.min)));
   }
   if (options.max && value > *options.max) {
-    reader.refuse(node, "T0206", fmt::format("{} is too large", quoted(node.text())),
+    reader.refuse(node, "T0206", fmt::format("{} is too large", in_quotes(node.text())),
                   fmt::format("at most {}", limit_text(shape, *options.max)));
   }
 }

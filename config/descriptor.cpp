@@ -16,7 +16,7 @@ std::string found(const Node& node) {
     case NodeKind::null: return "nothing";
     case NodeKind::list: return "a list";
     case NodeKind::map: return "a map";
-    case NodeKind::scalar: return quoted(node.text());
+    case NodeKind::scalar: return in_quotes(node.text());
   }
   return {};
 }
@@ -85,7 +85,7 @@ bool Reader::object(const Node& node, const ObjectTable& table, void* into) {
     const Field* field = table.find(name);
     if (field == nullptr) {
       const std::string near = nearest_name(name, table.available_names());
-      diagnostics_.error(entry.name.origin, "T0201", fmt::format("unknown key {} in {}", quoted(name), table.name()),
+      diagnostics_.error(entry.name.origin, "T0201", fmt::format("unknown key {} in {}", in_quotes(name), table.name()),
                          suggestion(name, table.available_names()));
       if (!near.empty()) {
         seen.insert(near);  // it was meant: no second error that it is missing
@@ -136,7 +136,7 @@ bool Reader::refuse(const Node& node, const char* code, std::string message, std
 }
 
 bool Reader::unavailable(const Origin& at, std::string_view what) {
-  diagnostics_.error(at, "T0190", fmt::format("{} is not available in this version", quoted(what)));
+  diagnostics_.error(at, "T0190", fmt::format("{} is not available in this version", in_quotes(what)));
   return false;
 }
 

@@ -44,7 +44,7 @@ const char* name(Severity severity) { return severity == Severity::error ? "erro
 
 }  // namespace
 
-std::string quoted(std::string_view text) {
+std::string in_quotes(std::string_view text) {
   std::string out = "'";
   std::size_t count = 0;
   for (std::size_t i = 0; i < text.size(); ++i) {

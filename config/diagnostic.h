@@ -84,6 +84,6 @@ class Diagnostics {
 };
 
 // Text of a document as it may appear in a message: in single quotes, shortened, control characters replaced.
-std::string quoted(std::string_view text);
+std::string in_quotes(std::string_view text);
 
 }  // namespace twinspan::config

@@ -54,7 +54,7 @@ class TreeBuilder final : public YAML::EventHandler {
   void OnDocumentEnd() override {}
 
   void OnAnchor(const YAML::Mark& mark, const std::string& name) override {
-    error(at(mark), name.size() + 1, "T0106", fmt::format("anchor {} is not allowed", quoted("&" + name)),
+    error(at(mark), name.size() + 1, "T0106", fmt::format("anchor {} is not allowed", in_quotes("&" + name)),
           "write the value out where it is used, or use params");
   }
 
@@ -278,7 +278,7 @@ class TreeBuilder final : public YAML::EventHandler {
       const auto [first, is_new] = seen.emplace(entry.name.value, &origin);
       if (!is_new) {
         diagnostics_.error(
-            origin, "T0104", fmt::format("key {} is given twice", quoted(entry.name.value)),
+            origin, "T0104", fmt::format("key {} is given twice", in_quotes(entry.name.value)),
             fmt::format("the first is on line {}; keep one", source_->position(first->second->begin).line));
       }
     }

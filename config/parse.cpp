@@ -16,7 +16,7 @@ namespace {
 std::optional<UnitError> check_param(ParamType type, const std::string& value) {
   const auto as_error = [](const auto& result) { return result ? std::nullopt : std::optional(result.error()); };
   const auto wants = [&](const char* what) {
-    return UnitError{false, fmt::format("{} is not {}", quoted(value), what), {}};
+    return UnitError{false, fmt::format("{} is not {}", in_quotes(value), what), {}};
   };
   switch (type) {
     case ParamType::string: return std::nullopt;
@@ -55,7 +55,7 @@ std::map<std::string, std::string> resolve_params(Node& root, const ParseContext
     const auto& fallback = param.value.default_value;
     if (!overridden && !fallback) {
       if (!diagnostics.has_error_between(param.name.origin.begin, param.end)) {
-        diagnostics.error(param.name.origin, "T0124", fmt::format("param {} has no value", quoted(param.name.value)),
+        diagnostics.error(param.name.origin, "T0124", fmt::format("param {} has no value", in_quotes(param.name.value)),
                           fmt::format("give one with --param {}=..., or a default", param.name.value));
       }
       values[param.name.value] = "";
@@ -64,13 +64,13 @@ std::map<std::string, std::string> resolve_params(Node& root, const ParseContext
     const std::string& value = overridden ? given->second : fallback->value;
     if (const auto error = check_param(param.value.type.value, value)) {
       diagnostics.error(overridden || !fallback ? param.name.origin : fallback->origin, "T0128",
-                        fmt::format("param {}: {}", quoted(param.name.value), error->message), error->hint);
+                        fmt::format("param {}: {}", in_quotes(param.name.value), error->message), error->hint);
     }
     values[param.name.value] = value;
   }
   for (const auto& [name, value] : context.params) {
     if (params.find(name) != nullptr) continue;
-    diagnostics.error(root.origin, "T0123", fmt::format("param {} was given but is not declared", quoted(name)),
+    diagnostics.error(root.origin, "T0123", fmt::format("param {} was given but is not declared", in_quotes(name)),
                       suggestion(name, params.names()));
   }
   return values;
@@ -80,7 +80,7 @@ void check_name(const Text& name, Diagnostics& diagnostics) {
   std::string plain = name.value;
   std::replace(plain.begin(), plain.end(), '-', '_');
   if (!name.origin || is_identifier(plain)) return;
-  diagnostics.error(name.origin, "T0209", fmt::format("{} is not a valid name", quoted(name.value)),
+  diagnostics.error(name.origin, "T0209", fmt::format("{} is not a valid name", in_quotes(name.value)),
                     "names begin with a-z and have up to 64 of a-z, 0-9, '_' and '-'");
 }
 

@@ -56,7 +56,7 @@ struct Codec<Pair> : FormsCodec<Pair> {
     }
     if (into.ids[0].value == into.ids[1].value) {
       reader.diagnostics().error(into.ids[1].origin, "T0211",
-                                 fmt::format("cluster {} stands twice in the pair", quoted(into.ids[1].value)),
+                                 fmt::format("cluster {} stands twice in the pair", in_quotes(into.ids[1].value)),
                                  "for one cluster write clusters: name");
       return false;
     }
@@ -102,7 +102,7 @@ bool Codec<TopicSpec>::read(Reader& reader, const Node& node, TopicSpec& into) {
       !name.empty() && name.size() <= 249 && name != "." && name != ".." &&
       name.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-") == std::string::npos;
   if (legal) return true;
-  return reader.refuse(node, "T0209", fmt::format("{} is not a topic name", quoted(name)),
+  return reader.refuse(node, "T0209", fmt::format("{} is not a topic name", in_quotes(name)),
                        "Kafka allows up to 249 of a-z, A-Z, 0-9, '.', '_' and '-'");
 }
 
@@ -146,7 +146,7 @@ bool Codec<StartSpec>::read(Reader& reader, const Node& node, StartSpec& into) {
   if (text->starts_with("group:")) return reader.unavailable(node.origin, "start: group");
   const auto timestamp = parse_timestamp(*text);
   if (!timestamp) {
-    return reader.refuse(node, "T0210", fmt::format("{} is not latest, earliest or a timestamp", quoted(*text)),
+    return reader.refuse(node, "T0210", fmt::format("{} is not latest, earliest or a timestamp", in_quotes(*text)),
                          timestamp.error().hint);
   }
   into = {StartAt::timestamp, timestamp.value()};

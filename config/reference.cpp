@@ -100,28 +100,28 @@ class Resolver {
         fallback = std::string(name.substr(dash + 2));
         name = name.substr(0, dash);
       }
-      if (!is_name(name)) return error("T0120", fmt::format("{} is not a reference", quoted(reference)), kForms);
+      if (!is_name(name)) return error("T0120", fmt::format("{} is not a reference", in_quotes(reference)), kForms);
       if (!context_.env) return error("T0125", "environment variables cannot be used in this document", "use params");
       if (std::optional<std::string> value = context_.env(name)) return value;
       if (fallback) return fallback;
-      return error("T0121", fmt::format("environment variable {} is not set", quoted(name)),
+      return error("T0121", fmt::format("environment variable {} is not set", in_quotes(name)),
                    fmt::format("set it, or give a default: ${{env:{}:-value}}", name));
     }
-    if (!is_name(name)) return error("T0120", fmt::format("{} is not a reference", quoted(reference)), kForms);
+    if (!is_name(name)) return error("T0120", fmt::format("{} is not a reference", in_quotes(reference)), kForms);
     if (kind == "param") {
       if (context_.params == nullptr) return error("T0125", "params cannot be used here", {});
       if (const auto found = context_.params->find(std::string(name)); found != context_.params->end())
         return found->second;
       std::vector<std::string> names;
       for (const auto& [known, value] : *context_.params) names.push_back(known);
-      return error("T0123", fmt::format("param {} is not declared", quoted(name)),
+      return error("T0123", fmt::format("param {} is not declared", in_quotes(name)),
                    names.empty() ? "declare it under params:" : suggestion(name, names));
     }
     if (kind == "secret") {
       if (!context_.secrets_allowed) return error("T0125", "a secret cannot be used here", context_.secrets_refused);
       if (!whole) return error("T0125", "a secret must be the whole value", "put the complete text into the secret");
       if (context_.secrets == nullptr) {
-        return error("T0122", fmt::format("secret {} cannot be read: no directory is named", quoted(name)),
+        return error("T0122", fmt::format("secret {} cannot be read: no directory is named", in_quotes(name)),
                      "add secrets: { directory: ... }");
       }
       auto value = context_.secrets->read(name);
@@ -129,7 +129,7 @@ class Resolver {
       node.secret = Secret(std::string(reference), std::move(value).value());
       return std::nullopt;  // the text stays the reference
     }
-    return error("T0120", fmt::format("{} is not a reference", quoted(reference)), kForms);
+    return error("T0120", fmt::format("{} is not a reference", in_quotes(reference)), kForms);
   }
 
   const ReferenceContext& context_;
@@ -150,11 +150,12 @@ Result<std::string> SecretDirectory::read(std::string_view name) const {
   std::string value;
   if (in) value.assign(std::istreambuf_iterator<char>(in), {});
   if (!in.is_open() || in.bad())
-    return not_found_error(fmt::format("secret {} cannot be read from {}", quoted(name), quoted(path_)));
-  if (value.size() > kMaxSecretBytes) return config_error(fmt::format("secret {} is larger than 64KiB", quoted(name)));
+    return not_found_error(fmt::format("secret {} cannot be read from {}", in_quotes(name), in_quotes(path_)));
+  if (value.size() > kMaxSecretBytes)
+    return config_error(fmt::format("secret {} is larger than 64KiB", in_quotes(name)));
   if (value.ends_with('\n')) value.pop_back();
   if (value.ends_with('\r')) value.pop_back();
-  if (value.empty()) return config_error(fmt::format("secret {} is empty", quoted(name)));
+  if (value.empty()) return config_error(fmt::format("secret {} is empty", in_quotes(name)));
   return value;
 }
 

@@ -39,11 +39,11 @@ bool is_number(std::string_view text) {
 }
 
 UnitError bare(std::string_view text, std::string_view what, std::string hint) {
-  return {true, fmt::format("{} has no unit, and {} needs one", quoted(text), what), std::move(hint)};
+  return {true, fmt::format("{} has no unit, and {} needs one", in_quotes(text), what), std::move(hint)};
 }
 
 UnitError bad(std::string_view text, std::string_view what, std::string hint) {
-  return {false, fmt::format("{} is not {}", quoted(text), what), std::move(hint)};
+  return {false, fmt::format("{} is not {}", in_quotes(text), what), std::move(hint)};
 }
 
 // Splits "1.5GiB" into 1.5 and "GiB".
@@ -93,7 +93,7 @@ UnitResult<Duration> parse_duration(std::string_view text) {
     rest.remove_prefix(length);
     constexpr std::uint64_t kMax = 36'500ull * 86'400'000ull;  // a century
     if (number > kMax / kTimes[unit].factor || (total += number * kTimes[unit].factor) > kMax) {
-      return UnitError{false, fmt::format("{} is longer than 36500d", quoted(text)), {}};
+      return UnitError{false, fmt::format("{} is longer than 36500d", in_quotes(text)), {}};
     }
   }
   const auto value = static_cast<std::int64_t>(total);
@@ -104,7 +104,7 @@ UnitResult<std::uint64_t> parse_bytes(std::string_view text) {
   if (is_number(text)) return bare(text, "a size", fmt::format("write {}B or {}MiB", text, text));
   const auto size = size_of(text);
   if (!size) return bad(text, "a size", "units are B, kB, MB, GB, TB, KiB, MiB, GiB, TiB: 64MiB");
-  if (*size > 9e18) return UnitError{false, fmt::format("{} is too large", quoted(text)), {}};
+  if (*size > 9e18) return UnitError{false, fmt::format("{} is too large", in_quotes(text)), {}};
   return static_cast<std::uint64_t>(std::llround(*size));
 }
 
