@@ -219,7 +219,6 @@ TEST(KafkaSourceReal, RetentionUnderARunningButHeldSourceIsReportedToTheRecord) 
   options.client["message.max.bytes"] = "2048";
   Rig rig(settings, options);
   ASSERT_TRUE(rig.pump(10s, [&] { return rig.total > 0; }));
-  std::this_thread::sleep_for(300ms);
   kafka.a.delete_records(topic, 0, 19'000);
   ASSERT_TRUE(rig.pump(20s, [&] { return rig.positions().at(0).offset == 20'000; }));
   ASSERT_EQ(rig.count(LaneEvent::Kind::gap), 1u);
