@@ -55,6 +55,13 @@ class PaneKeys {
     __builtin_prefetch(entry, 1);
     __builtin_prefetch(entry + payload_at_ + 7, 1);  // the first accumulator may lie in the next line
   }
+  // The entry of this key, or nullptr.
+  const char* find(std::uint64_t hash, std::string_view key_bytes) const {
+    const auto tag = static_cast<std::uint32_t>(hash);
+    const Slot* s = table_.find(
+        hash, [&](const Slot& slot) { return slot.tag == tag && key(chunks_.at(slot.kid_plus_1 - 1)) == key_bytes; });
+    return s == nullptr ? nullptr : chunks_.at(s->kid_plus_1 - 1);
+  }
   std::uint32_t find_or_add(std::uint64_t hash, std::string_view key_bytes, Arena& strings) {
     const auto tag = static_cast<std::uint32_t>(hash);
     const Slot* s = table_.find(
