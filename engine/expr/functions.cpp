@@ -10,7 +10,8 @@ namespace twinspan::engine {
 std::span<const Overload* const> all_overloads() {
   static const std::vector<const Overload*> all = [] {
     std::vector<const Overload*> out;
-    for (auto group : {string_functions(), numeric_functions(), null_functions(), time_functions(), regexp_functions()})
+    for (auto group : {string_functions(), numeric_functions(), null_functions(), dictionary_functions(),
+                       time_functions(), regexp_functions()})
       for (const Overload& o : group) out.push_back(&o);
     std::stable_sort(out.begin(), out.end(), [](const Overload* a, const Overload* b) {
       return a->info.group != b->info.group ? a->info.group < b->info.group : a->info.name < b->info.name;

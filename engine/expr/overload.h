@@ -39,6 +39,7 @@ DataType type_of_letter(char letter);
 std::span<const Overload> string_functions();
 std::span<const Overload> numeric_functions();
 std::span<const Overload> null_functions();
+std::span<const Overload> dictionary_functions();
 std::span<const Overload> time_functions();
 std::span<const Overload> regexp_functions();  // and hash
 
