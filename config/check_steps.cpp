@@ -73,6 +73,11 @@ void check_steps(const PipelineSpec& pipeline, Diagnostics& diagnostics) {
       diagnostics.error(at, "T0311", fmt::format("step {} is a join and a window", name),
                         "make the window a step of its own, from this one");
     }
+    if (step.deduplicate && (step.window || step.interval_join)) {
+      diagnostics.error(at, "T0311",
+                        fmt::format("step {} has 'deduplicate' and is a {}", name, step.window ? "window" : "join"),
+                        "deduplicate in a step of its own, before or after this one");
+    }
     if (!step.from && !step.interval_join && complete) {
       diagnostics.error(at, "T0202", fmt::format("step {} needs key 'from' or 'interval_join'", name));
     }
@@ -85,11 +90,11 @@ void check_steps(const PipelineSpec& pipeline, Diagnostics& diagnostics) {
       }
       continue;
     }
-    const char* stray = !step.aggregate.empty() ? "aggregate"
-                        : !step.key.empty()     ? "key"
-                        : step.emit             ? "emit"
-                        : step.late             ? "late"
-                                                : nullptr;
+    const char* stray = !step.aggregate.empty()          ? "aggregate"
+                        : !step.key.empty()              ? "key"
+                        : step.emit                      ? "emit"
+                        : step.late && !step.deduplicate ? "late"
+                                                         : nullptr;
     if (stray != nullptr && complete) {
       diagnostics.error(at, "T0311", fmt::format("step {} has '{}' but no window", name, stray),
                         "add window: { tumbling: 10s }");

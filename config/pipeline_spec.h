@@ -190,13 +190,22 @@ struct LateSpec {
   static const ObjectTable& table();
 };
 
-enum class StepKind { transform, interval_join, window };
+// The first row of equal `by` within a time.
+struct DeduplicateSpec {
+  std::vector<Expression> by;  // columns, or names under `let`
+  Located<Duration> within;
+  static const ObjectTable& table();
+};
+
+enum class StepKind { transform, interval_join, window, deduplicate };
 
 // transform: from, let, where, select. interval_join: interval_join, then let, where, select on the joined rows.
-// window: from; let and where on its input rows; key, aggregate; select on its result.
+// window: from; let and where on its input rows; key, aggregate; select on its result. deduplicate: from; let and where
+// on its input rows; select on the rows that pass.
 struct StepSpec {
   std::optional<Inputs> from;
   std::optional<IntervalJoinSpec> interval_join;
+  std::optional<DeduplicateSpec> deduplicate;
   NameMap<Expression> let;
   std::optional<Expression> where;
   NameMap<Expression> select;
@@ -211,7 +220,10 @@ struct StepSpec {
   static const ObjectTable& table();
 
   StepKind kind() const {
-    return interval_join ? StepKind::interval_join : window ? StepKind::window : StepKind::transform;
+    return interval_join ? StepKind::interval_join
+           : window      ? StepKind::window
+           : deduplicate ? StepKind::deduplicate
+                         : StepKind::transform;
   }
   std::vector<const Id*> inputs() const;
 };

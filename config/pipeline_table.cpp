@@ -161,11 +161,23 @@ const ObjectTable& LateSpec::table() {
   return kTable;
 }
 
+const ObjectTable& DeduplicateSpec::table() {
+  static const ObjectTable kTable =
+      TableBuilder<DeduplicateSpec>("deduplicate", "Of rows with equal `by`, only the first passes within a time.")
+          .field("by", &DeduplicateSpec::by, "What makes rows equal: columns, or names under `let`; NULL equals NULL.",
+                 {.required = true, .not_empty = true})
+          .field("within", &DeduplicateSpec::within,
+                 "A row less than this away in event time from one that passed, before or after it, is dropped.",
+                 {.required = true, .min = 1, .max = 320'000'000'000});
+  return kTable;
+}
+
 const ObjectTable& StepSpec::table() {
   static const ObjectTable kTable =
       TableBuilder<StepSpec>("a step", "Filter and project, join, or aggregate.")
           .field("from", &StepSpec::from, "A source or step, or a list of them (a union).")
           .field("interval_join", &StepSpec::interval_join, "Join two inputs, in place of from.")
+          .field("deduplicate", &StepSpec::deduplicate, "Drop repeated rows.")
           .field("let", &StepSpec::let, "Named intermediate values.")
           .field("where", &StepSpec::where, "Only rows for which this is true.")
           .field("select", &StepSpec::select, "The columns of the result; all if absent.", {.not_empty = true})
@@ -181,7 +193,6 @@ const ObjectTable& StepSpec::table() {
               "on_error", &StepSpec::on_error,
               "What happens to a row whose expression fails: dead_letter if the pipeline has dead letters, else fail.")
           .unavailable("unnest")
-          .unavailable("deduplicate")
           .unavailable("skew");
   return kTable;
 }

@@ -25,7 +25,7 @@ LetScope::LetScope(const config::NameMap<config::Expression>& let, config::Diagn
 }
 
 AstPtr LetScope::expand(const AstPtr& ast) const {
-  if (names_.empty() || ast == nullptr) return ast;
+  if ((names_.empty() && calls_.empty()) || ast == nullptr) return ast;
   if (ast->kind == AstKind::column && ast->qualifier.empty()) {
     auto it = names_.find(ast->text);
     if (it == names_.end()) return ast;
@@ -49,7 +49,51 @@ AstPtr LetScope::expand(const AstPtr& ast) const {
       copy->filter = std::move(filter);
     }
   }
-  return copy ? AstPtr(copy) : ast;
+  AstPtr expanded = copy ? AstPtr(copy) : ast;
+  return calls_.empty() ? expanded : column_of(expanded);
+}
+
+AstPtr LetScope::value_of(const std::string& name) const {
+  const auto it = names_.find(name);
+  return it == names_.end() ? nullptr : it->second;
+}
+
+void LetScope::replace_call(std::string canonical, const std::string& column) {
+  calls_[std::move(canonical)] = column;
+  for (auto& [name, ast] : names_) ast = replace_calls(ast);
+}
+
+AstPtr LetScope::column_of(const AstPtr& ast) const {
+  if (ast->kind != AstKind::call) return ast;
+  const auto it = calls_.find(to_string(*ast));
+  if (it == calls_.end()) return ast;
+  auto column = std::make_shared<Ast>(*column_ast(it->second));
+  column->offset = ast->offset;
+  column->length = ast->length;
+  return column;
+}
+
+AstPtr LetScope::replace_calls(const AstPtr& ast) const {
+  auto copy = std::make_shared<Ast>(*ast);
+  bool changed = false;
+  for (AstPtr& child : copy->children) {
+    AstPtr now = replace_calls(child);
+    changed |= now != child;
+    child = std::move(now);
+  }
+  if (copy->filter != nullptr) {
+    AstPtr now = replace_calls(copy->filter);
+    changed |= now != copy->filter;
+    copy->filter = std::move(now);
+  }
+  return column_of(changed ? AstPtr(copy) : ast);
+}
+
+AstPtr column_ast(const std::string& name) {
+  auto ast = std::make_shared<Ast>();
+  ast->kind = AstKind::column;
+  ast->text = name;
+  return ast;
 }
 
 void collect_columns(const Ast& ast, std::set<std::pair<std::string, std::string>>& out) {

@@ -25,10 +25,19 @@ class LetScope {
   LetScope(const config::NameMap<config::Expression>& let, config::Diagnostics& diagnostics);
   engine::AstPtr expand(const engine::AstPtr& ast) const;
   bool has(const std::string& name) const { return names_.count(name) > 0; }
+  engine::AstPtr value_of(const std::string& name) const;  // expanded; nullptr: it did not parse
+
+  // From now on a call with this canonical text (engine::to_string) is the column.
+  void replace_call(std::string canonical, const std::string& column);
+  engine::AstPtr replace_calls(const engine::AstPtr& ast) const;
 
  private:
+  engine::AstPtr column_of(const engine::AstPtr& call) const;
   std::map<std::string, engine::AstPtr> names_;
+  std::map<std::string, std::string, std::less<>> calls_;
 };
+
+engine::AstPtr column_ast(const std::string& name);
 
 // Every column an expression names, as (qualifier, name).
 void collect_columns(const engine::Ast& ast, std::set<std::pair<std::string, std::string>>& out);

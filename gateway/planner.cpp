@@ -85,6 +85,8 @@ Planner::Needed Planner::needed_of(const std::string& id) const {
       for (const auto& s : step.select) out.add(columns_of(s.value), q);
       for (const auto& k : step.key) out.add(columns_of(k), q);
       for (const auto& a : step.aggregate) out.add(columns_of(a.value), q);
+      if (step.deduplicate)
+        for (const auto& k : step.deduplicate->by) out.add(columns_of(k), q);
       if (step.interval_join) {
         for (const auto& k : step.interval_join->on) {
           if (q == "left") out.add(columns_of(k.left), q);
@@ -94,6 +96,8 @@ Planner::Needed Planner::needed_of(const std::string& id) const {
         if (step.select.empty()) out.all = true;
       } else if (step.window) {
         if (step.late && step.late->then) out.all = true;
+      } else if (step.late && step.late->then) {
+        out.all = true;
       } else if (step.select.empty()) {
         const Needed after = needed_of(entry.name.value);
         out.all |= after.all;
@@ -279,22 +283,31 @@ void Planner::plan_step(const std::string& id, const config::StepSpec& step) {
     case config::StepKind::transform: return plan_transform(id, step);
     case config::StepKind::interval_join: return plan_join(id, step);
     case config::StepKind::window: return plan_window(id, step);
+    case config::StepKind::deduplicate: return plan_deduplicate(id, step);
   }
 }
 
 void Planner::plan_transform(const std::string& id, const config::StepSpec& step) {
   if (!step.from || step.from->ids.empty()) return;
-  const auto input = input_stream(id, step.from->ids);
+  const auto source = input_stream(id, step.from->ids);
+  if (!source) return;
+  LetScope let(step.let, diagnostics_);
+  std::optional<config::Expression> where = step.where;
+  const config::OnError on_error = config::effective_on_error(step.on_error, spec_);
+  const auto input = add_dictionaries(id, *source, step, let, where, on_error);
   if (!input) return;
-  const LetScope let(step.let, diagnostics_);
   std::vector<std::pair<std::string, AstPtr>> select;
   std::vector<const config::Text*> text;
   for (const auto& s : step.select) {
     select.emplace_back(s.name.value, let.expand(parse(s.value, diagnostics_)));
     text.push_back(&s.value);
   }
-  auto out = add_transform(id, *input, engine::Scope(*input->schema), step.where, select, text, step.select.empty(),
-                           let, config::effective_on_error(step.on_error, spec_));
+  if (step.select.empty() && input->index != source->index) {  // all columns, but not those of the dictionaries
+    for (const Field& f : source->schema->fields) select.emplace_back(f.name, column_ast(f.name));
+    text.resize(select.size(), &step.from->ids[0]);
+  }
+  auto out =
+      add_transform(id, *input, engine::Scope(*input->schema), where, select, text, select.empty(), let, on_error);
   if (!out) return;
   streams_[id] = *out;
   plan_->steps.push_back({id, step.select.empty() ? "filter" : "project", out->index});

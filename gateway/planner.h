@@ -1,6 +1,6 @@
 #pragma once
 // The work of make_plan(), one step kind a file: planner.cpp (sources, transforms, sinks), planner_join.cpp,
-// planner_window.cpp. Lives for one call. Thread: control.
+// planner_window.cpp, planner_deduplicate.cpp, planner_dictionary.cpp. Lives for one call. Thread: control.
 
 #include <map>
 #include <set>
@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "engine/operators/named_dictionary.h"
 #include "gateway/expression_binding.h"
 #include "gateway/plan.h"
 
@@ -41,6 +42,7 @@ class Planner {
   void plan_transform(const std::string& id, const config::StepSpec& step);
   void plan_join(const std::string& id, const config::StepSpec& step);
   void plan_window(const std::string& id, const config::StepSpec& step);
+  void plan_deduplicate(const std::string& id, const config::StepSpec& step);
   void plan_sink(const std::string& id, const config::SinkSpec& sink);
 
   // `where` and `select` as one stateless node over `input`; with neither, nothing is added and the input itself
@@ -50,6 +52,12 @@ class Planner {
                                       const std::vector<std::pair<std::string, engine::AstPtr>>& select,
                                       const std::vector<const config::Text*>& select_text, bool identity,
                                       const LetScope& let, config::OnError on_error);
+  // `dict_id` calls of the step (planner_dictionary.cpp): each becomes a column behind those of `input`, which
+  // `let.expand` puts in its place. Rows that `where` drops take no id: it is moved before them and cleared, unless it
+  // has such a call itself. nullopt: reported. Without a call nothing is added.
+  std::optional<Stream> add_dictionaries(const std::string& id, const Stream& input, const config::StepSpec& step,
+                                         LetScope& let, std::optional<config::Expression>& where,
+                                         config::OnError on_error);
   // The one stream a step reads: its input, or a union of several.
   std::optional<Stream> input_stream(const std::string& node_id, const std::vector<config::Id>& ids);
   unsigned add_node(engine::OperatorNode node, config::OnError on_error);
@@ -64,6 +72,11 @@ class Planner {
   std::unique_ptr<Plan> plan_;
   std::map<std::string, Stream> streams_;
   std::vector<const config::NamedMap<config::StepSpec>::Entry*> order_;
+  struct NamedDictionary {
+    std::shared_ptr<engine::DictionaryPlaces> places;
+    DataType type;
+  };
+  std::map<std::string, NamedDictionary> dictionaries_;
 };
 
 }  // namespace twinspan::gateway

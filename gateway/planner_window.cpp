@@ -48,21 +48,25 @@ class InputColumns {
 void Planner::plan_window(const std::string& id, const config::StepSpec& step) {
   const std::size_t before = diagnostics_.error_count();
   if (!step.from || step.from->ids.empty()) return;
-  const auto input = input_stream(id, step.from->ids);
-  if (!input) return;
-  if (!input->append_only) {
+  const auto source = input_stream(id, step.from->ids);
+  if (!source) return;
+  if (!source->append_only) {
     diagnostics_.error(step.from->ids[0].origin, "T0190",
                        "a window on the result of a window is not available in this version");
     return;
   }
   warn_about_budget(step.max_state, step.from->ids[0].origin);
-  const LetScope let(step.let, diagnostics_);
+  LetScope let(step.let, diagnostics_);
+  std::optional<config::Expression> where = step.where;
+  const config::OnError on_error = config::effective_on_error(step.on_error, spec_);
+  const auto input = add_dictionaries(id, *source, step, let, where, on_error);
+  if (!input) return;
   const engine::Scope scope(*input->schema);
   InputColumns columns;
   const bool late_to_sink = step.late && step.late->then;
   // Late rows go out as they came in, so all columns stay when somebody wants them.
   if (late_to_sink) {
-    for (const Field& f : input->schema->fields) {
+    for (const Field& f : source->schema->fields) {
       auto column = std::make_shared<engine::Ast>();
       column->kind = engine::AstKind::column;
       column->text = f.name;
@@ -119,9 +123,8 @@ void Planner::plan_window(const std::string& id, const config::StepSpec& step) {
   }
   if (diagnostics_.error_count() != before) return;
 
-  const config::OnError on_error = config::effective_on_error(step.on_error, spec_);
   const auto projected =
-      add_transform(id + ".input", *input, scope, step.where, columns.select, columns.texts, false, let, on_error);
+      add_transform(id + ".input", *input, scope, where, columns.select, columns.texts, false, let, on_error);
   if (!projected) return;
   const Schema& in = *projected->schema;
   for (int k : spec.key_columns) spec.key_types.push_back(in.fields[static_cast<std::size_t>(k)].type);
@@ -172,7 +175,7 @@ void Planner::plan_window(const std::string& id, const config::StepSpec& step) {
   node.make = [spec, schema](unsigned, unsigned) { return std::make_unique<engine::WindowAggregate>(spec, *schema); };
   if (late_to_sink) {
     node.late_terminal = sink_index(step.late->then->value);
-    plan_->sinks[static_cast<std::size_t>(node.late_terminal)].schema = *input->schema;
+    plan_->sinks[static_cast<std::size_t>(node.late_terminal)].schema = *source->schema;
   }
   const unsigned index = add_node(std::move(node), on_error);
   connect(*projected,
