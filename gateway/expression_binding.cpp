@@ -26,7 +26,22 @@ LetScope::LetScope(const config::NameMap<config::Expression>& let, config::Diagn
 
 AstPtr LetScope::expand(const AstPtr& ast) const {
   if ((names_.empty() && calls_.empty()) || ast == nullptr) return ast;
-  if (ast->kind == AstKind::column && ast->qualifier.empty()) {
+  if (ast->kind == AstKind::column && !ast->qualifier.empty()) {  // `r.b` where r is a let: a field of it
+    auto it = names_.find(ast->qualifier);
+    if (it == names_.end()) return ast;
+    auto whole = std::make_shared<Ast>(*it->second);
+    whole->offset = ast->offset;
+    whole->length = ast->length;
+    auto field = std::make_shared<Ast>();
+    field->kind = AstKind::field;
+    field->offset = ast->offset;
+    field->length = ast->length;
+    field->text = ast->text;
+    field->depth = static_cast<std::uint16_t>(whole->depth + 1);
+    field->children.push_back(std::move(whole));
+    return field;
+  }
+  if (ast->kind == AstKind::column) {
     auto it = names_.find(ast->text);
     if (it == names_.end()) return ast;
     // Errors inside a let point at the place that uses it: its own offsets belong to another scalar.
@@ -96,8 +111,18 @@ AstPtr column_ast(const std::string& name) {
   return ast;
 }
 
+bool accept_key(DataType type, const config::Text& at, config::Diagnostics& diagnostics) {
+  if (type.is_key()) return true;
+  diagnostics.error(at.origin, "T0436", "a key cannot be " + to_string(type),
+                    type.kind == TypeKind::json ? "CAST a part of it: CAST(j.id AS string)" : "use a part of it");
+  return false;
+}
+
 void collect_columns(const Ast& ast, std::set<std::pair<std::string, std::string>>& out) {
-  if (ast.kind == AstKind::column) out.emplace(ast.qualifier, ast.text);
+  if (ast.kind == AstKind::column) {
+    out.emplace(ast.qualifier, ast.text);
+    if (!ast.qualifier.empty()) out.emplace("", ast.qualifier);  // or the field of a column
+  }
   for (const AstPtr& child : ast.children) collect_columns(*child, out);
   if (ast.filter != nullptr) collect_columns(*ast.filter, out);
 }

@@ -38,6 +38,8 @@ class LetScope {
 };
 
 engine::AstPtr column_ast(const std::string& name);
+// Whether rows can be grouped, joined or partitioned by this type; reports if not.
+bool accept_key(DataType type, const config::Text& at, config::Diagnostics& diagnostics);
 
 // Every column an expression names, as (qualifier, name).
 void collect_columns(const engine::Ast& ast, std::set<std::pair<std::string, std::string>>& out);

@@ -149,11 +149,12 @@ void Planner::plan_source(const std::string& id, const config::SourceSpec& sourc
   const std::string* time_field = source.event_time.field ? &source.event_time.field->value : nullptr;
   bool time_found = false;
   for (const auto& field : source.fields) {
-    const auto type = parse_type(field.value.value);
+    TypeError error;
+    const auto type = parse_type(field.value.value, &error);
     if (!type) {
-      diagnostics_.error(
-          field.value.origin, "T0410", fmt::format("'{}' is not a type", field.value.value),
-          "types: bool, int64, float64, decimal(p,s), string, bytes, timestamp, timestamp_ms, timestamp_s, duration");
+      diagnostics_.error_at(field.value, error.offset, error.length, "T0410", error.message,
+                            "types: bool, int64, float64, decimal(p,s), string, bytes, timestamp, timestamp_ms, "
+                            "timestamp_s, duration, json, array<..>, map<string, ..>, row<name type, ..>");
       continue;
     }
     const bool is_time = time_field != nullptr && *time_field == field.name.value;
@@ -167,7 +168,12 @@ void Planner::plan_source(const std::string& id, const config::SourceSpec& sourc
     }
     if (!needed.all && needed.names.count(field.name.value) == 0 && !is_time) continue;
     connectors::JsonField f{field.name.value, *type, connectors::JsonField::Wire::millis};
-    if (field.value.value == "timestamp") f.wire = connectors::JsonField::Wire::iso8601;
+    if (type->kind == TypeKind::timestamp) {
+      if (field.value.value.ends_with("_s") || field.value.value.ends_with("_S"))
+        f.wire = connectors::JsonField::Wire::seconds;
+      else if (!field.value.value.ends_with("_ms") && !field.value.value.ends_with("_MS"))
+        f.wire = connectors::JsonField::Wire::iso8601;
+    }
     if (is_time) plan.decoder.event_time_field = static_cast<int>(plan.decoder.fields.size());
     plan.decoder.fields.push_back(std::move(f));
   }

@@ -58,7 +58,11 @@ void Planner::plan_deduplicate(const std::string& id, const config::StepSpec& st
     if (!rows) return;
   }
   spec.schema = *rows->schema;
-  for (const int k : spec.key_columns) spec.key_types.push_back(spec.schema.fields[static_cast<std::size_t>(k)].type);
+  for (std::size_t i = 0; i < spec.key_columns.size(); ++i) {
+    spec.key_types.push_back(spec.schema.fields[static_cast<std::size_t>(spec.key_columns[i])].type);
+    accept_key(spec.key_types.back(), step.deduplicate->by[i], diagnostics_);
+  }
+  if (diagnostics_.error_count() != before) return;
   spec.within = step.deduplicate->within.value.count();
   if (step.late) spec.allow_lateness = step.late->allow.count();
 

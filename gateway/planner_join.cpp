@@ -72,6 +72,7 @@ void Planner::plan_join(const std::string& id, const config::StepSpec& step) {
     }
     if (column[0] < 0 || column[1] < 0) continue;
     const DataType l = left->schema->fields[column[0]].type, r = right->schema->fields[column[1]].type;
+    if (!accept_key(l, key.left, diagnostics_) || !accept_key(r, key.right, diagnostics_)) continue;
     if (!(l == r)) {
       const auto common = common_key_type(l, r);
       diagnostics_.error(key.right.origin, "T0423",

@@ -127,7 +127,10 @@ void Planner::plan_window(const std::string& id, const config::StepSpec& step) {
       add_transform(id + ".input", *input, scope, where, columns.select, columns.texts, false, let, on_error);
   if (!projected) return;
   const Schema& in = *projected->schema;
-  for (int k : spec.key_columns) spec.key_types.push_back(in.fields[static_cast<std::size_t>(k)].type);
+  for (std::size_t i = 0; i < spec.key_columns.size(); ++i) {
+    spec.key_types.push_back(in.fields[static_cast<std::size_t>(spec.key_columns[i])].type);
+    accept_key(spec.key_types.back(), step.key[i], diagnostics_);
+  }
 
   spec.kind =
       step.window->kind() == config::WindowKind::cumulate ? engine::WindowKind::cumulate : engine::WindowKind::tumbling;

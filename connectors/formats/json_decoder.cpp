@@ -11,6 +11,8 @@
 
 #include "connectors/formats/json_index.h"
 #include "connectors/formats/json_value.h"
+#include "engine/base/json_reader.h"
+#include "engine/base/json_text.h"
 
 namespace twinspan::connectors {
 
@@ -25,7 +27,7 @@ constexpr std::size_t kBlockBytes = 32 * 1024;
 // that no value may be followed by, so that a walk never runs from one record into the next.
 constexpr char kSeparator[2] = {'\n', ':'};
 constexpr std::size_t kPadding = 64;
-constexpr int kMaxDepth = 256;
+constexpr int kMaxDepth = kMaxJsonDepth;
 constexpr std::size_t kMaxLearned = 128;
 
 // A key with its closing quote, compared as two masked words where it has at most 16 bytes.
@@ -61,6 +63,7 @@ struct FieldColumn {
   void* data = nullptr;
   std::uint8_t* valid = nullptr;
   bool nulls = false;
+  std::shared_ptr<JsonReader> reader = {};  // arrays, maps and rows
 
   template <class T>
   T* as() {
@@ -170,6 +173,7 @@ struct JsonDecoder::Impl {
   Place skip_nested(Place here, int depth);
   Place convert(Place here, FieldColumn& c);
   Place convert_text(Place here, FieldColumn& c);
+  Place convert_nested(Place here, FieldColumn& c);
   bool object(std::uint32_t end);
   bool event_time_ok(const RawRecord& record);
   void meta_columns(Batch& batch, const RawRecord* records, const Origins& origins,
@@ -189,7 +193,7 @@ int JsonDecoder::Impl::find_key(Place here, std::size_t& cursor, bool& bad) {
   }
   std::string_view text = inside(here);
   if (text.find('\\') != std::string_view::npos) {  // an escaped key is compared, not learned
-    const auto plain = unescape(text, *arena);
+    const auto plain = json_unescape(text, *arena);
     if (!plain) return bad = true, -1;
     for (std::size_t f = 0; f < columns.size(); ++f)
       if (columns[f].field.name == *plain) return static_cast<int>(f);
@@ -248,7 +252,7 @@ inline JsonDecoder::Impl::Place JsonDecoder::Impl::convert_text(Place here, Fiel
     return wrong(here, c, c.field.type.kind == TypeKind::timestamp ? "an ISO 8601 string" : "a string");
   std::string_view text = inside(here);
   if (has_backslash(text.data(), text.size())) [[unlikely]] {
-    const auto plain = unescape(text, *arena);
+    const auto plain = json_unescape(text, *arena);
     if (!plain) return wrong(here, c, "a string with valid escapes");
     text = *plain;
   }
@@ -264,6 +268,24 @@ inline JsonDecoder::Impl::Place JsonDecoder::Impl::convert_text(Place here, Fiel
     c.as<std::int64_t>()[row] = *ms;
   }
   return here + 1;
+}
+
+// Arrays, maps, rows and json: the walk finds where the value ends, then its text is read by itself. Not inline, so
+// that flat records pay nothing for it.
+[[gnu::noinline]] JsonDecoder::Impl::Place JsonDecoder::Impl::convert_nested(Place here, FieldColumn& c) {
+  const Place next = skip(here, 1);
+  if (next == nullptr) return nullptr;
+  const std::string_view text = json_trimmed({base + *here, *next - *here});
+  // The walk has not looked at escapes.
+  if (!json_valid(text)) return fail(here, fmt::format("field \"{}\": a string has a bad escape", c.field.name));
+  auto& to = c.as<std::string_view>()[row];
+  if (c.field.type.kind == TypeKind::json) {
+    to = text;
+  } else if (c.reader->read(text, *arena, &to) == JsonReader::Outcome::bad) {
+    return fail(here, fmt::format("field \"{}{}\": {}", c.field.name, c.reader->path(), c.reader->reason()));
+  }
+  if (c.valid[row] == 0) c.valid[row] = 1, ++set;
+  return next;
 }
 
 inline JsonDecoder::Impl::Place JsonDecoder::Impl::convert(Place here, FieldColumn& c) {
@@ -327,6 +349,10 @@ inline JsonDecoder::Impl::Place JsonDecoder::Impl::convert(Place here, FieldColu
       else
         return wrong(here, c, "true or false");
       break;
+    case TypeKind::array:
+    case TypeKind::map:
+    case TypeKind::row:
+    case TypeKind::json: return convert_nested(here, c);
     case TypeKind::null: break;  // refused by make()
   }
   if (c.valid[row] == 0) c.valid[row] = 1, ++set;
@@ -442,7 +468,10 @@ Result<std::unique_ptr<JsonDecoder>> JsonDecoder::make(JsonDecoderOptions option
                                       to_string(f.type)));
   }
   auto impl = std::make_unique<Impl>();
-  for (const JsonField& f : options.fields) impl->columns.push_back({f});
+  for (const JsonField& f : options.fields) {
+    impl->columns.push_back({f});
+    if (f.type.is_nested()) impl->columns.back().reader = std::make_shared<JsonReader>(f.type);
+  }
   impl->options = std::move(options);
   return std::unique_ptr<JsonDecoder>(new JsonDecoder(std::move(impl)));
 }

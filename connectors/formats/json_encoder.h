@@ -1,8 +1,6 @@
 #pragma once
 // Turns rows of a Batch into JSON objects, one at a time, appended to a buffer of the caller. Keys are escaped once.
-// int64 and decimal: exact digits. float64: shortest text that reads back the same; NaN and infinities are null.
-// Timestamps: ISO 8601 UTC strings, or integers in ms. Durations: integer ms. bytes: base64. Strings: as they are, with
-// the escapes JSON requires; bytes that are not UTF-8 become U+FFFD, so that the output always parses.
+// Values are written by append_json (base/json_text.h). Timestamps: ISO 8601 UTC strings, or integers in ms.
 // Thread: shard.
 
 #include <cstdint>
@@ -10,11 +8,13 @@
 #include <vector>
 
 #include "engine/base/batch.h"
+#include "engine/base/json_text.h"
 
 namespace twinspan::connectors {
 
 struct JsonEncoderOptions {
-  enum class Timestamps : std::uint8_t { iso8601, millis } timestamps = Timestamps::iso8601;
+  using Timestamps = JsonTimestamps;
+  Timestamps timestamps = Timestamps::iso8601;
   bool op_field = false;     // adds "_op": "+I" | "-U" | "+U" | "-D"
   bool final_field = false;  // adds "_final": true | false (false: fired while a cluster was away)
 };

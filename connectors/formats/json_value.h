@@ -106,10 +106,6 @@ inline bool has_backslash(const char* p, std::size_t n) {
 #endif
 }
 
-// The text of the inside of a string with escapes, written into the arena; nullopt: an escape JSON does not know, or
-// half a surrogate pair.
-std::optional<std::string_view> unescape(std::string_view inside, Arena& arena);
-
 // Exact decimals of up to 18 digits without a detour; the rest through parse_decimal.
 inline std::optional<Decimal> read_decimal(std::string_view text, DataType type) {
   static constexpr std::int64_t kPow10[] = {1, 10, 100, 1000, 10000, 100000, 1000000, 10000000, 100000000, 1000000000};
@@ -141,8 +137,5 @@ inline std::optional<Decimal> read_decimal(std::string_view text, DataType type)
 
 // Years 1 to 9999, so that every timestamp prints and window arithmetic cannot overflow.
 inline bool is_sane_time(std::int64_t ms) { return ms >= -62'135'596'800'000 && ms <= 253'402'300'799'999; }
-
-std::optional<std::string_view> decode_base64(std::string_view text, Arena& arena);
-void append_base64(std::string_view bytes, std::string& out);
 
 }  // namespace twinspan::connectors::json

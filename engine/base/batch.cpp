@@ -13,6 +13,12 @@ void Arena::grow(std::size_t at_least) {
   total_ += size_;
 }
 
+void Arena::clear() {
+  if (blocks_.size() > 1) blocks_.erase(blocks_.begin(), blocks_.end() - 1);
+  used_ = 0;
+  total_ = size_;
+}
+
 std::size_t Batch::bytes() const {
   std::size_t total = 0;
   for (const auto& a : arenas) total += a->bytes();

@@ -43,6 +43,7 @@ class Arena {
     return {p, s.size()};
   }
   std::size_t bytes() const { return total_; }
+  void clear();  // forgets what it handed out; its newest block serves what comes next
 
  private:
   static const char* current_empty() { return ""; }

@@ -2,54 +2,10 @@
 
 #include <algorithm>
 #include <charconv>
-#include <cstdlib>
 
 #include <fmt/format.h>
 
 namespace twinspan {
-
-std::string to_string(DataType type) {
-  switch (type.kind) {
-    case TypeKind::null: return "null";
-    case TypeKind::boolean: return "bool";
-    case TypeKind::int64: return "int64";
-    case TypeKind::float64: return "float64";
-    case TypeKind::decimal: return fmt::format("decimal({},{})", type.precision, type.scale);
-    case TypeKind::string: return "string";
-    case TypeKind::bytes: return "bytes";
-    case TypeKind::timestamp: return "timestamp";
-    case TypeKind::duration: return "duration";
-  }
-  return "?";
-}
-
-std::optional<DataType> parse_type(std::string_view text) {
-  std::string t;
-  for (char c : text)
-    if (c != ' ') t.push_back(static_cast<char>(c >= 'A' && c <= 'Z' ? c + 32 : c));
-  if (t == "bool" || t == "boolean") return types::boolean;
-  if (t == "int64" || t == "bigint" || t == "int") return types::int64;
-  if (t == "float64" || t == "double") return types::float64;
-  if (t == "string" || t == "varchar") return types::string;
-  if (t == "bytes") return types::bytes;
-  if (t == "timestamp" || t == "timestamp_ms") return types::timestamp;
-  if (t == "duration") return types::duration;
-  if (t.starts_with("decimal(") && t.back() == ')') {
-    unsigned precision = 0, scale = 0;
-    const char* p = t.data() + 8;
-    const char* end = t.data() + t.size() - 1;
-    auto r = std::from_chars(p, end, precision);
-    if (r.ec != std::errc()) return std::nullopt;
-    if (r.ptr != end) {
-      if (*r.ptr != ',') return std::nullopt;
-      r = std::from_chars(r.ptr + 1, end, scale);
-      if (r.ec != std::errc() || r.ptr != end) return std::nullopt;
-    }
-    if (precision < 1 || precision > 38 || scale > precision) return std::nullopt;
-    return types::decimal(static_cast<std::uint8_t>(precision), static_cast<std::uint8_t>(scale));
-  }
-  return std::nullopt;
-}
 
 std::string decimal_to_string(Decimal unscaled, unsigned scale) {
   bool negative = unscaled < 0;

@@ -101,6 +101,9 @@ ExprResult<SplitAggregates> split_aggregates(const AstPtr& ast) {
 }
 
 ExprResult<DataType> aggregate_type(const AggregateCall& call, DataType arg) {
+  if (arg.kind >= TypeKind::array && (call.function != "count" || call.distinct))
+    return ExprError{fmt::format("`{}` does not take {}", call.text, to_string(arg)), call.offset, call.length,
+                     "name a part of it"};
   if (call.function == "count") return types::int64;
   if (call.function == "min" || call.function == "max") return arg;
   const auto d = [](unsigned scale) { return types::decimal(38, static_cast<std::uint8_t>(scale)); };

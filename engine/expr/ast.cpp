@@ -95,6 +95,19 @@ void print_case(const Ast& a, std::string& out) {
   out += " END";
 }
 
+// What stands before `.` or `[`: a bare name would take the next part for its own second half.
+void print_base(const Ast& a, bool dot, std::string& out) {
+  const bool bare = a.kind == AstKind::column && a.qualifier.empty() && dot;
+  const bool path = a.kind == AstKind::field || a.kind == AstKind::element || (a.kind == AstKind::column && !bare) ||
+                    a.kind == AstKind::call || a.kind == AstKind::cast || a.kind == AstKind::array_literal ||
+                    a.kind == AstKind::map_literal;
+  const bool filtered = a.kind == AstKind::call && a.filter != nullptr;
+  const bool wrap = !path || filtered;
+  if (wrap) out += '(';
+  print(a, out);
+  if (wrap) out += ')';
+}
+
 void print(const Ast& a, std::string& out) {
   const char* negated = a.negated ? "NOT " : "";
   switch (a.kind) {
@@ -172,6 +185,31 @@ void print(const Ast& a, std::string& out) {
       out += a.safe ? "TRY_CAST(" : "CAST(";
       print(*a.children[0], out);
       out += " AS " + to_string(a.type) + ")";
+      break;
+    case AstKind::field:
+      print_base(*a.children[0], true, out);
+      out += "." + name(a.text);
+      break;
+    case AstKind::element:
+      print_base(*a.children[0], false, out);
+      out += '[';
+      print(*a.children[1], out);
+      out += ']';
+      break;
+    case AstKind::array_literal:
+    case AstKind::map_literal:
+      out += a.kind == AstKind::array_literal ? "ARRAY[" : "MAP[";
+      list(a, 0, ", ", 0, out);
+      out += ']';
+      break;
+    case AstKind::row_literal:
+      out += "ROW(";
+      for (std::size_t i = 0; i < a.children.size(); ++i) {
+        if (i > 0) out += ", ";
+        print(*a.children[i], out);
+        out += " AS " + name(a.names[i]);
+      }
+      out += ')';
       break;
     case AstKind::call:
       out += a.text + (a.star ? "(*" : a.distinct ? "(DISTINCT " : "(");

@@ -71,6 +71,11 @@ enum class AstKind : std::uint8_t {
   case_when,          // [operand?] when1 then1 ... [else?]; has_operand, has_else
   cast,               // [x]; type; safe = TRY_CAST
   call,               // [args...]; text: lower-case name; distinct, star, filter
+  field,              // [x]; text: name of a field of a row, or a key of a map or json
+  element,            // [x, index or key]
+  array_literal,      // [elements...]
+  map_literal,        // [key1, value1, ...]
+  row_literal,        // [values...]; names
 };
 
 struct Ast;
@@ -83,7 +88,8 @@ struct Ast {
   std::int64_t number = 0;
   DataType type;  // cast
   std::vector<AstPtr> children;
-  AstPtr filter;  // call: FILTER (WHERE ...)
+  std::vector<std::string> names;  // row_literal
+  AstPtr filter;                   // call: FILTER (WHERE ...)
   bool negated = false, has_operand = false, has_else = false, safe = false, distinct = false, star = false;
   std::uint16_t depth = 1;  // of the tree below and including this node; the parser keeps it at or under kMaxExprDepth
 };

@@ -64,7 +64,8 @@ std::optional<NodeId> ExprBuilder::visit(const Ast& ast) {
         return std::nullopt;
       }
       columns.insert((*found)->index);
-      return nodes.column(**found);
+      const NodeId column = nodes.column(**found);
+      return Scope::is_field_of(ast, **found) ? visit_field(ast, column, ast.text) : column;
     }
     case AstKind::call: return visit_call(ast);
     default: break;
@@ -114,12 +115,18 @@ std::optional<NodeId> ExprBuilder::visit(const Ast& ast) {
     case AstKind::is_distinct: {
       const auto pair = to_common(ast, ids, "compare");
       if (!pair) return std::nullopt;
+      if (nodes.type((*pair)[0]).kind == TypeKind::json) return fail(ast, "json values cannot be compared");
       if (nodes.is_null((*pair)[1]))
         return nodes.kernel(ast.negated ? "is null" : "is not null", is_null_kernel(!ast.negated), {(*pair)[0]});
       return nodes.kernel("is distinct", is_distinct_kernel(nodes.type((*pair)[0]), ast.negated), *pair);
     }
     case AstKind::case_when: return visit_case(ast, ids);
     case AstKind::cast: return visit_cast(ast, ids[0]);
+    case AstKind::field: return visit_field(ast, ids[0], ast.text);
+    case AstKind::element: return visit_element(ast, ids);
+    case AstKind::array_literal: return visit_array(ast, ids);
+    case AstKind::map_literal: return visit_map(ast, ids);
+    case AstKind::row_literal: return visit_row(ast, ids);
     default: return fail(ast, "this cannot be computed here");
   }
 }
@@ -182,11 +189,11 @@ std::optional<DataType> ExprBuilder::common_type(const Ast& ast, const Ids& ids,
       whole = std::max(whole, d.precision - d.scale);
       scale = std::max<int>(scale, d.scale);
     }
-    if (common.kind == TypeKind::null || common.kind == t.kind)
+    if (common.kind == TypeKind::null || (common.kind == t.kind && !t.is_nested()) || common == t)
       common = t;
     else if (common.is_numeric() && t.is_numeric())
       common = common.kind == TypeKind::float64 || t.kind == TypeKind::float64 ? types::float64 : types::decimal(1, 0);
-    else if (common.is_string_like() && t.is_string_like())
+    else if (common.is_text() && t.is_text())
       common = types::bytes;
     else if (common.kind == TypeKind::timestamp && t.kind == TypeKind::string)
       common = types::timestamp;
@@ -196,6 +203,8 @@ std::optional<DataType> ExprBuilder::common_type(const Ast& ast, const Ids& ids,
       std::string hint = fmt::format("use CAST(... AS {})", to_string(common));
       if (common.kind == TypeKind::boolean || t.kind == TypeKind::boolean)
         hint = "a bool is compared with TRUE or FALSE only";
+      else if (t.kind == TypeKind::json)
+        hint = fmt::format("use CAST(... AS {}) on the json", to_string(common));
       fail(ast, fmt::format("cannot {} {} and {}", what, to_string(common), to_string(t)), hint);
       return std::nullopt;
     }
@@ -296,7 +305,12 @@ std::optional<NodeId> ExprBuilder::visit_comparison(const Ast& ast, CompareOp op
   static constexpr CompareOp kMirror[] = {CompareOp::eq, CompareOp::ne, CompareOp::gt,
                                           CompareOp::ge, CompareOp::lt, CompareOp::le};
   if (!comparison_pair(ast, a, b)) return std::nullopt;
-  if (nodes.type(a).kind == TypeKind::null) return nodes.null(types::boolean);
+  const DataType type = nodes.type(a);
+  if (type.kind == TypeKind::null) return nodes.null(types::boolean);
+  if (type.kind == TypeKind::json)
+    return fail(ast, "json values cannot be compared", "use CAST(... AS string), or another type");
+  if (type.is_nested() && op != CompareOp::eq && op != CompareOp::ne)
+    return fail(ast, fmt::format("{} has no order", to_string(type)), "only = and <> compare it");
   if (nodes.is_constant(a) && !nodes.is_constant(b)) {  // constants to the right, where the kernels expect them
     std::swap(a, b);
     op = kMirror[static_cast<int>(op)];
@@ -318,10 +332,17 @@ std::optional<NodeId> ExprBuilder::visit_logical(const Ast& ast, const Ids& ids)
 }
 
 std::optional<NodeId> ExprBuilder::visit_in(const Ast& ast, const Ids& given) {
+  if (given.size() == 2 && nodes.type(given[1]).kind == TypeKind::array &&
+      nodes.type(given[0]) != nodes.type(given[1])) {
+    const auto found = visit_contains(ast, given[0], given[1]);
+    return found && ast.negated ? std::optional(negate(*found)) : found;
+  }
   const auto ids = to_common(ast, given, "compare");
   if (!ids) return std::nullopt;
   const NodeId x = (*ids)[0];
   const DataType type = nodes.type(x);
+  if (!type.is_key() && type.kind != TypeKind::null)
+    return fail(ast, fmt::format("IN does not compare {}", to_string(type)), "write x = a OR x = b");
   if (type.kind == TypeKind::null) return nodes.null(types::boolean);
   Ids terms, constants{x};
   std::vector<Value> values;
@@ -413,9 +434,18 @@ std::optional<NodeId> ExprBuilder::visit_cast(const Ast& ast, NodeId x) {
   const DataType from = nodes.type(x);
   if (from == ast.type) return x;
   if (from.kind == TypeKind::null) return nodes.null(ast.type);
+  // A scalar is read from the text of the json.
+  if (from.kind == TypeKind::json && ast.type.kind < TypeKind::array && ast.type.kind != TypeKind::string) {
+    Ast text = ast;
+    text.type = types::string;
+    const auto as_text = visit_cast(text, x);
+    return as_text ? visit_cast(ast, *as_text) : as_text;
+  }
   KernelChoice k = cast_kernel(from, ast.type, ast.safe);
   if (k.run == nullptr) {
     std::string hint;
+    if (from.is_nested() && ast.type.is_nested())
+      hint = fmt::format("by way of json: CAST(CAST(... AS json) AS {})", to_string(ast.type));
     if (from.kind == TypeKind::int64 && ast.type.kind == TypeKind::timestamp) hint = "use timestamp_ms(x)";
     if (from.kind == TypeKind::timestamp && ast.type.kind == TypeKind::int64) hint = "use unix_millis(x)";
     return fail(ast, fmt::format("cannot cast {} to {}", to_string(from), to_string(ast.type)), hint);

@@ -85,7 +85,7 @@ std::optional<NodeId> ExprBuilder::visit_call(const Ast& ast) {
                                                 : "FILTER"));
   const auto args = bind_all(ast.children);
   if (!args) return std::nullopt;
-  for (std::string_view name : {"coalesce", "ifnull", "nullif", "if", "greatest", "least", "mod"})
+  for (std::string_view name : {"coalesce", "ifnull", "nullif", "if", "greatest", "least", "mod", "array_contains"})
     if (ast.text == name) return visit_special(ast, *args);
   return visit_function(ast, *args);
 }
@@ -99,6 +99,10 @@ std::optional<NodeId> ExprBuilder::visit_special(const Ast& ast, const Ids& args
   const std::size_t want = f == "if" ? 3 : 2;
   if (variadic ? args.empty() : args.size() != want)
     return fail(ast, fmt::format("`{}` does not take {} arguments", f, args.size()), list_of(signatures));
+  if (f == "array_contains") {
+    if (nodes.type(args[0]).kind == TypeKind::array) return visit_contains(ast, args[1], args[0]);
+    return fail(*ast.children[0], fmt::format("an array is due here, this is {}", to_string(nodes.type(args[0]))));
+  }
   if (f == "mod") return visit_arithmetic(ast, '%', args[0], args[1]);
   if (f == "nullif") {
     const auto equal = visit_comparison(ast, CompareOp::eq, args[0], args[1]);
@@ -116,6 +120,7 @@ std::optional<NodeId> ExprBuilder::visit_special(const Ast& ast, const Ids& args
   const DataType type = nodes.type(same->back());
   if (f == "greatest" || f == "least") {
     if (type.kind == TypeKind::null) return nodes.null(type);
+    if (!type.is_key()) return fail(ast, fmt::format("{} has no order", to_string(type)));
     return nodes.kernel(f, greatest_kernel(type, f == "least"), *same);
   }
   Ids arms;  // coalesce, ifnull
@@ -144,8 +149,19 @@ std::optional<NodeId> ExprBuilder::visit_function(const Ast& ast, const Ids& arg
     for (std::size_t i = 0; i < args.size() && cost < INT32_MAX; ++i) {
       const char want = letter(o->args, i, least, most);
       const DataType have = nodes.type(args[i]), type = type_of_letter(want);
-      if (want == 'a' || have.kind == type.kind || have.kind == TypeKind::null) continue;
-      const bool widens = (have.kind == TypeKind::int64 && want == 'd') || (have.is_numeric() && want == 'f') ||
+      const bool shape = want == 'A' || want == 'M' || want == 'R';
+      if (shape ? have.kind == (want == 'A'   ? TypeKind::array
+                                : want == 'M' ? TypeKind::map
+                                              : TypeKind::row)
+                : want == 'a' || have.kind == type.kind || have.kind == TypeKind::null ||
+                      (want == 'J' && have.kind == TypeKind::json))
+        continue;
+      if (shape) {
+        cost = INT32_MAX;
+        break;
+      }
+      const bool widens = (want == 'y' && have.kind == TypeKind::string) ||
+                          (have.kind == TypeKind::int64 && want == 'd') || (have.is_numeric() && want == 'f') ||
                           (want == 't' && nodes.is_text(args[i]));
       if (!widens)
         cost = INT32_MAX;
@@ -173,7 +189,8 @@ std::optional<NodeId> ExprBuilder::visit_function(const Ast& ast, const Ids& arg
         id = nodes.null(type_of_letter('d'));
       else
         id = *convert(id, as_decimal(id));
-    } else if (want != 'a') {
+    } else if (want != 'a' && want != 'A' && want != 'M' && want != 'R' &&
+               !(want == 'J' && nodes.type(id).kind == TypeKind::json)) {
       const auto c = convert(id, type_of_letter(want));
       if (!c)
         return fail(*ast.children[i], fmt::format("'{}' is not a timestamp", nodes.is_text(id) ? nodes.text(id) : ""),

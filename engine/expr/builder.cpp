@@ -5,6 +5,7 @@
 
 #include <fmt/format.h>
 
+#include "engine/base/json_text.h"
 #include "engine/base/result.h"
 
 namespace twinspan::engine {
@@ -129,10 +130,19 @@ NodeId NodeBuilder::kernel(std::string_view name, KernelChoice choice, std::vect
           case TypeKind::decimal: text = decimal_to_string(v.at<Decimal>(0), choice.type.scale); break;
           case TypeKind::string:
           case TypeKind::bytes: text = fmt::format("'{}'", v.at<std::string_view>(0)); break;
+          case TypeKind::array:
+          case TypeKind::map:
+          case TypeKind::row:
+          case TypeKind::json:
+            text.clear();
+            append_json(choice.type, v.data, JsonTimestamps::iso8601, text);
+            break;
           default: text = std::to_string(v.at<std::int64_t>(0));
         }
         // Under the name a literal would have, so that 1 + 1 and 2 are one node.
-        const std::string literal = fmt::format("constant {} {}", to_string(choice.type), text);
+        const bool packed = choice.type.kind >= TypeKind::array;  // shown shortened: NaN and NULL are both null
+        const std::string literal = fmt::format("constant {} {}", to_string(choice.type),
+                                                packed ? std::string(v.at<std::string_view>(0)) : text);
         if (const auto same = known_.find(literal); same != known_.end())
           id = same->second;
         else

@@ -84,6 +84,13 @@ class ExprBuilder {
   Bound visit_call(const Ast& ast);
   Bound visit_special(const Ast& ast, const Ids& args);
   Bound visit_function(const Ast& ast, const Ids& args);
+  // Nested values: binder_nested.cpp.
+  Bound visit_field(const Ast& ast, NodeId x, const std::string& name);
+  Bound visit_element(const Ast& ast, const Ids& ids);
+  Bound visit_array(const Ast& ast, const Ids& ids);
+  Bound visit_map(const Ast& ast, const Ids& ids);
+  Bound visit_row(const Ast& ast, const Ids& ids);
+  Bound visit_contains(const Ast& ast, NodeId x, NodeId array);  // x IN array
   Bound boolean_term(const Ast& ast, NodeId id);
   Bound comparison_pair(const Ast& ast, NodeId& a, NodeId& b);  // converts both to comparable types; value is `a`
   // The type all can be converted to; nullopt and an error at `ast` otherwise.

@@ -11,7 +11,7 @@ std::span<const Overload* const> all_overloads() {
   static const std::vector<const Overload*> all = [] {
     std::vector<const Overload*> out;
     for (auto group : {string_functions(), numeric_functions(), null_functions(), dictionary_functions(),
-                       time_functions(), regexp_functions()})
+                       time_functions(), regexp_functions(), nested_functions(), json_functions()})
       for (const Overload& o : group) out.push_back(&o);
     std::stable_sort(out.begin(), out.end(), [](const Overload* a, const Overload* b) {
       return a->info.group != b->info.group ? a->info.group < b->info.group : a->info.name < b->info.name;
@@ -39,6 +39,9 @@ DataType type_of_letter(char letter) {
     case 's': return types::string;
     case 't': return types::timestamp;
     case 'u': return types::duration;
+    case 'y': return types::bytes;
+    case 'j': return types::json;
+    case 'J': return types::string;
     default: return types::null;
   }
 }

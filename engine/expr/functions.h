@@ -9,7 +9,7 @@ namespace twinspan::engine {
 
 struct FunctionInfo {
   std::string_view name;
-  std::string_view group;      // string | numeric | null | time | regexp | hash | dictionary
+  std::string_view group;      // string | numeric | null | time | regexp | hash | array | map | json | dictionary
   std::string_view signature;  // "substring(text string, start int64 [, length int64]) -> string"
   std::string_view doc;        // one line
   bool pure = true;            // same arguments, same result: may be shared and folded

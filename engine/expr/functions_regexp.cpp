@@ -130,7 +130,11 @@ void xxhash64(KernelCall& call) {
     switch (static_cast<TypeKind>(call.params->a)) {
       case TypeKind::boolean: return of(&a.at<std::uint8_t>(i), 1);
       case TypeKind::string:
-      case TypeKind::bytes: return of(a.at<std::string_view>(i).data(), a.at<std::string_view>(i).size());
+      case TypeKind::bytes:
+      case TypeKind::array:
+      case TypeKind::map:
+      case TypeKind::row:
+      case TypeKind::json: return of(a.at<std::string_view>(i).data(), a.at<std::string_view>(i).size());
       case TypeKind::decimal: return of(&a.at<Decimal>(i), sizeof(Decimal));
       case TypeKind::float64: {
         const double v = a.at<double>(i) == 0 ? 0.0 : a.at<double>(i);  // -0 = 0

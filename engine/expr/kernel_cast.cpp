@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include "engine/expr/kernel.h"
+#include "engine/expr/nested_kernels.h"
 
 namespace twinspan::engine {
 
@@ -283,6 +284,7 @@ KernelChoice cast_kernel(DataType from, DataType to, bool safe) {
   // digits.
   const bool same_scale = from.kind == TypeKind::decimal && to.kind == TypeKind::decimal && from.scale == to.scale &&
                           from.precision <= to.precision;
+  if (from.kind >= TypeKind::array || to.kind >= TypeKind::array) return nested_cast_kernel(from, to, safe);
   if ((from.kind == to.kind && from.kind != TypeKind::decimal) || same_scale ||
       (from.kind == TypeKind::string && to.kind == TypeKind::bytes) ||
       (from.kind == TypeKind::duration && to.kind == TypeKind::int64) ||

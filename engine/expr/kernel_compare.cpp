@@ -129,6 +129,9 @@ Kernel pick_compare(DataType t, bool b_constant) {
       if (b_constant && op == CompareOp::eq) return equals_constant<true>;
       if (b_constant && op == CompareOp::ne) return equals_constant<false>;
       return compare_strings<op>;
+    case TypeKind::array:  // equal values are equal bytes
+    case TypeKind::map:
+    case TypeKind::row: return compare_strings<op>;
     default: return nullptr;
   }
 }
@@ -254,9 +257,10 @@ KernelChoice is_distinct_kernel(DataType type, bool negated) {
     case TypeKind::boolean: k.run = is_distinct<std::uint8_t>; break;
     case TypeKind::float64: k.run = is_distinct<double>; break;
     case TypeKind::decimal: k.run = is_distinct<Decimal>; break;
-    case TypeKind::string:
-    case TypeKind::bytes: k.run = is_distinct<std::string_view>; break;
-    default: k.run = is_distinct<std::int64_t>;
+    case TypeKind::int64:
+    case TypeKind::timestamp:
+    case TypeKind::duration: k.run = is_distinct<std::int64_t>; break;
+    default: k.run = is_distinct<std::string_view>;
   }
   return k;
 }

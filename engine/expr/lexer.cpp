@@ -108,9 +108,8 @@ ExprResult<std::vector<Token>> tokenize(std::string_view s) {
       if (text == "==") return ExprError{"unknown operator `==`", from, 2, "equality is ="};
       if (text == "&&") return ExprError{"unknown operator `&&`", from, 2, "write AND"};
       if (text == "!=") text = "<>";
-      if (text.size() == 1 && std::string_view("+-*/%=<>(),.").find(c) == std::string_view::npos) {
+      if (text.size() == 1 && std::string_view("+-*/%=<>(),.[]").find(c) == std::string_view::npos) {
         std::string hint;
-        if (c == '[') hint = "fields inside arrays and maps cannot be read here";
         if (c == '!') hint = "write NOT";
         if (c == ';') hint = "an expression has no end mark";
         return ExprError{fmt::format("unexpected character `{}`", c), from, 1, hint};

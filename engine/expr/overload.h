@@ -22,10 +22,11 @@ using Prepare = bool (*)(std::span<const ArgInfo> args, KernelChoice& choice, st
 
 struct Overload {
   FunctionInfo info;
-  // Types in order: b bool, i int64, f float64, d decimal, s string, t timestamp, u duration, a any; '?' after an
-  // optional one, '*' after the last = any number of them. Empty = bound by the binder itself.
-  std::string_view args;
-  char result = 0;  // same letters; 'd' and 'a' are decided by `prepare`
+  // Types in order: b bool, i int64, f float64, d decimal, s string, y bytes, t timestamp, u duration, j json, J json
+  // or string, A array, M map, R row, a any; '?' after an optional one, '*' after the last = any number of them. Empty
+  // = bound by the binder itself.
+  std::string_view args = {};
+  char result = 0;  // same letters; 'd', 'a', 'A', 'M' and 'R' are decided by `prepare`
   Kernel run = nullptr;
   int cost = 1;
   Prepare prepare = nullptr;
@@ -42,6 +43,8 @@ std::span<const Overload> null_functions();
 std::span<const Overload> dictionary_functions();
 std::span<const Overload> time_functions();
 std::span<const Overload> regexp_functions();  // and hash
+std::span<const Overload> nested_functions();
+std::span<const Overload> json_functions();
 
 KernelChoice greatest_kernel(DataType type, bool least);
 

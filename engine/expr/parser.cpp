@@ -2,6 +2,7 @@
 // are keywords only where a name could not stand. The first error ends the parse, since what follows would be
 // guesswork.
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 #include <optional>
@@ -47,7 +48,7 @@ struct Stop {
 
 class Parser {
  public:
-  explicit Parser(std::vector<Token> tokens) : tokens_(std::move(tokens)) {}
+  Parser(std::string_view text, std::vector<Token> tokens) : text_(text), tokens_(std::move(tokens)) {}
 
   AstPtr run() {
     if (peek().kind == TokenKind::end) stop(peek(), "the expression is empty");
@@ -125,12 +126,34 @@ class Parser {
       ~Level() { --n; }
     } level(level_);
     check_depth(level_);
-    AstPtr left = prefix();
+    AstPtr left = postfix(prefix());
     for (;;) {
       const Token& t = peek();
       AstPtr wider = infix(left, t, power);
       if (!wider) return left;
       left = std::move(wider);
+    }
+  }
+
+  // Parts of a value: .field, [index], ['key'].
+  AstPtr postfix(AstPtr x) {
+    for (;;) {
+      const std::size_t from = x->offset;
+      if (accept("[")) {
+        AstPtr index = expression(kNone);
+        if (!accept("]")) unexpected("`]`");
+        x = close(node(AstKind::element, from, {std::move(x), std::move(index)}));
+      } else if (peek().is(".")) {
+        next();
+        const Token& part = peek();
+        if (part.kind != TokenKind::word && part.kind != TokenKind::quoted_name) unexpected("a name after the dot");
+        next();
+        auto ast = node(AstKind::field, from, {std::move(x)});
+        ast->text = part.text;
+        x = close(std::move(ast));
+      } else {
+        return x;
+      }
     }
   }
 
@@ -159,6 +182,13 @@ class Parser {
     if (t.kind != TokenKind::word) return nullptr;
     if (t.word("AND")) return power < kAnd ? chain(left, AstKind::logical_and, kAnd) : nullptr;
     if (t.word("OR")) return power < kOr ? chain(left, AstKind::logical_or, kOr) : nullptr;
+    if (t.word("AT") && peek(1).word("TIME") && peek(2).word("ZONE") && power < kUnary) {
+      at_ += 3;
+      AstPtr zone = postfix(prefix());
+      auto ast = node(AstKind::call, from, {left, std::move(zone)});
+      ast->text = "from_utc_timestamp";
+      return close(std::move(ast));
+    }
     if (power >= kCompare) return nullptr;
     if (accept_word("IS")) return is(left);
     const bool negated = t.word("NOT");
@@ -168,10 +198,13 @@ class Parser {
     std::shared_ptr<Ast> ast;
     if (accept_word("IN")) {
       std::vector<AstPtr> items{left};
-      expect("(");
-      do items.push_back(expression(kNone));
-      while (accept(","));
-      expect(")");
+      if (accept("(")) {
+        do items.push_back(expression(kNone));
+        while (accept(","));
+        expect(")");
+      } else {
+        items.push_back(expression(kCompare));  // x IN tags
+      }
       ast = node(AstKind::in_list, from, std::move(items));
     } else if (accept_word("LIKE")) {
       std::vector<AstPtr> parts{left, expression(kCompare)};
@@ -206,12 +239,17 @@ class Parser {
       kind = AstKind::is_true;
     else if (accept_word("FALSE"))
       kind = AstKind::is_false;
-    else if (accept_word("DISTINCT")) {
+    else if (accept_word("JSON")) {
+      auto call = node(AstKind::call, left->offset, std::move(parts));
+      call->text = "is_json";
+      AstPtr test = close(std::move(call));
+      return negated ? close(node(AstKind::logical_not, left->offset, {std::move(test)})) : test;
+    } else if (accept_word("DISTINCT")) {
       expect_word("FROM");
       kind = AstKind::is_distinct;
       parts.push_back(expression(kCompare));
     } else {
-      unexpected("NULL, TRUE, FALSE or DISTINCT FROM");
+      unexpected("NULL, TRUE, FALSE, JSON or DISTINCT FROM");
     }
     auto ast = node(kind, left->offset, std::move(parts));
     ast->negated = negated;
@@ -322,7 +360,9 @@ class Parser {
       ast->number = *ms;
       return close(std::move(ast));
     }
+    if (after.is("[") && (t.word("ARRAY") || t.word("MAP"))) return collection(t.word("MAP"));
     if (after.is("(")) {
+      if (t.word("ROW")) return row();
       if (t.word("CAST") || t.word("TRY_CAST")) return cast();
       return call();
     }
@@ -339,8 +379,45 @@ class Parser {
       next();
       ast->qualifier = first.text;
       ast->text = second.text;
-      if (peek().is(".")) unexpected("an operator", "a name has at most two parts: `left.price`");
     }
+    return close(std::move(ast));
+  }
+
+  AstPtr collection(bool map) {
+    const std::size_t from = next().offset;
+    std::vector<AstPtr> items;
+    expect("[");
+    if (!peek().is("]")) {
+      do items.push_back(expression(kNone));
+      while (accept(","));
+    }
+    if (!accept("]")) unexpected("`,` or `]`");
+    if (map && items.size() % 2 != 0) stop(tokens_[at_ - 1], "a key has no value", "MAP['a', 1, 'b', 2]");
+    return close(node(map ? AstKind::map_literal : AstKind::array_literal, from, std::move(items)));
+  }
+
+  AstPtr row() {  // ROW(price, upper(name) AS name)
+    const std::size_t from = next().offset;
+    std::vector<AstPtr> items;
+    std::vector<std::string> names;
+    expect("(");
+    do {
+      items.push_back(expression(kNone));
+      const Ast& x = *items.back();
+      const bool named = x.kind == AstKind::column || x.kind == AstKind::field;
+      names.push_back(named ? x.text : fmt::format("f{}", items.size() - 1));
+      const Token& as = peek();
+      if (accept_word("AS")) {
+        if (peek().kind != TokenKind::word && peek().kind != TokenKind::quoted_name) unexpected("a name after AS");
+        names.back() = next().text;
+      }
+      if (std::find(names.begin(), names.end() - 1, names.back()) != names.end() - 1)
+        stop(as, fmt::format("two fields are called `{}`", names.back()), "name one of them: ROW(a, b AS other)");
+      if (items.size() > kMaxTypeFields) stop(as, fmt::format("more than {} fields", kMaxTypeFields));
+    } while (accept(","));
+    if (!accept(")")) unexpected("`,` or `)`");
+    auto ast = node(AstKind::row_literal, from, std::move(items));
+    ast->names = std::move(names);
     return close(std::move(ast));
   }
 
@@ -391,30 +468,36 @@ class Parser {
     return close(std::move(ast));
   }
 
+  // A type up to the `)` that closes what it stands in.
+  DataType type_name() {
+    const Token& first = peek();
+    if (first.kind != TokenKind::word) unexpected("a type");
+    std::size_t end = first.offset;
+    for (int open = 0; peek().kind != TokenKind::end; next()) {
+      if (peek().is("(")) ++open;
+      if (peek().is(")") && open-- == 0) break;
+      end = peek().offset + peek().length;
+    }
+    std::string_view text = text_.substr(first.offset, end - first.offset);
+    if (lower(text) == "decimal") text = "decimal(38,10)";
+    TypeError error;
+    const auto type = parse_type(text, &error);
+    if (!type)
+      throw Stop{{error.message, first.offset + error.offset, error.length,
+                  "types are bool, int64, float64, decimal(p,s), string, bytes, timestamp, duration, json, array<..>, "
+                  "map<string, ..> and row<name type, ..>"}};
+    return *type;
+  }
+
   AstPtr cast() {
     const Token& word = next();
     expect("(");
     AstPtr x = expression(kNone);
     expect_word("AS");
-    const Token& first = peek();
-    if (first.kind != TokenKind::word) unexpected("a type");
-    std::string text = next().text;
-    std::size_t end = first.offset + first.length;
-    if (accept("(")) {  // decimal(18, 4)
-      text += "(";
-      while (peek().kind == TokenKind::integer || peek().is(",")) text += next().text;
-      end = peek().offset + peek().length;
-      expect(")");
-      text += ")";
-    }
-    if (lower(text) == "decimal") text = "decimal(38,10)";
-    const auto type = parse_type(text);
-    if (!type)
-      throw Stop{{fmt::format("unknown type `{}`", text), first.offset, end - first.offset,
-                  "types are bool, int64, float64, decimal(p,s), string, bytes, timestamp and duration"}};
+    const DataType type = type_name();
     expect(")");
     auto ast = node(AstKind::cast, word.offset, {std::move(x)});
-    ast->type = *type;
+    ast->type = type;
     ast->safe = word.word("TRY_CAST");
     return close(std::move(ast));
   }
@@ -425,15 +508,26 @@ class Parser {
     expect("(");
     std::vector<AstPtr> args;
     bool star = false, distinct = false;
-    if (function == "extract") {  // extract(unit FROM x) is extract('unit', x)
-      const Token& unit = peek();
-      if (unit.kind != TokenKind::word && unit.kind != TokenKind::string) unexpected("a unit such as HOUR");
-      next();
-      auto text = node(AstKind::string_literal, unit.offset);
-      text->text = lower(unit.text);
-      args.push_back(close(std::move(text)));
-      if (!accept(",")) expect_word("FROM");
+    std::string name = function;
+    if (function == "extract" || function == "timestampadd" || function == "timestampdiff") {
+      args.push_back(unit());  // extract(unit FROM x) is extract('unit', x)
+      if (!accept(",") && function == "extract") expect_word("FROM");
       args.push_back(expression(kNone));
+      while (accept(",")) args.push_back(expression(kNone));
+    } else if (function == "trim" && trim_mode(name)) {  // trim(LEADING 'x' FROM s) is ltrim(s, 'x')
+      next();
+      AstPtr what = peek().word("FROM") ? nullptr : expression(kNone);
+      expect_word("FROM");
+      args.push_back(expression(kNone));
+      if (what) args.push_back(std::move(what));
+    } else if (function == "json_object") {  // also KEY k VALUE v
+      while (!peek().is(")")) {
+        if (peek().word("KEY") && operand_follows(1)) next();
+        args.push_back(expression(kNone));
+        if (!accept_word("VALUE") && !accept(",")) unexpected("VALUE or `,`");
+        args.push_back(expression(kNone));
+        if (!accept(",")) break;
+      }
     } else if (accept("*")) {
       star = true;
     } else if (!peek().is(")")) {
@@ -447,15 +541,22 @@ class Parser {
       } else {
         args.push_back(expression(kNone));
       }
-      if ((function == "substring" || function == "substr") && accept_word("FROM")) {
+      if ((function == "floor" || function == "ceil") && accept_word("TO")) {  // floor(ts TO day)
+        name = function == "floor" ? "date_trunc" : "date_ceil";
+        args.insert(args.begin(), unit());
+      }
+      if (function == "overlay" && accept_word("PLACING")) args.push_back(expression(kNone));
+      if ((function == "substring" || function == "substr" || function == "overlay") && accept_word("FROM")) {
         args.push_back(expression(kNone));
         if (accept_word("FOR")) args.push_back(expression(kNone));
       }
       while (accept(",")) args.push_back(expression(kNone));
     }
+    std::optional<DataType> returning;
+    if (function == "json_value" && accept_word("RETURNING")) returning = type_name();
     if (!accept(")")) unexpected("`,` or `)`");
     auto ast = node(AstKind::call, word.offset, std::move(args));
-    ast->text = function;
+    ast->text = name;
     ast->star = star;
     ast->distinct = distinct;
     if (peek().word("FILTER") && peek(1).is("(")) {
@@ -467,9 +568,32 @@ class Parser {
       ast->depth = std::max<std::uint16_t>(ast->depth, static_cast<std::uint16_t>(ast->filter->depth + 1));
       check_depth(ast->depth);
     }
-    return close(std::move(ast));
+    AstPtr done = close(std::move(ast));
+    if (!returning) return done;
+    auto cast = node(AstKind::cast, word.offset, {std::move(done)});
+    cast->type = *returning;
+    cast->safe = true;
+    return close(std::move(cast));
   }
 
+  AstPtr unit() {
+    const Token& word = peek();
+    if (word.kind != TokenKind::word && word.kind != TokenKind::string) unexpected("a unit such as HOUR");
+    next();
+    auto text = node(AstKind::string_literal, word.offset);
+    text->text = lower(word.text);
+    return close(std::move(text));
+  }
+
+  bool trim_mode(std::string& name) const {
+    static constexpr std::pair<std::string_view, const char*> kModes[] = {
+        {"BOTH", "trim"}, {"LEADING", "ltrim"}, {"TRAILING", "rtrim"}};
+    for (const auto& [mode, function] : kModes)
+      if (peek().word(mode) && (operand_follows(1) || peek(1).word("FROM"))) return name = function, true;
+    return false;
+  }
+
+  std::string_view text_;
   std::vector<Token> tokens_;
   std::size_t at_ = 0, level_ = 0;
 };
@@ -480,7 +604,7 @@ ExprResult<AstPtr> parse_expression(std::string_view text) {
   auto tokens = tokenize(text);
   if (!tokens) return tokens.errors();
   try {
-    return Parser(std::move(tokens).value()).run();
+    return Parser(text, std::move(tokens).value()).run();
   } catch (const Stop& stop) {
     return stop.error;
   }

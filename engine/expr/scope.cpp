@@ -68,6 +68,21 @@ ExprResult<const ScopeColumn*> Scope::find(const Ast& ast) const {
       !(found->qualifier.empty() && ast.qualifier.empty()))
     return ExprError{fmt::format("`{}` is ambiguous", ast.text), ast.offset, ast.length, "write " + others};
   if (found != nullptr) return found;
+  if (!ast.qualifier.empty()) {
+    bool qualifies = false, holds = false;
+    for (const ScopeColumn& c : columns) {
+      qualifies = qualifies || c.qualifier == ast.qualifier;
+      holds = holds || (c.name == ast.qualifier && c.type.kind >= TypeKind::array);
+    }
+    if (!qualifies && holds) {
+      Ast whole;
+      whole.kind = AstKind::column;
+      whole.text = ast.qualifier;
+      whole.offset = ast.offset;
+      whole.length = ast.qualifier.size();
+      return find(whole);
+    }
+  }
   const std::string shown = ast.qualifier.empty() ? ast.text : ast.qualifier + "." + ast.text;
   std::vector<std::string> names;
   for (const ScopeColumn& c : columns) {

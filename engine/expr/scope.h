@@ -27,9 +27,13 @@ class Scope {
     columns.push_back({std::move(qualifier), std::move(name), type, index});
   }
 
-  // An unqualified name finds a qualified column when only one has that name. Errors: unknown (with the nearest name),
-  // ambiguous. Names are case-sensitive.
+  // An unqualified name finds a qualified column when only one has that name. `a.b` where `a` qualifies nothing is
+  // field b of the column a: is_field_of() tells. Errors: unknown (with the nearest name), ambiguous. Names are
+  // case-sensitive.
   ExprResult<const ScopeColumn*> find(const Ast& column) const;
+  static bool is_field_of(const Ast& column, const ScopeColumn& found) {
+    return !column.qualifier.empty() && (found.name != column.text || found.qualifier != column.qualifier);
+  }
 
   std::vector<ScopeColumn> columns;
 };

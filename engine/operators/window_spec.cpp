@@ -28,6 +28,10 @@ constexpr std::int64_t kMaxSize =
 }  // namespace
 
 Result<DataType> aggregate_result_type(const AggregateSpec& a) {
+  if (a.argument >= 0 && a.argument_type.kind >= TypeKind::array &&
+      (a.distinct || a.function != AggregateFunction::count))
+    return config_error(fmt::format("{}({}{}) has no meaning: the values have no order and are no keys",
+                                    name_of(a.function), a.distinct ? "DISTINCT " : "", to_string(a.argument_type)));
   if (a.function == AggregateFunction::count) return types::int64;
   if (a.argument < 0) return config_error(fmt::format("{}() needs an argument", name_of(a.function)));
   const DataType t = a.argument_type;

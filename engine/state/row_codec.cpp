@@ -5,6 +5,8 @@
 
 #include <xxhash.h>
 
+#include "engine/base/nested.h"
+
 namespace twinspan::engine {
 
 namespace {
@@ -56,7 +58,11 @@ char* RowCodec::encode(const Batch& batch, std::size_t row, char* to) const {
     // A width known to the compiler makes each copy one move.
     switch (types_[i].kind) {
       case TypeKind::string:
-      case TypeKind::bytes: break;
+      case TypeKind::bytes:
+      case TypeKind::array:
+      case TypeKind::map:
+      case TypeKind::row:
+      case TypeKind::json: break;
       case TypeKind::null:
       case TypeKind::boolean: *to++ = is_null ? '\0' : static_cast<const char*>(c.data)[row]; break;
       case TypeKind::decimal:
@@ -122,14 +128,18 @@ void RowCodec::hash(const Batch& batch, std::uint64_t* out) const {
 
 bool RowCodec::well_formed(std::string_view bytes) const {
   if (bytes.size() < fixed_size_) return false;
+  const char* bits = bytes.data();
   bytes.remove_prefix(fixed_size_);
-  for (DataType t : types_) {
+  for (std::size_t i = 0; i < types_.size(); ++i) {
+    const DataType t = types_[i];
     if (!t.is_string_like()) continue;
     std::uint32_t size = 0;
     if (bytes.size() < 4) return false;
     std::memcpy(&size, bytes.data(), 4);
     bytes.remove_prefix(4);
     if (size > bytes.size()) return false;
+    const bool is_null = (bits[i / 8] >> (i % 8) & 1) != 0;
+    if (is_null ? size != 0 : !well_formed_value(t, bytes.substr(0, size))) return false;
     bytes.remove_prefix(size);
   }
   return bytes.empty();

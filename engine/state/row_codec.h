@@ -1,7 +1,8 @@
 #pragma once
 // Rows as bytes: the keys of state, and the rows that joins keep. Packed as null bits, fixed-width values, then each
-// string as u32 length and bytes. Two rows are equal exactly if their bytes are: -0.0 is stored as 0.0 and every NaN as
-// one NaN, NULL equals NULL (GROUP BY; joins test for NULL keys before). Thread: any one.
+// string as u32 length and bytes; arrays, maps, rows and json are strings here (base/nested.h). Two rows are equal
+// exactly if their bytes are: -0.0 is stored as 0.0 and every NaN as one NaN, NULL equals NULL (GROUP BY; joins test
+// for NULL keys before). Thread: any one.
 
 #include <cstdint>
 #include <string>

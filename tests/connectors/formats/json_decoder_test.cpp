@@ -6,6 +6,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "engine/base/json_text.h"
+
 namespace twinspan::connectors {
 namespace {
 
@@ -331,6 +333,72 @@ TEST(JsonDecoder, DamagedInputNeverCrashesAndNeverHurtsItsNeighbours) {
   }
   EXPECT_GT(failed, 10'000u);
   EXPECT_GT(rows, 20'000u);
+}
+
+JsonDecoderOptions nested_types() {
+  return {{{"id", types::int64},
+           {"tags", *parse_type("array<string>")},
+           {"m", *parse_type("map<string, int64>")},
+           {"r", *parse_type("row<a int64, b row<c array<timestamp>>>")},
+           {"j", types::json}},
+          {},
+          -1};
+}
+
+std::string as_json(const Column& c, std::size_t row) {
+  std::string out;
+  if (c.is_null(row)) return "NULL";
+  append_json(c.type, static_cast<const char*>(c.data) + row * value_width(c.type.kind), JsonTimestamps::iso8601, out);
+  return out;
+}
+
+TEST(JsonDecoderNested, ValuesAreRead) {
+  auto d = make(nested_types());
+  const auto r = decode(
+      *d,
+      {R"({"id":1,"tags":["a","b\u00e4",null],"m":{"y":2,"x":1},"r":{"b":{"c":["2026-01-01T00:00:00Z",5]},"a":7,"z":[{}]},"j":{"k" : [1, "x"]}})",
+       R"({"tags":null,"id":2,"m":null,"r":null,"j":null})", R"({"id":3})",
+       "{\"j\" : \"text\" ,\n\"tags\" : [ ] , \"m\" : { } , \"r\" : { } , \"id\" : 4 }",
+       R"({"id":5,"j":12,"tags":["x"],"tags":["y","z"]})"});
+  ASSERT_TRUE(r.failures.empty()) << r.failures[0].reason;
+  ASSERT_EQ(r.batch.rows, 5u);
+  const char* want[5][4] = {
+      {"[\"a\",\"b\u00e4\",null]", R"({"x":1,"y":2})",
+       R"({"a":7,"b":{"c":["2026-01-01T00:00:00Z","1970-01-01T00:00:00.005Z"]}})", R"({"k" : [1, "x"]})"},
+      {"NULL", "NULL", "NULL", "NULL"},
+      {"NULL", "NULL", "NULL", "NULL"},
+      {"[]", "{}", R"({"a":null,"b":null})", "\"text\""},
+      {R"(["y","z"])", "NULL", "NULL", "12"},
+  };
+  for (std::size_t row = 0; row < 5; ++row)
+    for (std::size_t c = 0; c < 4; ++c)
+      EXPECT_EQ(as_json(r.batch.columns[c + 1], row), want[row][c]) << row << "/" << c;
+}
+
+TEST(JsonDecoderNested, FailuresSayWhere) {
+  auto d = make(nested_types());
+  const std::pair<const char*, const char*> cases[] = {
+      {R"({"tags":["a",5]})", "field \"tags[1]\": expected a string, found 5"},
+      {R"({"tags":"a"})", "field \"tags\": expected an array, found \"a\""},
+      {R"({"tags":{"a":1}})", "field \"tags\": expected an array, found an object"},
+      {R"({"m":{"x":1.0}})", "field \"m['x']\": expected a 64-bit integer, found 1.0"},
+      {R"({"m":[1]})", "field \"m\": expected an object, found an array"},
+      {R"({"r":{"b":{"c":[1,"soon"]}}})", "field \"r.b.c[1]\": expected an ISO 8601 timestamp, found \"soon\""},
+      {R"({"r":{"a":"7"}})", "field \"r.a\": expected a 64-bit integer, found \"7\""},
+      {R"({"j":{"k":"\q"}})", "field \"j\": a string has a bad escape"},
+      {R"({"tags":["a",]})", "not valid JSON: unexpected ]"},
+      {R"({"j":{"k":01}})", "not valid JSON: unexpected 01"},
+      {R"({"j":{"k":1})", "not valid JSON: it ends early"},
+  };
+  for (const auto& [text, reason] : cases) {
+    const auto r = decode(*d, {R"({"id":1,"tags":["before"]})", text, R"({"id":2,"tags":["after"]})"});
+    ASSERT_EQ(r.failures.size(), 1u) << text;
+    EXPECT_EQ(r.failures[0].index, 1u);
+    EXPECT_THAT(r.failures[0].reason, HasSubstr(reason)) << text;
+    ASSERT_EQ(r.batch.rows, 2u);
+    EXPECT_EQ(as_json(r.batch.columns[1], 0), R"(["before"])");
+    EXPECT_EQ(as_json(r.batch.columns[1], 1), R"(["after"])");
+  }
 }
 
 }  // namespace

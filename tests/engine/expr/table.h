@@ -9,6 +9,8 @@
 
 #include <gtest/gtest.h>
 
+#include "engine/base/json_reader.h"
+#include "engine/base/json_text.h"
 #include "engine/expr/program.h"
 
 namespace twinspan::testing {
@@ -60,6 +62,28 @@ class Table {
                         types::decimal(static_cast<std::uint8_t>(precision), static_cast<std::uint8_t>(scale)), values);
   }
 
+  // Values of any type, written as JSON.
+  Table& values(std::string name, std::string_view type_text, const std::vector<Opt<std::string>>& json) {
+    const DataType type = *parse_type(type_text);
+    JsonReader reader(type);
+    const std::size_t width = value_width(type.kind);
+    auto* data = static_cast<char*>(arena_->allocate(width * json.size() + 1, 16));
+    auto* valid = arena_->make<std::uint8_t>(json.size());
+    std::memset(data, 0, width * json.size());
+    for (std::size_t i = 0; i < json.size(); ++i) {
+      valid[i] = 0;
+      if (!json[i]) continue;
+      EXPECT_TRUE(json_valid(*json[i])) << *json[i];
+      const auto outcome = reader.read(arena_->copy(*json[i]), *arena_, data + i * width);
+      EXPECT_NE(outcome, JsonReader::Outcome::bad) << *json[i] << reader.path() << ": " << reader.reason();
+      valid[i] = outcome == JsonReader::Outcome::value;
+    }
+    batch_.rows = static_cast<std::uint32_t>(json.size());
+    batch_.columns.push_back({type, data, valid});
+    scope_.add("", std::move(name), type, static_cast<int>(batch_.columns.size()) - 1);
+    return *this;
+  }
+
   const Batch& batch() const { return batch_; }
   const engine::Scope& scope() const { return scope_; }
 
@@ -84,6 +108,14 @@ inline std::string show(const Column& c, std::size_t row) {
     case TypeKind::bytes: return std::string(c.as<std::string_view>()[row]);
     case TypeKind::timestamp: return timestamp_to_string(c.as<std::int64_t>()[row]);
     case TypeKind::null: return "NULL";
+    case TypeKind::array:
+    case TypeKind::map:
+    case TypeKind::row:
+    case TypeKind::json: {
+      std::string out;
+      append_json(c.type, c.as<std::string_view>() + row, JsonTimestamps::iso8601, out);
+      return out;
+    }
     default: return std::to_string(c.as<std::int64_t>()[row]);
   }
 }
