@@ -11,6 +11,10 @@
 // - `snapshot` appends what changed since the snapshot before (the first one: everything since start or restore);
 //   `restore` gets the live entries of the shard's own key groups, each once, in any order, before any other call.
 // - A row that cannot be computed goes to `Output::failed` and never stops anything.
+// - Work of unknown length is done in portions: `process`, `watermark` and `finish` may return with work left, when a
+//   portion is used up or when Output::has_room() has become false, and say so by `pending`. Until it is false again
+//   nothing but `resume` (and `stats`) is called; the final watermark of the call comes with the last portion. Where a
+//   portion ends must not show in the results. Counts decide, never a clock.
 // Thread: shard.
 
 #include <cstdint>
@@ -31,6 +35,9 @@ class Output {
   virtual void late(Batch&& rows) = 0;  // rows this operator no longer takes; same schema as its input `late_input`
   // One row that failed: goes to the dead letters with its origin (batch.origins) when it has one.
   virtual void failed(const Batch& batch, std::uint32_t row, std::string_view reason) = 0;
+  // Whether whoever is below takes more now. Ask after each emit if there may be many; one batch more always fits, and
+  // so does a watermark.
+  virtual bool has_room() const { return true; }
 };
 
 // An input nothing is expected from for now (all its lanes are idle, or it ended): who takes the minimum of several
@@ -55,6 +62,9 @@ class Operator {
   virtual void input_idle(unsigned input, Idleness idle, Output& out) { (void)input, (void)idle, (void)out; }
   // End of a bounded input: everything open fires as if the watermark were kMaxTime. Called once all inputs ended.
   virtual void finish(Output& out) { (void)out; }
+  // Work is left of the last call: resume() does the next portion.
+  virtual bool pending() const { return false; }
+  virtual void resume(Output& out) { (void)out; }
   virtual void snapshot(DeltaWriter& out) { (void)out; }
   virtual Status restore(const StateEntry& entry) {
     (void)entry;

@@ -3,7 +3,11 @@
 // of work and returns, so a test steps shards by hand with a manual clock and no thread (Timely's worker, Seastar's
 // reactor are the models). Nothing in here is locked or shared but the exchange rings.
 //
-// A step serves the exchanges from the highest number down, each as long as no packet of a higher one waits for room
+// A step first resumes nodes that have work left (Operator::pending), those furthest down first. Until such a node is
+// done, what comes for it waits in its inbox, in order, barriers too; nothing above it is given new input, so an inbox
+// holds no more than what one call of an operator emitted.
+//
+// Then it serves the exchanges from the highest number down, each as long as no packet of a higher one waits for room
 // (what comes from an exchange goes only to higher ones, so the highest can always be drained and nothing waits in a
 // circle). Then it polls each feed for one batch unless something waits: a packet that found no room, a terminal
 // without room, a barrier that has not passed, a pause. Barriers: begin_barrier() takes every feed's state at once and
@@ -92,7 +96,12 @@ class Shard {
   std::uint64_t late_dropped(unsigned node) const;
 
  private:
+  // What lies below a source or node in this shard, up to the next exchange.
+  struct Reach {
+    std::vector<unsigned> nodes, exchanges, terminals;
+  };
   struct Input;
+  struct Message;
   struct Node;
   class NodeOutput;
   struct ExchangeIn;
@@ -100,8 +109,10 @@ class Shard {
     Watermark watermark;
     Idleness told_idle;
     bool told = false, ended = false;
+    Reach below;
   };
 
+  void find_reach();
   void deliver(const Target& target, int exchange, Batch&& batch);
   void deliver_watermark(const Target& target, int exchange, Watermark watermark, Idleness idle);
   void deliver_barrier(const Target& target, int exchange);
@@ -112,11 +123,22 @@ class Shard {
   bool poll_feeds(std::int64_t now_ms);
   void receive(ExchangeIn& in, unsigned from, Packet&& packet);
   void update_exchange_watermark(ExchangeIn& in);
+  void input_rows(unsigned node, unsigned input, Batch&& batch);
   void input_time(unsigned node, unsigned input, Watermark watermark, Idleness idle);
-  void input_idle(unsigned node, unsigned input, Idleness idle);
   void input_barrier(unsigned node, unsigned input);
   void input_end(unsigned node, unsigned input);
+  void tell(unsigned node, Message&& message);
+  void handle(unsigned node, Message&& message);
+  void on_rows(unsigned node, unsigned input, Batch&& batch);
+  void on_time(unsigned node, unsigned input, Watermark watermark, Idleness idle);
+  void on_idle(unsigned node, unsigned input, Idleness idle);
+  void on_barrier(unsigned node, unsigned input);
+  void on_end(unsigned node, unsigned input);
+  void after_call(unsigned node);
+  bool resume_nodes();
   bool room_above(int exchange) const;
+  bool room_below(unsigned node) const;
+  bool idle_below(const Reach& reach) const;
 
   const Graph& graph_;
   const unsigned index_, shards_;

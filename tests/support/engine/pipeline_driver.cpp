@@ -131,6 +131,7 @@ PipelineDriver::PipelineDriver(Graph graph, unsigned shards, std::size_t packets
     : graph_(std::move(graph)), asked_(shards) {
   for (unsigned n = 0; n < graph_.nodes.size(); ++n) {
     OperatorNode& node = graph_.nodes[n];
+    if (node.make) continue;
     node.make = [this, n, ticker = node.id.starts_with("tick"), inputs = node.inputs](
                     unsigned shard, unsigned) -> std::unique_ptr<Operator> {
       if (ticker) {

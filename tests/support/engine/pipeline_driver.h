@@ -183,7 +183,7 @@ class PipelineDriver {
 
 // --- graphs ---
 
-// Nodes with the id "tick..." become Tickers, all others Recorders.
+// Nodes with the id "tick..." become Tickers, all others Recorders, unless the test sets their `make` itself.
 class GraphBuilder {
  public:
   unsigned source(const std::string& id);
