@@ -71,7 +71,7 @@ template <>
 struct Choices<EmitMode> {
   static constexpr std::array words{Choice<EmitMode>{"accumulating", EmitMode::accumulating},
                                     Choice<EmitMode>{"discarding", EmitMode::discarding},
-                                    Choice<EmitMode>{"retracting", std::nullopt}};
+                                    Choice<EmitMode>{"retracting", EmitMode::retracting}};
 };
 template <>
 struct Choices<EmitClock> {

@@ -25,7 +25,7 @@ enum class Matches { all, first };
 enum class JoinTime { left, right };
 enum class WhenFull { slow_sources };
 enum class Unmatched { wait };
-enum class EmitMode { accumulating, discarding };
+enum class EmitMode { accumulating, discarding, retracting };
 enum class EmitClock { event };
 enum class WindowTime { event };
 enum class RoutePolicy { primary_backup };
@@ -75,6 +75,8 @@ struct FormatSpec {
 
 struct SinkFormatSpec {
   FormatType type = FormatType::json;
+  bool op_field = false;
+  bool final_field = false;
   static const ObjectTable& table();
 };
 

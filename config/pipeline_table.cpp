@@ -28,6 +28,10 @@ const ObjectTable& FormatSpec::table() {
 const ObjectTable& SinkFormatSpec::table() {
   static const ObjectTable kTable = TableBuilder<SinkFormatSpec>("format", "How rows are encoded.")
                                         .field("type", &SinkFormatSpec::type, "The encoding.", {.required = true})
+                                        .field("op_field", &SinkFormatSpec::op_field,
+                                               "Adds _op: +I, -U, +U or -D, the header twinspan-op as a field.")
+                                        .field("final_field", &SinkFormatSpec::final_field,
+                                               "Adds _final: false for a result that came while a cluster was away.")
                                         .unavailable("registry");
   return kTable;
 }
@@ -148,7 +152,9 @@ const ObjectTable& EmitSpec::table() {
   static const ObjectTable kTable =
       TableBuilder<EmitSpec>("emit", "When and how results come out.")
           .field("every", &EmitSpec::every, "Early results at this distance of event time.", {.min = 1})
-          .field("mode", &EmitSpec::mode, "accumulating: the value so far; discarding: the change since the last.")
+          .field("mode", &EmitSpec::mode,
+                 "What a sink gets. accumulating: the value so far; discarding: the change since the last record; "
+                 "retracting: the old value as -U, then the new one as +U.")
           .field("clock", &EmitSpec::clock, "The clock of `every`.");
   return kTable;
 }

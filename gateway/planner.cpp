@@ -108,6 +108,17 @@ Planner::Needed Planner::needed_of(const std::string& id) const {
   return out;
 }
 
+bool Planner::feeds_steps(const std::string& id) const {
+  for (const auto& entry : spec_.steps) {
+    const auto inputs = entry.value.inputs();
+    if (std::none_of(inputs.begin(), inputs.end(), [&](const config::Id* i) { return i->value == id; })) continue;
+    // A projection takes every row by itself; a filter may let one half of an update pass.
+    const bool projection = entry.value.kind() == config::StepKind::transform && !entry.value.where;
+    if (!projection || feeds_steps(entry.name.value)) return true;
+  }
+  return false;
+}
+
 std::shared_ptr<const Schema> Planner::keep(Schema schema) {
   plan_->schemas.push_back(std::make_shared<const Schema>(std::move(schema)));
   return plan_->schemas.back();

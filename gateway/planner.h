@@ -37,6 +37,8 @@ class Planner {
 
   bool order_steps();
   Needed needed_of(const std::string& id) const;
+  // Whether a step that reads this one must be told what a change takes back.
+  bool feeds_steps(const std::string& id) const;
   void plan_source(const std::string& id, const config::SourceSpec& source);
   void plan_step(const std::string& id, const config::StepSpec& step);
   void plan_transform(const std::string& id, const config::StepSpec& step);

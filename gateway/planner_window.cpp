@@ -50,11 +50,6 @@ void Planner::plan_window(const std::string& id, const config::StepSpec& step) {
   if (!step.from || step.from->ids.empty()) return;
   const auto source = input_stream(id, step.from->ids);
   if (!source) return;
-  if (!source->append_only) {
-    diagnostics_.error(step.from->ids[0].origin, "T0190",
-                       "a window on the result of a window is not available in this version");
-    return;
-  }
   warn_about_budget(step.max_state, step.from->ids[0].origin);
   LetScope let(step.let, diagnostics_);
   std::optional<config::Expression> where = step.where;
@@ -143,9 +138,17 @@ void Planner::plan_window(const std::string& id, const config::StepSpec& step) {
       diagnostics_.error(step.window->cumulate->origin, "T0432",
                          "a cumulate window has results every step: emit.every is not another period");
     }
-    spec.every = step.emit->every->count();
+    if (spec.kind != engine::WindowKind::cumulate) spec.early = step.emit->every->count();
   }
   if (step.emit && step.emit->mode == config::EmitMode::discarding) spec.mode = engine::EmitMode::discarding;
+  if (step.emit && step.emit->mode == config::EmitMode::retracting) spec.mode = engine::EmitMode::retracting;
+  spec.updating = !input->append_only;
+  spec.feeds_steps = feeds_steps(id);
+  if (spec.feeds_steps && spec.mode == engine::EmitMode::discarding) {
+    diagnostics_.error(step.from->ids[0].origin, "T0436",
+                       fmt::format("'{}' is discarding, and a step reads its results as values", id),
+                       "give the sink a window of its own, or use mode: accumulating");
+  }
   if (step.late) spec.allow_lateness = step.late->allow.count();
   std::vector<std::string> aggregate_names;
   for (std::size_t i = 0; i < calls.size(); ++i) {
@@ -160,6 +163,12 @@ void Planner::plan_window(const std::string& id, const config::StepSpec& step) {
                             "FILTER (WHERE ...) needs a condition");
     if (auto type = engine::aggregate_result_type(a); !type)
       diagnostics_.error_at(*call_text[i], calls[i].offset, calls[i].length, "T0434", type.error().message);
+    else if (spec.updating && !engine::retractable(a))
+      diagnostics_.error_at(
+          *call_text[i], calls[i].offset, calls[i].length, "T0437",
+          fmt::format("{}{} cannot take a value back, and '{}' changes its results later", calls[i].function,
+                      a.distinct ? "(DISTINCT ..)" : "()", step.from->ids[0].value),
+          "count, sum and avg can; aggregate this one in the window before");
     spec.aggregates.push_back(a);
     aggregate_names.push_back(fmt::format("$agg{}", i));
   }

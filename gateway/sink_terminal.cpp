@@ -9,6 +9,11 @@ void SinkTerminal::write(const Batch& batch) {
   if (expressions_.slots() > 0) computed = expressions_.evaluate(batch, arena, errors);
   std::size_t next_error = 0;
   for (std::uint32_t row = 0; row < batch.rows; ++row) {
+    const std::uint8_t flags = batch.flag(row);
+    if ((flags & kForStepsFlag) != 0) {
+      if (next_error < errors.size() && errors[next_error].row == row) ++next_error;
+      continue;
+    }
     if (next_error < errors.size() && errors[next_error].row == row) {
       dead_letters_.row_failed(on_error_, plan_.id, batch, row, errors[next_error++].message);
       continue;
@@ -25,7 +30,6 @@ void SinkTerminal::write(const Batch& batch) {
       const Column& header = computed[slot++];
       if (!header.is_null(row)) headers_.emplace_back(name, header.as<std::string_view>()[row]);
     }
-    const std::uint8_t flags = batch.flag(row);
     if (op_of(flags) != RowOp::insert) headers_.emplace_back("twinspan-op", connectors::op_text(op_of(flags)));
     if ((flags & kProvisionalFlag) != 0) headers_.emplace_back("twinspan-final", "false");
     value_.clear();

@@ -1,6 +1,7 @@
 #pragma once
 // A sink as one shard writes it: rows become JSON records with key, headers and event time. Ops and provisional results
-// are told by header (`twinspan-op`, `twinspan-final`). Owned by the shard's thread object. Thread: shard.
+// are told by header (`twinspan-op`, `twinspan-final`), by option also by field. Rows that only steps need are left
+// out. Owned by the shard's thread object. Thread: shard.
 
 #include <string>
 #include <vector>
@@ -22,7 +23,7 @@ class SinkTerminal final : public engine::Terminal {
         dead_letters_(dead_letters),
         on_error_(on_error),
         expressions_(plan.expressions),
-        encoder_(plan.schema) {}
+        encoder_(plan.schema, encoding(plan)) {}
 
   void write(const Batch& batch) override;
   bool has_room() const override { return writer_.has_room(); }
@@ -30,6 +31,13 @@ class SinkTerminal final : public engine::Terminal {
   std::uint64_t written() const override { return writer_.written(); }
 
  private:
+  static connectors::JsonEncoderOptions encoding(const SinkPlan& plan) {
+    connectors::JsonEncoderOptions options;
+    options.op_field = plan.spec != nullptr && plan.spec->format.op_field;
+    options.final_field = plan.spec != nullptr && plan.spec->format.final_field;
+    return options;
+  }
+
   const SinkPlan& plan_;
   connectors::SinkWriter& writer_;
   DeadLetterDesk& dead_letters_;

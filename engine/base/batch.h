@@ -72,6 +72,9 @@ struct Column {
 enum class RowOp : std::uint8_t { insert = 0, update_before = 1, update_after = 2, remove = 3 };
 inline constexpr std::uint8_t kOpMask = 0x03;
 inline constexpr std::uint8_t kProvisionalFlag = 0x80;  // fired while F > R: goes out with the header `final: false`
+// An update_before that only steps need (they always get old and new value); sinks leave it out unless the window that
+// made it is `retracting`.
+inline constexpr std::uint8_t kForStepsFlag = 0x40;
 inline RowOp op_of(std::uint8_t flags) { return static_cast<RowOp>(flags & kOpMask); }
 inline bool is_retraction(std::uint8_t flags) { return (flags & 1) != 0; }
 

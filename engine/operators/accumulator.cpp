@@ -60,6 +60,8 @@ void add(ExactSumBlock& a, Decimal v) {
   if (__builtin_add_overflow(a.sum.get(), v, &r)) a.n |= kOverflow;
   a.sum.set(r);
 }
+// The number of values is kept modulo 2^63: a block that only holds what was taken back has fewer than none.
+void add_values(ExactSumBlock& a, std::uint64_t n) { a.n = (a.n & kOverflow) | ((a.n + n) & ~kOverflow); }
 
 // NaN is larger than every number, as in GROUP BY and ORDER BY.
 bool less(double a, double b) { return std::isnan(b) ? !std::isnan(a) : a < b; }
@@ -69,23 +71,29 @@ bool less(const Wide& a, const Wide& b) { return a.get() < b.get(); }
 struct CountRows {
   using Block = CountBlock;
   static void add(Block& b, const Column*, std::size_t, Arena&) { ++b.n; }
+  static void remove(Block& b, const Column*, std::size_t, Arena&) { --b.n; }
   static void merge(const Block& from, Block& into, Arena&) { into.n += from.n; }
 };
 
 template <bool kDecimal>
 struct ExactSum {
   using Block = ExactSumBlock;
+  static Decimal value(const Column* c, std::size_t row) {
+    if constexpr (kDecimal) return c->as<Decimal>()[row];
+    return c->as<std::int64_t>()[row];
+  }
   static void add(Block& b, const Column* c, std::size_t row, Arena&) {
-    if constexpr (kDecimal) {
-      engine::add(b, c->as<Decimal>()[row]);
-    } else {
-      engine::add(b, c->as<std::int64_t>()[row]);
-    }
-    ++b.n;
+    engine::add(b, value(c, row));
+    add_values(b, 1);
+  }
+  static void remove(Block& b, const Column* c, std::size_t row, Arena&) {
+    engine::add(b, -value(c, row));  // decimals have 38 digits: there is always a negative one
+    add_values(b, ~std::uint64_t{0});
   }
   static void merge(const Block& from, Block& into, Arena&) {
     engine::add(into, from.sum.get());
-    into.n = ((into.n | from.n) & kOverflow) | ((into.n & ~kOverflow) + (from.n & ~kOverflow));
+    into.n |= from.n & kOverflow;
+    add_values(into, from.n & ~kOverflow);
   }
 };
 
@@ -94,6 +102,12 @@ struct FloatSum {
   static void add(Block& b, const Column* c, std::size_t row, Arena&) {
     b.sum += c->as<double>()[row];
     ++b.n;
+  }
+  // Rounding stays behind. It cannot be wiped when nothing is left: this block may be a part that is merged with
+  // others.
+  static void remove(Block& b, const Column* c, std::size_t row, Arena&) {
+    b.sum -= c->as<double>()[row];
+    --b.n;
   }
   static void merge(const Block& from, Block& into, Arena&) {
     into.sum += from.sum;
@@ -168,22 +182,29 @@ bool fits_38_digits(Decimal v) {
 
 }  // namespace
 
-template <class Kernel>
+template <class Kernel, bool kRetract>
 void Accumulators::run(const Part& part, const Batch& batch, const std::uint32_t* rows, char* const* blocks,
                        std::uint32_t n, Arena& strings) {
   using Block = typename Kernel::Block;
   const Column* c = part.spec.argument >= 0 ? &batch.columns[part.spec.argument] : nullptr;
   const Column* f = part.spec.filter >= 0 ? &batch.columns[part.spec.filter] : nullptr;
   const std::uint32_t at = part.offset;
+  const auto take = [&](std::uint32_t i) {
+    if constexpr (kRetract) {
+      Kernel::remove(as<Block>(blocks[i] + at), c, rows[i], strings);
+    } else {
+      Kernel::add(as<Block>(blocks[i] + at), c, rows[i], strings);
+    }
+  };
   if (f == nullptr && (c == nullptr || c->valid == nullptr)) {
-    for (std::uint32_t i = 0; i < n; ++i) Kernel::add(as<Block>(blocks[i] + at), c, rows[i], strings);
+    for (std::uint32_t i = 0; i < n; ++i) take(i);
     return;
   }
   for (std::uint32_t i = 0; i < n; ++i) {
     const std::uint32_t row = rows[i];
     if (f != nullptr && (f->is_null(row) || f->as<std::uint8_t>()[row] == 0)) continue;
     if (c != nullptr && c->is_null(row)) continue;
-    Kernel::add(as<Block>(blocks[i] + at), c, row, strings);
+    take(i);
   }
 }
 
@@ -192,7 +213,8 @@ Accumulators::Part Accumulators::make() {
   Part p;
   p.bytes = sizeof(typename Kernel::Block);
   static_assert(sizeof(typename Kernel::Block) % 8 == 0 && alignof(typename Kernel::Block) <= 8);
-  p.update = &Accumulators::run<Kernel>;
+  p.update = &Accumulators::run<Kernel, false>;
+  if constexpr (requires { &Kernel::remove; }) p.retract = &Accumulators::run<Kernel, true>;
   p.merge = [](const char* from, char* into, Arena& strings) {
     Kernel::merge(as<typename Kernel::Block>(from), as<typename Kernel::Block>(into), strings);
   };
@@ -249,6 +271,18 @@ void Accumulators::update(const Batch& batch, const std::uint32_t* rows, char* c
                           Arena& strings) const {
   for (const Part& p : parts_)
     if (!p.distinct) p.update(p, batch, rows, blocks, n, strings);
+}
+
+void Accumulators::retract(const Batch& batch, const std::uint32_t* rows, char* const* blocks, std::uint32_t n,
+                           Arena& strings) const {
+  for (const Part& p : parts_) {
+    TS_CHECK(p.retract != nullptr);  // the plan has asked retractable()
+    p.retract(p, batch, rows, blocks, n, strings);
+  }
+}
+
+std::int64_t Accumulators::count(const char* block, std::size_t aggregate) const {
+  return as<CountBlock>(block + parts_[aggregate].offset).n;
 }
 
 void Accumulators::add_count(char* block, std::size_t aggregate, std::int64_t by) const {

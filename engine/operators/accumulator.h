@@ -26,7 +26,12 @@ class Accumulators {
   // and max.
   void update(const Batch& batch, const std::uint32_t* rows, char* const* blocks, std::uint32_t n,
               Arena& strings) const;
+  // As `update` of rows that are taken back, those that had counted there (or, in another block that is merged with
+  // this one, will have). Every aggregate must be `retractable` (window_spec.h).
+  void retract(const Batch& batch, const std::uint32_t* rows, char* const* blocks, std::uint32_t n,
+               Arena& strings) const;
   bool is_distinct(std::size_t aggregate) const { return parts_[aggregate].distinct; }
+  std::int64_t count(const char* block, std::size_t aggregate) const;  // of a `count`
   void add_count(char* block, std::size_t aggregate, std::int64_t by) const;
 
   void merge(const char* from, char* into,
@@ -50,9 +55,10 @@ class Accumulators {
     bool string = false;  // min or max of a string: the block holds a pointer
     std::uint32_t offset = 0, bytes = 0;
     Update update = nullptr;
+    Update retract = nullptr;  // nullptr: not retractable
     Merge merge = nullptr;
   };
-  template <class Kernel>
+  template <class Kernel, bool kRetract>
   static void run(const Part&, const Batch&, const std::uint32_t*, char* const*, std::uint32_t, Arena&);
   template <class Kernel>
   static Part make();

@@ -4,13 +4,45 @@
 
 namespace twinspan::engine {
 
+namespace {
+
+// The flags after the rows not in `kept` were left out: half an update is a remove or an insert. `kept` ascends.
+const std::uint8_t* flags_of_rest(const Batch& batch, const std::vector<std::uint32_t>& kept, Arena& arena) {
+  if (batch.flags == nullptr) return nullptr;
+  auto* flags = arena.make<std::uint8_t>(batch.rows);
+  std::copy(batch.flags, batch.flags + batch.rows, flags);
+  const auto turn = [&](std::uint32_t row, RowOp op) {
+    flags[row] = static_cast<std::uint8_t>((flags[row] & ~(kOpMask | kForStepsFlag)) | static_cast<std::uint8_t>(op));
+  };
+  for (std::size_t i = 0; i < kept.size(); ++i) {
+    const std::uint32_t row = kept[i];
+    if (op_of(batch.flags[row]) == RowOp::update_before) {
+      const bool with_next = i + 1 < kept.size() && kept[i + 1] == row + 1;
+      if (!with_next || op_of(batch.flags[row + 1]) != RowOp::update_after) turn(row, RowOp::remove);
+    } else if (op_of(batch.flags[row]) == RowOp::update_after && row > 0) {
+      const bool with_previous = i > 0 && kept[i - 1] == row - 1;
+      if (!with_previous && op_of(batch.flags[row - 1]) == RowOp::update_before) turn(row, RowOp::insert);
+    }
+  }
+  return flags;
+}
+
+}  // namespace
+
+void Transform::fail(const Batch& batch, const EvalErrors& errors, Output& out) {
+  for (const EvalError& e : errors) {
+    if (is_retraction(batch.flag(e.row))) continue;
+    out.failed(batch, e.row, e.message);
+    ++stats_.rows_failed;
+  }
+}
+
 void Transform::process(unsigned, Batch&& batch, Output& out) {
   stats_.rows_in += batch.rows;
   EvalErrors errors;
   if (spec_.where) {
     spec_.where->select(batch, selection_, errors);
-    for (const EvalError& e : errors) out.failed(batch, e.row, e.message);
-    stats_.rows_failed += errors.size();
+    fail(batch, errors, out);
     errors.clear();
     if (selection_.empty()) return;
     if (selection_.size() < batch.rows) {
@@ -22,8 +54,9 @@ void Transform::process(unsigned, Batch&& batch, Output& out) {
           batch.columns[c].valid = nullptr;
         }
       }
-      batch = gather(batch, selection_.data(), static_cast<std::uint32_t>(selection_.size()),
-                     std::make_shared<Arena>(16 * 1024));
+      auto arena = std::make_shared<Arena>(16 * 1024);
+      batch.flags = flags_of_rest(batch, selection_, *arena);
+      batch = gather(batch, selection_.data(), static_cast<std::uint32_t>(selection_.size()), std::move(arena));
     }
   }
   batch.hash = nullptr;
@@ -35,16 +68,17 @@ void Transform::process(unsigned, Batch&& batch, Output& out) {
       std::size_t next = 0;
       for (std::uint32_t row = 0; row < batch.rows; ++row) {
         if (next < errors.size() && errors[next].row == row) {
-          out.failed(batch, row, errors[next].message);
           ++next;
         } else {
           good.push_back(row);
         }
       }
-      stats_.rows_failed += next;
+      fail(batch, errors, out);
       batch.columns = std::move(columns);
       batch.arenas.push_back(arena);
-      batch = gather(batch, good.data(), static_cast<std::uint32_t>(good.size()), std::make_shared<Arena>(16 * 1024));
+      auto rest = std::make_shared<Arena>(16 * 1024);
+      batch.flags = flags_of_rest(batch, good, *rest);
+      batch = gather(batch, good.data(), static_cast<std::uint32_t>(good.size()), std::move(rest));
     } else {
       batch.columns = std::move(columns);
       batch.arenas.push_back(std::move(arena));

@@ -1,7 +1,9 @@
 #pragma once
 // Filter and projection: `where`, then `select`, over one input. `let` names are substituted into both before
 // compiling, so equal parts are computed once (expr/program.h). Rows keep their event time, op, watermarks and origin.
-// A row whose condition or value fails goes to Output::failed and is left out. Keeps no state. Thread: shard.
+// A row whose condition or value fails goes to Output::failed and is left out. Of an update (update_before, then its
+// update_after) one half may be left out: what remains is then a remove or an insert. A former row that fails has
+// failed when it came, and is not told again. Keeps no state. Thread: shard.
 
 #include <optional>
 
@@ -30,6 +32,8 @@ class Transform final : public Operator {
   const Schema& schema() const override { return spec_.output; }
 
  private:
+  void fail(const Batch& batch, const EvalErrors& errors, Output& out);
+
   TransformSpec spec_;
   OperatorStats stats_;
   std::vector<std::uint32_t> selection_;

@@ -16,6 +16,13 @@ Calendar calendar_of(const WindowSpec& spec) {
   return calendar.value();
 }
 
+// An updating window also counts the rows of each result: without any it is no result.
+std::vector<AggregateSpec> accumulated(const WindowSpec& spec) {
+  std::vector<AggregateSpec> all = spec.aggregates;
+  if (spec.updating) all.push_back({AggregateFunction::count, -1, types::null, false, -1});
+  return all;
+}
+
 std::size_t fixed_size(const std::vector<DataType>& types) {
   std::size_t n = (types.size() + 7) / 8;
   for (const DataType t : types) {
@@ -32,10 +39,12 @@ WindowAggregate::Impl::Impl(WindowSpec spec, const Schema& schema)
       schema_(schema),
       calendar_(calendar_of(spec_)),
       codec_(spec_.key_columns, spec_.key_types),
-      accumulators_(spec_.aggregates),
+      accumulators_(accumulated(spec_)),
       results_(spec_.key_types, accumulators_, schema_) {
   layout_.cumulate = spec_.kind == WindowKind::cumulate;
-  layout_.keeps_last = spec_.mode == EmitMode::retracting;
+  tells_before_ = spec_.mode == EmitMode::retracting || spec_.feeds_steps;
+  layout_.keeps_last = tells_before_ || (spec_.updating && spec_.mode != EmitMode::discarding);
+  rows_counted_ = spec_.aggregates.size();
   layout_.block_bytes = accumulators_.bytes();
   layout_.fixed_key = fixed_size(spec_.key_types);
   total_.assign(accumulators_.bytes(), 0);
@@ -73,12 +82,13 @@ void WindowAggregate::Impl::process(Batch&& batch, Output& out) {
       now_ = at;
     }
     const EventTime t = batch.time[row];
-    if (t < Calendar::kEarliest || t > Calendar::kLatest || is_retraction(batch.flag(row))) [[unlikely]] {
+    const bool retraction = is_retraction(batch.flag(row));
+    if (t < Calendar::kEarliest || t > Calendar::kLatest || (retraction && !spec_.updating)) [[unlikely]] {
       ++stats_.rows_failed;
-      out.failed(batch, row,
-                 is_retraction(batch.flag(row)) ? "this window takes no retractions" : "event time out of range");
+      out.failed(batch, row, retraction ? "this window takes no retractions" : "event time out of range");
       continue;
     }
+    retractions_ |= retraction;
     Pane* pane = place(t, now_);
     if (pane == nullptr) {
       late_.push_back(row);
@@ -120,6 +130,7 @@ void WindowAggregate::Impl::count_placed(const Batch& batch) {
   for (Distinct& d : distinct_) count_distinct(batch, d);
   rows_.clear();
   panes_.clear();
+  retractions_ = false;
 }
 
 void WindowAggregate::Impl::count_group(const Batch& batch, std::uint32_t from, std::uint32_t n) {
@@ -165,6 +176,23 @@ void WindowAggregate::Impl::count_group(const Batch& batch, std::uint32_t from, 
       mark_fire(later, *p->second, kid);
       mark_save(later, *p->second, kid);
     }
+  }
+  if (retractions_) [[unlikely]] {  // nothing that keeps strings can be retracted: there are none
+    for (const bool taken_back : {false, true}) {
+      std::uint32_t rows[PaneKeys::kGroup];
+      char* blocks[PaneKeys::kGroup];
+      std::uint32_t some = 0;
+      for (std::uint32_t i = from; i < from + n; ++i) {
+        if (is_retraction(batch.flag(rows_[i])) != taken_back) continue;
+        rows[some] = rows_[i];
+        blocks[some++] = blocks_[i];
+      }
+      if (taken_back)
+        accumulators_.retract(batch, rows, blocks, some, total_strings_);
+      else
+        accumulators_.update(batch, rows, blocks, some, total_strings_);
+    }
+    return;
   }
   if (!strings_) {
     accumulators_.update(batch, &rows_[from], &blocks_[from], n, total_strings_);

@@ -64,11 +64,11 @@ void WindowAggregate::Impl::note_change_after_firing(const Pane& pane, Watermark
 }
 
 EventTime WindowAggregate::Impl::early_after(const Pane& pane, EventTime firing) const {
-  if (layout_.cumulate || spec_.every == 0) return kMaxTime;
+  if (layout_.cumulate || spec_.early == 0) return kMaxTime;
   const EventTime start = pane.window->range.start;
-  EventTime next = start + spec_.every;
+  EventTime next = start + spec_.early;
   if (firing != kMinTime && firing + 1 > start && firing < pane.end)
-    next = start + ((firing + 1 - start) / spec_.every + 1) * spec_.every;
+    next = start + ((firing + 1 - start) / spec_.early + 1) * spec_.early;
   return next < pane.end && firing < pane.end - 1 ? next : kMaxTime;
 }
 
@@ -100,7 +100,7 @@ void WindowAggregate::Impl::step(Watermark to, Output& out) {
       } else if (pane.next_early != kMaxTime && to.firing >= pane.next_early - 1) {
         const EventTime after = early_after(pane, to.firing);
         const EventTime start = window.range.start;
-        const EventTime moment = start + (to.firing + 1 - start) / spec_.every * spec_.every;
+        const EventTime moment = start + (to.firing + 1 - start) / spec_.early * spec_.early;
         pane.next_early = after;
         fire(pane, to.retention < moment - 1, false, out);
       }
@@ -131,7 +131,11 @@ void WindowAggregate::Impl::fire(Pane& pane, bool provisional, bool closing, Out
   Window& window = *pane.window;
   const Watermark before = output_watermark(now_);
   const auto final_flag = provisional ? kProvisionalFlag : std::uint8_t{0};
-  auto with = [&](RowOp op) { return static_cast<std::uint8_t>(static_cast<std::uint8_t>(op) | final_flag); };
+  auto with = [&](RowOp op) {
+    const auto steps_only =
+        op == RowOp::update_before && spec_.mode != EmitMode::retracting ? kForStepsFlag : std::uint8_t{0};
+    return static_cast<std::uint8_t>(static_cast<std::uint8_t>(op) | final_flag | steps_only);
+  };
   if (!std::is_sorted(pane.fire_list.begin(), pane.fire_list.end()))
     std::sort(pane.fire_list.begin(), pane.fire_list.end());
   for (const std::uint32_t kid : pane.fire_list) {
@@ -152,23 +156,26 @@ void WindowAggregate::Impl::fire(Pane& pane, bool provisional, bool closing, Out
     auto add = [&](const char* block, RowOp op) {
       results_.add(key, window.range.start, pane.end, block, with(op), before, out, stats_);
     };
-    switch (spec_.mode) {
-      case EmitMode::discarding:
-        add(value, RowOp::insert);
-        accumulators_.reset(value);
-        break;
-      case EmitMode::accumulating: add(value, again ? RowOp::update_after : RowOp::insert); break;
-      case EmitMode::retracting: {
-        char* last = window.last_block(entry);
-        if (again) add(last, RowOp::update_before);
-        add(value, again ? RowOp::update_after : RowOp::insert);
-        accumulators_.reset(last);
-        accumulators_.merge(value, last, window.strings);
-        break;
-      }
-    }
-    entry_flags(entry) = (entry_flags(entry) & ~kFireDue) | kEmitted;
+    entry_flags(entry) &= ~kFireDue;
     if (!closing) mark_save(entry, pane, kid);
+    if (spec_.mode == EmitMode::discarding) {
+      add(value, RowOp::insert);
+      accumulators_.reset(value);
+      entry_flags(entry) |= kEmitted;
+      continue;
+    }
+    if (spec_.updating && accumulators_.count(value, rows_counted_) <= 0) {  // all its rows were taken back
+      if (again) add(window.last_block(entry), RowOp::remove);
+      entry_flags(entry) &= ~kEmitted;
+      continue;
+    }
+    if (again && tells_before_) add(window.last_block(entry), RowOp::update_before);
+    add(value, again ? RowOp::update_after : RowOp::insert);
+    entry_flags(entry) |= kEmitted;
+    if (!layout_.keeps_last) continue;
+    char* last = window.last_block(entry);
+    accumulators_.reset(last);
+    accumulators_.merge(value, last, window.strings);
   }
   pane.fire_list.clear();
 }

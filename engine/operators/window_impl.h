@@ -110,6 +110,8 @@ class WindowAggregate::Impl {
   std::vector<std::size_t> set_aggregate_;  // set -> aggregate
   std::vector<std::size_t> set_distinct_;   // set -> distinct_
   bool strings_ = false;                    // min or max of a string: blocks point into the window's arena
+  bool tells_before_ = false;               // an update is the old values, then the new ones
+  std::size_t rows_counted_ = 0;            // updating: the accumulator, behind those of the spec, that counts rows
   WindowResults results_;
 
   std::map<EventTime, std::unique_ptr<Window>> windows_;  // by end
@@ -132,6 +134,7 @@ class WindowAggregate::Impl {
   std::vector<std::uint32_t> kids_;
   std::vector<char*> blocks_;
   std::vector<std::uint32_t> late_;
+  bool retractions_ = false;  // among the rows placed
   std::string key_bytes_;
   // count_distinct
   std::vector<std::uint32_t> chosen_, chosen_rows_, ids_;

@@ -25,6 +25,7 @@ void WindowResults::begin() {
 
 void WindowResults::add(std::string_view key, EventTime window_start, EventTime window_end, const char* block,
                         std::uint8_t flags, Watermark before, Output& out, OperatorStats& stats) {
+  if (op_of(flags) == RowOp::update_before && rows_ == kRows - 1) flush(out, stats);  // its update_after follows it
   if (!arena_) begin();
   const std::uint32_t row = rows_++;
   keys_->append(key);
@@ -33,7 +34,7 @@ void WindowResults::add(std::string_view key, EventTime window_start, EventTime 
   starts[row] = window_start;
   ends[row] = window_end;
   bool fine = true;
-  for (std::size_t a = 0; a < accumulators_.size(); ++a) {
+  for (std::size_t a = 0; 2 + a < columns_.size(); ++a) {
     auto* data = static_cast<char*>(const_cast<void*>(columns_[2 + a].data));
     fine &= accumulators_.finish(a, block, data, valid_[2 + a], row, *arena_);
   }
@@ -41,10 +42,15 @@ void WindowResults::add(std::string_view key, EventTime window_start, EventTime 
   firing_[row] = before.firing;
   retention_[row] = before.retention;
   flags_[row] = flags;
-  if (fine)
+  const bool pair = op_of(flags) == RowOp::update_after && row > 0 && op_of(flags_[row - 1]) == RowOp::update_before;
+  const bool before_fine = pair && !good_.empty() && good_.back() == row - 1;
+  if (fine) {
     good_.push_back(row);
-  else if (op_of(flags) != RowOp::update_before)
-    bad_.push_back(row);  // the old values had failed then
+    if (pair && !before_fine) flags_[row] = (flags & kProvisionalFlag) | static_cast<std::uint8_t>(RowOp::insert);
+  } else if (!is_retraction(flags)) {  // the old values had failed then
+    bad_.push_back(row);
+    if (before_fine) flags_[row - 1] = (flags & kProvisionalFlag) | static_cast<std::uint8_t>(RowOp::remove);
+  }
   if (rows_ == kRows) flush(out, stats);
 }
 

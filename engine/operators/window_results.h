@@ -1,7 +1,8 @@
 #pragma once
 // Collects result rows of a window step and hands them out in batches, each row with the output watermark
-// before it. A row with a value out of range goes to Output::failed. Owned by a window operator, used within
-// one call. Thread: shard.
+// before it. A row with a value out of range goes to Output::failed; the old or new values that are left of its update
+// are an insert or a remove then. An update_before and its update_after are neighbours in one batch. Owned by a window
+// operator, used within one call. Thread: shard.
 
 #include <memory>
 #include <optional>

@@ -45,9 +45,21 @@ Result<DataType> aggregate_result_type(const AggregateSpec& a) {
   return t.kind == TypeKind::decimal ? types::decimal(38, std::max<std::uint8_t>(t.scale, 6)) : types::float64;
 }
 
+bool retractable(const AggregateSpec& a) {
+  switch (a.function) {
+    case AggregateFunction::count: return !a.distinct;
+    case AggregateFunction::sum:
+    case AggregateFunction::avg: return true;
+    case AggregateFunction::min:
+    case AggregateFunction::max: return false;
+  }
+  return false;
+}
+
 Status validate(const WindowSpec& s) {
   if (s.size <= 0 || s.size > kMaxSize) return config_error("the size of a window is between 1 ms and 400 days");
   if (s.every < 0 || s.every > s.size) return config_error("'every' is longer than the window");
+  if (s.early < 0) return config_error("emit.every is negative");
   if (s.kind == WindowKind::cumulate) {
     if (s.every == 0) return config_error("a cumulate window needs 'every'");
     if (s.size % s.every != 0) return config_error("'every' does not divide the size of the cumulate window");
@@ -56,6 +68,10 @@ Status validate(const WindowSpec& s) {
   }
   if (s.allow_lateness < 0 || s.allow_lateness > kMaxSize)
     return config_error("allowed lateness is between 0 and 400 days");
+  if (s.feeds_steps && s.mode == EmitMode::discarding)
+    return config_error("a discarding window tells changes: a step cannot read them as values");
+  if (s.updating && s.mode == EmitMode::discarding)
+    return config_error("a window over results that change cannot be discarding: retracting tells old and new values");
   if (s.offset <= -s.size || s.offset >= s.size) return config_error("the offset is not shorter than the window");
   if (s.key_columns.size() != s.key_types.size()) return permanent_error("key columns without types");
   for (const AggregateSpec& a : s.aggregates) {
@@ -63,6 +79,9 @@ Status validate(const WindowSpec& s) {
     if (a.distinct && (a.function == AggregateFunction::sum || a.function == AggregateFunction::avg))
       return config_error(fmt::format("{}(DISTINCT ..) is not supported, count(DISTINCT ..) is", name_of(a.function)));
     if (a.distinct && a.argument < 0) return config_error("count(DISTINCT *) has no meaning: name a column");
+    if (s.updating && !retractable(a))
+      return config_error(fmt::format("{}{} cannot take back a row that counted", name_of(a.function),
+                                      a.distinct ? "(DISTINCT ..)" : "()"));
   }
   TS_TRYV(Calendar::make(s.time_zone, s.size, s.offset));
   return ok();

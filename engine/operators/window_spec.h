@@ -27,9 +27,9 @@ struct AggregateSpec {
 
 struct WindowSpec {
   WindowKind kind = WindowKind::tumbling;
-  std::int64_t size = 0;  // ms
-  std::int64_t every =
-      0;  // ms: cumulate: the step, divides size; tumbling: early firing at start + k * every; 0 = none
+  std::int64_t size = 0;    // ms
+  std::int64_t every = 0;   // ms: cumulate: the step, divides size
+  std::int64_t early = 0;   // ms: early firings at start + k * early; 0 = none; not of cumulate windows
   std::int64_t offset = 0;  // ms: moves the start of every window
   // Sizes that are multiples of a day follow the calendar of the zone: a day has 23 or 25 hours when the
   // clocks change. Other sizes are aligned with the zone's standard (winter) offset of today's rules, so they
@@ -40,13 +40,20 @@ struct WindowSpec {
   std::vector<DataType> key_types;
   std::vector<AggregateSpec> aggregates;
 
-  std::int64_t allow_lateness = 0;  // ms
-  EmitMode mode = EmitMode::accumulating;
+  std::int64_t allow_lateness = 0;         // ms
+  EmitMode mode = EmitMode::accumulating;  // what a sink gets
+  // A step reads the results: every change is told as the old value (kForStepsFlag unless retracting), then the new.
+  bool feeds_steps = false;
+  // Rows may take former ones back (they come from a window). Every aggregate must be retractable.
+  bool updating = false;
 };
 
 // count: int64; sum: int64 -> int64, decimal(p,s) -> decimal(38,s), float64; avg: float64, of a decimal
 // decimal(38,max(s,6)); min, max: the type of the argument. An error if the function does not take this type.
 Result<DataType> aggregate_result_type(const AggregateSpec& aggregate);
+
+// Whether rows that counted can be taken back: a minimum cannot tell what comes after it.
+bool retractable(const AggregateSpec& aggregate);
 
 // The first thing wrong, for the user; everything the operator relies on.
 Status validate(const WindowSpec& spec);

@@ -88,6 +88,38 @@ sinks:
   EXPECT_NE(text.find("T0420"), std::string::npos) << text;
 }
 
+TEST(Plan, AWindowOnAWindowTakesBackWhatChangesOrSaysWhyItCannot) {
+  EXPECT_EQ(errors_of(R"y(steps:
+  w: { from: ev, window: { tumbling: 10s }, key: [dev], aggregate: { n: count(*) } }
+  s: { from: w, where: n > 1 }
+  v: { from: s, window: { tumbling: 60s }, key: [n], aggregate: { m: count(*), t: sum(n), a: avg(n) } }
+sinks:
+  out: { from: v, topic: o, clusters: east }
+)y"),
+            "");
+  const std::string text = errors_of(R"y(steps:
+  w: { from: ev, window: { tumbling: 10s }, key: [dev], aggregate: { n: count(*) } }
+  v: { from: w, window: { tumbling: 60s }, key: [dev], aggregate: { m: max(n), d: count(DISTINCT n) } }
+sinks:
+  out: { from: v, topic: o, clusters: east }
+)y");
+  EXPECT_NE(text.find("p.yaml:11:72: error[T0437]: max() cannot take a value back, and 'w' changes its results later"),
+            std::string::npos)
+      << text;
+  EXPECT_NE(text.find("count(DISTINCT ..) cannot take"), std::string::npos) << text;
+  EXPECT_NE(text.find("aggregate this one in the window before"), std::string::npos) << text;
+}
+
+TEST(Plan, ADiscardingWindowFeedsSinksOnly) {
+  const std::string text = errors_of(R"y(steps:
+  w: { from: ev, window: { tumbling: 10s }, key: [dev], aggregate: { n: count(*) }, emit: { mode: discarding } }
+  v: { from: w, window: { tumbling: 60s }, aggregate: { m: count(*) } }
+sinks:
+  out: { from: v, topic: o, clusters: east }
+)y");
+  EXPECT_NE(text.find("T0436"), std::string::npos) << text;
+}
+
 TEST(Plan, JoinKeysOfDifferentTypesAreRefusedWithAWayOut) {
   const std::string text = errors_of(R"y(steps:
   a: { from: ev, select: { k: id, v: dev } }

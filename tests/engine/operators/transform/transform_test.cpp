@@ -105,7 +105,7 @@ TEST(Transform, FiltersAndKeepsWhatRowsCarry) {
     EXPECT_EQ(b.time[i], 1000 + from[i]);
     EXPECT_EQ(b.firing[i], 10 * from[i]);
     EXPECT_EQ(b.retention[i], 10 * from[i]);
-    EXPECT_EQ(b.flag(i), from[i] % 4);
+    EXPECT_EQ(b.flag(i), 3);  // row 3 was a remove; row 1 lost its other half: see below
     EXPECT_EQ(b.origins->offset[b.origin_row[i]], 100 + from[i]);
   }
   EXPECT_EQ(b.hash, nullptr);  // of another step's key, if at all
@@ -113,6 +113,44 @@ TEST(Transform, FiltersAndKeepsWhatRowsCarry) {
   EXPECT_TRUE(out.failures.empty());
   EXPECT_EQ(transform.stats().rows_in, 5u);
   EXPECT_EQ(transform.stats().rows_out, 2u);
+}
+
+// +I -U +U -D +I, then pairs of which the filter takes both halves, the old one, the new one, none.
+TEST(Transform, HalfAnUpdateIsARemoveOrAnInsert) {
+  std::vector<Row> rows;
+  std::vector<std::uint8_t> flags;
+  const auto update_before = static_cast<std::uint8_t>(1 | kForStepsFlag);
+  for (const auto& [before, after] : {std::pair{50, 60}, {50, 1}, {1, 60}, {1, 2}}) {
+    rows.push_back({1, before, "a"});
+    flags.push_back(update_before);
+    rows.push_back({1, after, "a"});
+    flags.push_back(2 | kProvisionalFlag);
+  }
+  Batch batch = batch_of(rows);
+  batch.flags = flags.data();
+  Transform transform(spec("price > 10", {}));
+  Collected out;
+  transform.process(0, std::move(batch), out);
+  std::vector<std::pair<std::int64_t, unsigned>> got;
+  const Batch& b = out.batches.at(0);
+  for (std::uint32_t i = 0; i < b.rows; ++i) got.emplace_back(b.columns[1].as<std::int64_t>()[i], b.flag(i));
+  EXPECT_EQ(got, (std::vector<std::pair<std::int64_t, unsigned>>{
+                     {50, update_before}, {60, 2 | kProvisionalFlag}, {50, 3}, {60, 0 | kProvisionalFlag}}));
+}
+
+TEST(Transform, AFormerRowThatFailsIsNotToldAgain) {
+  std::vector<Row> rows{{3, 1, "a"}, {4, 1, "a"}, {4, 1, "b"}, {3, 1, "b"}};
+  const std::uint8_t flags[] = {1, 2, 1, 2};
+  Batch batch = batch_of(rows);
+  batch.flags = flags;
+  Transform transform(spec("", {{"share", "100 / (id - 3)"}}));
+  Collected out;
+  transform.process(0, std::move(batch), out);
+  ASSERT_EQ(out.failures.size(), 1u);
+  EXPECT_EQ(out.failures[0].first, 103);
+  ASSERT_EQ(out.batches.at(0).rows, 2u);
+  EXPECT_EQ(op_of(out.batches[0].flag(0)), RowOp::insert);
+  EXPECT_EQ(op_of(out.batches[0].flag(1)), RowOp::remove);
 }
 
 TEST(Transform, NothingLeftEmitsNothing) {

@@ -105,9 +105,9 @@ class OracleWindow {
           fire(w->second, end, pane, !complete, before);
         } else if (pane.fired) {
           if (complete) fire(w->second, end, pane, false, before);
-        } else if (spec_.kind == WindowKind::tumbling && spec_.every > 0) {
+        } else if (spec_.kind == WindowKind::tumbling && spec_.early > 0) {
           EventTime moment = kMinTime;
-          for (EventTime m = w->second.start + spec_.every; m < end; m += spec_.every)
+          for (EventTime m = w->second.start + spec_.early; m < end; m += spec_.early)
             if (before.firing < m - 1 && to.firing >= m - 1) moment = m;
           if (moment != kMinTime) fire(w->second, end, pane, to.retention < moment - 1, before);
         }
@@ -138,16 +138,27 @@ class OracleWindow {
         }
       }
       result.distinct_told = distinct;
-      auto say = [&](const char* op, const std::vector<std::string>& v) {
+      auto say = [&](const char* op, const std::vector<std::string>& v, const char* mark = "") {
         std::string line = op;
         if (provisional) line += "?";
+        line += mark;
         line += key + fmt::format(" {} {}", w.start, end);
         for (const std::string& x : v) line += " " + x;
         const EventTime r = before.retention == kMinTime ? kMinTime : before.retention - spec_.allow_lateness;
         rows.push_back(line + fmt::format(" @{} after {}/{}", end - 1, before.firing, r));
       };
       const bool again = result.emitted && spec_.mode != EmitMode::discarding;
+      if (spec_.updating && spec_.mode != EmitMode::discarding) {
+        std::int64_t left = 0;
+        for (const Row* r : counted) left += sign(*r);
+        if (left <= 0) {
+          if (again) say("-D", result.last);
+          result.emitted = result.changed = false;
+          continue;
+        }
+      }
       if (again && spec_.mode == EmitMode::retracting) say("-U", result.last);
+      if (again && spec_.mode != EmitMode::retracting && spec_.feeds_steps) say("-U", result.last, "s");
       say(again ? "+U" : "+I", values);
       result.last = values;
       result.emitted = true;
@@ -155,6 +166,7 @@ class OracleWindow {
     }
   }
 
+  static std::int64_t sign(const Row& r) { return r.op == RowOp::update_before || r.op == RowOp::remove ? -1 : 1; }
   bool passes(const AggregateSpec& a, const Row& r) const { return a.filter < 0 || (r.ok && *r.ok); }
   std::string argument(const AggregateSpec& a, const Row& r) const {
     switch (a.argument) {
@@ -186,13 +198,15 @@ class OracleWindow {
     std::vector<const Row*> in;
     for (const Row* r : counted)
       if (passes(a, *r) && (a.argument < 0 || !argument(a, *r).empty())) in.push_back(r);
+    std::int64_t n = 0;
+    for (const Row* r : in) n += sign(*r);
     if (a.function == AggregateFunction::count) {
-      if (!a.distinct) return fmt::format("{}", in.size());
+      if (!a.distinct) return fmt::format("{}", n);
       std::set<std::string> values;
       for (const Row* r : in) values.insert(argument(a, *r));
       return fmt::format("{}", values.size());
     }
-    if (in.empty()) return "NULL";
+    if (n == 0) return "NULL";
     if (a.function == AggregateFunction::min || a.function == AggregateFunction::max) {
       auto less = [&](const Row* x, const Row* y) {
         if (a.argument == kDevice) return *x->device < *y->device;
@@ -207,11 +221,10 @@ class OracleWindow {
     double ratio = 0;
     std::int64_t v = 0, price = 0;
     for (const Row* r : in) {
-      if (r->ratio) ratio += *r->ratio;
-      if (r->v) v += *r->v;
-      if (r->price) price += *r->price;
+      if (r->ratio) ratio += static_cast<double>(sign(*r)) * *r->ratio;
+      if (r->v) v += sign(*r) * *r->v;
+      if (r->price) price += sign(*r) * *r->price;
     }
-    const auto n = static_cast<std::int64_t>(in.size());
     const bool sum = a.function == AggregateFunction::sum;
     if (a.argument == kRatio) return fmt::format("{:.9g}", sum ? ratio : ratio / static_cast<double>(n));
     if (a.argument == kV)

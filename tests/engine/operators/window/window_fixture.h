@@ -24,6 +24,7 @@ struct Row {
   std::optional<std::string> device;
   std::optional<bool> ok;
   std::optional<double> ratio;
+  RowOp op = RowOp::insert;
 };
 
 // What an operator is told, in order: a row with the watermark before it, or a watermark alone.
@@ -58,7 +59,9 @@ inline Batch batch_of(const Event* events, std::size_t n) {
   auto* time = arena.make<EventTime>(n);
   auto* firing = arena.make<EventTime>(n);
   auto* retention = arena.make<EventTime>(n);
+  auto* flags = arena.make<std::uint8_t>(n);
   for (std::size_t i = 0; i < n; ++i) {
+    flags[i] = static_cast<std::uint8_t>(events[i].row.op);
     time[i] = events[i].row.time;
     firing[i] = events[i].at.firing;
     retention[i] = events[i].at.retention;
@@ -86,6 +89,7 @@ inline Batch batch_of(const Event* events, std::size_t n) {
   b.time = time;
   b.firing = firing;
   b.retention = retention;
+  b.flags = flags;
   return b;
 }
 
@@ -102,7 +106,8 @@ inline std::string text_of(const Column& c, std::size_t row) {
 
 inline std::string op_text(std::uint8_t flags) {
   static const char* const names[] = {"+I", "-U", "+U", "-D"};
-  return std::string(names[flags & kOpMask]) + ((flags & kProvisionalFlag) != 0 ? "?" : "");
+  return std::string(names[flags & kOpMask]) + ((flags & kProvisionalFlag) != 0 ? "?" : "") +
+         ((flags & kForStepsFlag) != 0 ? "s" : "");
 }
 
 // Everything an operator said, one line a row.

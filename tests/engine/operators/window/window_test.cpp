@@ -118,6 +118,46 @@ TEST_F(WindowTest, TimesBeyondTheCalendarAndRetractionsFail) {
   EXPECT_THAT(out.rows, IsEmpty());
 }
 
+TEST_F(WindowTest, ARowTakenBackIsNoRowAndTheLastOneRemovesTheResult) {
+  spec.updating = true;
+  spec.mode = EmitMode::retracting;
+  spec.allow_lateness = 100;
+  spec.aggregates = {aggregate(F::count), aggregate(F::sum, kV)};
+  auto with = [](Event e, std::int64_t v, RowOp op) {
+    e.row.v = v;
+    e.row.op = op;
+    return e;
+  };
+  run({with(row_at(5, kMinTime), 7, RowOp::insert), with(row_at(6, kMinTime), 3, RowOp::insert),
+       with(row_at(5, 9), 7, RowOp::update_before), with(row_at(5, 9), 8, RowOp::update_after),
+       with(row_at(5, 12), 8, RowOp::remove), with(row_at(6, 12), 3, RowOp::remove),
+       with(row_at(6, 13), 4, RowOp::insert), with(row_at(6, 14), 4, RowOp::remove)});
+  EXPECT_THAT(results(), ElementsAre("+I 0 10 2 10", "-U 0 10 2 10", "+U 0 10 2 11", "-D 0 10 2 11", "+I 0 10 1 4",
+                                     "-D 0 10 1 4"));
+}
+
+TEST_F(WindowTest, StepsAreToldTheOldValueEvenIfSinksAreNot) {
+  spec.allow_lateness = 10;
+  spec.feeds_steps = true;
+  run({row_at(5, kMinTime), row_at(6, 9), row_at(25, 10)}, false);
+  EXPECT_THAT(results(), ElementsAre("+I 0 10 1", "-Us 0 10 1", "+U 0 10 2"));
+}
+
+TEST_F(WindowTest, HalfAnUpdateIsLeftWhenTheOtherValueDoesNotFit) {
+  spec.mode = EmitMode::retracting;
+  spec.allow_lateness = 10;
+  spec.aggregates = {aggregate(F::sum, kV)};
+  const std::int64_t most = std::numeric_limits<std::int64_t>::max();
+  std::vector<Event> events = {row_at(5, kMinTime), row_at(5, 9), row_at(5, 10)};
+  events[0].row.v = most;
+  events[1].row.v = 2;
+  events[2].row.v = -3;
+  run(events);
+  EXPECT_THAT(results(), ElementsAre(fmt::format("+I 0 10 {}", most), fmt::format("-D 0 10 {}", most),
+                                     fmt::format("+I 0 10 {}", most - 1)));
+  EXPECT_THAT(out.failures, SizeIs(1));
+}
+
 TEST_F(WindowTest, DistinctTellsValuesApartAndForgetsThemWithTheirWindows) {
   spec.aggregates = {aggregate(F::count, kDevice, true), aggregate(F::count, kV, true)};
   std::vector<Event> events;
@@ -186,6 +226,16 @@ TEST(WindowSpecTest, SaysWhatIsWrong) {
   EXPECT_THAT(validate(s).error().message, HasSubstr("sum() does not take string"));
   s.aggregates = {aggregate(F::sum, kV, true)};
   EXPECT_THAT(validate(s).error().message, HasSubstr("DISTINCT"));
+  s.aggregates = {aggregate(F::max, kV)};
+  s.updating = true;
+  EXPECT_THAT(validate(s).error().message, HasSubstr("max() cannot take back"));
+  s.aggregates = {aggregate(F::count, kDevice, true)};
+  EXPECT_THAT(validate(s).error().message, HasSubstr("count(DISTINCT ..) cannot take back"));
+  s.aggregates = {aggregate(F::count)};
+  s.mode = EmitMode::discarding;
+  EXPECT_THAT(validate(s).error().message, HasSubstr("discarding"));
+  s.updating = false;
+  s.mode = EmitMode::accumulating;
   s.aggregates = {aggregate(F::avg, kPrice), aggregate(F::sum, kPrice), aggregate(F::min, kDevice)};
   ASSERT_TRUE(validate(s).has_value());
   const Schema schema = window_output_schema(s, {}, {"a", "b", "c"});
