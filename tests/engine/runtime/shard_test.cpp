@@ -68,6 +68,19 @@ TEST(Shard, TheWatermarkIsTheSmallestOfAllSenders) {
   expect_no_faults(driver);
 }
 
+TEST(Shard, RowsOfAFastSenderDoNotBringItsWatermarkPastASlowOne) {
+  Chain c;
+  PipelineDriver driver(c.g.build(), 2, 8);
+  driver.feed(1, 0).set_watermark({50, 40});
+  ASSERT_TRUE(driver.settle());
+  driver.feed(0, 0).push(rows(0, 100, 60), Watermark{100, 100});
+  driver.feed(0, 0).push(rows(100, 100, 60), Watermark{100, 100});  // rows that carry 100 before each
+  ASSERT_TRUE(driver.settle());
+  EXPECT_EQ(driver.output(0).size(), 200u);
+  for (unsigned s = 0; s < 2; ++s) EXPECT_EQ(driver.shard(s).input_watermark(c.keyed, 0), (Watermark{50, 40}));
+  expect_no_faults(driver);
+}
+
 // A shard without lanes must not hold the others, also when an operator stands between its source and the
 // exchange.
 TEST(Shard, AnIdleShardDoesNotHoldTheWatermark) {
