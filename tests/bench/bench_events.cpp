@@ -11,27 +11,35 @@ namespace twinspan::bench {
 
 namespace {
 
-std::uint64_t mix(std::uint64_t x) {  // splitmix64
+constexpr const char* kTypes[] = {"click", "view", "play", "like", "exit"};
+constexpr const char* kOs[] = {"android", "ios"};
+constexpr const char* kNet[] = {"wifi", "5g", "4g"};
+
+std::uint64_t rest_of(const Event& e) { return mix(static_cast<std::uint64_t>(e.id) * 3 + 1); }
+
+}  // namespace
+
+std::uint64_t mix(std::uint64_t x) {
   x += 0x9e3779b97f4a7c15u;
   x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9u;
   x = (x ^ (x >> 27)) * 0x94d049bb133111ebu;
   return x ^ (x >> 31);
 }
 
-constexpr const char* kTypes[] = {"click", "view", "play", "like", "exit"};
-constexpr const char* kOs[] = {"android", "ios"};
-constexpr const char* kNet[] = {"wifi", "5g", "4g"};
-
-}  // namespace
-
 std::string Event::device_id() const { return fmt::format("dev-{:014d}", device); }
+std::int64_t Event::user_id() const { return static_cast<std::int64_t>(100'000'000 + rest_of(*this) % 900'000'000); }
+std::string Event::page() const { return fmt::format("/p/video/{}", 1000 + rest_of(*this) / 7 % 9000); }
+const char* Event::os() const { return kOs[rest_of(*this) % 2]; }
+std::string Event::app_ver() const {
+  const std::uint64_t r = rest_of(*this);
+  return fmt::format("12.{}.{}-release", r / 3 % 10, 100 + r / 11 % 900);
+}
+const char* Event::net() const { return kNet[rest_of(*this) % 3]; }
 
 std::string Event::json() const {
-  const std::uint64_t r = mix(static_cast<std::uint64_t>(id) * 3 + 1);
   return fmt::format(
-      R"({{"event_id":{},"device_id":"{}","user_id":{},"ts":{},"type":"{}","page":"/p/video/{}","os":"{}","app_ver":"12.{}.{}-release","dur_ms":{},"net":"{}"}})",
-      id, device_id(), 100'000'000 + r % 900'000'000, ts, type, 1000 + r / 7 % 9000, kOs[r % 2], r / 3 % 10,
-      100 + r / 11 % 900, dur_ms, kNet[r % 3]);
+      R"({{"event_id":{},"device_id":"{}","user_id":{},"ts":{},"type":"{}","page":"{}","os":"{}","app_ver":"{}","dur_ms":{},"net":"{}"}})",
+      id, device_id(), user_id(), ts, type, page(), os(), app_ver(), dur_ms, net());
 }
 
 Event event_at(int stream, std::int64_t number) {

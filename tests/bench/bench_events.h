@@ -9,6 +9,8 @@
 
 namespace twinspan::bench {
 
+std::uint64_t mix(std::uint64_t x);  // splitmix64: the one source of what looks random here
+
 inline constexpr std::int64_t kEpochMs = 1'767'225'600'000;  // 2026-01-01
 inline constexpr std::int64_t kPerSecond = 100'000;          // of event time
 inline constexpr int kPartitions = 4;
@@ -18,11 +20,17 @@ struct Event {
   std::uint32_t device = 0;
   const char* type = "";
   std::string device_id() const;
+  std::int64_t user_id() const;
+  std::string page() const;
+  const char* os() const;
+  std::string app_ver() const;
+  const char* net() const;
   std::string json() const;
 };
 
 // `stream` 0: events; 1, 2: the two sides of the join. `side` streams together make 100 000 a second.
 Event event_at(int stream, std::int64_t number);
+using Events = Event (*)(int stream, std::int64_t number);  // event_at, or another with a shape of its own
 Event closing_event(int stream, std::int64_t count, int partition);
 
 // Loads one cluster's share of [0, count) (each device lives on one of `clusters`) and its closing records; the

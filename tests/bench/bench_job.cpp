@@ -6,8 +6,6 @@
 
 #include <fmt/format.h>
 
-#include "tests/bench/bench_events.h"
-
 namespace twinspan::bench {
 
 const std::vector<Job>& jobs() {
@@ -70,30 +68,59 @@ sinks:
   return all;
 }
 
-namespace {
-
-std::string iso(std::int64_t ms) {
-  const std::int64_t s = (ms - kEpochMs) / 1000;
-  return fmt::format("2026-01-{:02}T{:02}:{:02}:{:02}Z", 1 + s / 86400, s / 3600 % 24, s / 60 % 60, s % 60);
+std::string pipeline_text(const Job& job, const PipelineEnds& ends) {
+  static const char* kNames[] = {"events", "left_side", "right_side"};
+  std::string text = fmt::format(
+      "version: 1\nname: bench\nshards: {}\ncheckpoint: {{ every: {} }}\nstate: {{ backend: memory }}\nsources:\n",
+      ends.shards, ends.checkpoint);
+  for (int s : job.streams)
+    text += fmt::format(
+        "  {}:\n    topic: {}\n    clusters: {}\n    start: earliest\n    format: {{ type: json, on_error: fail }}\n"
+        "    fields: {{ event_id: int64, device_id: string, user_id: int64, ts: timestamp_ms, type: string, page: "
+        "string, os: string, app_ver: string, dur_ms: int64, net: string }}\n"
+        "    event_time: {{ field: ts, out_of_order: {} }}\n",
+        kNames[s], ends.topic(s), ends.clusters, ends.out_of_order);
+  std::string body = job.pipeline;
+  body.replace(body.find("{SINK}"), 6, ends.sink);
+  return text + body;
 }
 
-}  // namespace
+std::string difference(const Rows& got, const Rows& expected) {
+  if (got == expected) return "";
+  std::int64_t n = 0, wanted = 0;
+  for (const auto& [row, times] : got) n += times;
+  for (const auto& [row, times] : expected) wanted += times;
+  std::string text = fmt::format("{} rows, {} wanted", n, wanted);
+  int shown = 0;
+  for (const auto& [row, times] : expected) {
+    const auto found = got.find(row);
+    if ((found == got.end() || found->second != times) && shown++ < 3) text += "\n  missing: " + row;
+  }
+  shown = 0;
+  for (const auto& [row, times] : got)
+    if (expected.count(row) == 0 && shown++ < 3) text += "\n  wrong: " + row;
+  return text;
+}
 
-std::map<std::string, int> expected_rows(const std::string& job, std::int64_t count) {
-  std::map<std::string, int> rows;
+std::string iso_time(std::int64_t ms) {
+  const std::int64_t s = (ms - kEpochMs) / 1000, rest = (ms - kEpochMs) % 1000;
+  std::string text = fmt::format("2026-01-{:02}T{:02}:{:02}:{:02}", 1 + s / 86400, s / 3600 % 24, s / 60 % 60, s % 60);
+  if (rest != 0) text += fmt::format(".{:03}", rest);
+  return text + "Z";
+}
+
+Rows expected_rows(const std::string& job, std::int64_t count, Events events) {
+  Rows rows;
   if (job == "filter") {
     for (std::int64_t i = 0; i < count; i += 1000) {
-      const Event e = event_at(0, i);
+      const Event e = events(0, i);
       if (std::strcmp(e.type, "click") != 0) continue;
-      const std::int64_t ms = e.ts % 1000;
-      std::string ts = iso(e.ts - ms);
-      if (ms != 0) ts.insert(ts.size() - 1, fmt::format(".{:03}", ms));
-      ++rows[fmt::format(R"({{"event_id":{},"device_id":"{}","ts":"{}"}})", e.id, e.device_id(), ts)];
+      ++rows[fmt::format(R"({{"event_id":{},"device_id":"{}","ts":"{}"}})", e.id, e.device_id(), iso_time(e.ts))];
     }
   } else if (job == "tumbling_count") {
     std::map<std::int64_t, std::unordered_map<std::uint32_t, int>> windows;
     for (std::int64_t i = 0; i < count; ++i) {
-      const Event e = event_at(0, i);
+      const Event e = events(0, i);
       ++windows[e.ts / 10'000][e.device];
     }
     for (const auto& [w, devices] : windows)
@@ -102,25 +129,25 @@ std::map<std::string, int> expected_rows(const std::string& job, std::int64_t co
           Event e;
           e.device = device;
           ++rows[fmt::format(R"({{"device_id":"{}","window_start":"{}","window_end":"{}","n":{}}})", e.device_id(),
-                             iso(w * 10'000), iso((w + 1) * 10'000), n)];
+                             iso_time(w * 10'000), iso_time((w + 1) * 10'000), n)];
         }
   } else if (job == "uv") {
     std::map<std::pair<std::int64_t, std::string>, std::set<std::uint32_t>> windows;
     for (std::int64_t i = 0; i < count; ++i) {
-      const Event e = event_at(0, i);
+      const Event e = events(0, i);
       windows[{e.ts / 10'000, e.type}].insert(e.device);
     }
     for (const auto& [key, devices] : windows)
       ++rows[fmt::format(R"({{"type":"{}","window_start":"{}","window_end":"{}","uv":{}}})", key.second,
-                         iso(key.first * 10'000), iso((key.first + 1) * 10'000), devices.size())];
+                         iso_time(key.first * 10'000), iso_time((key.first + 1) * 10'000), devices.size())];
   } else if (job == "interval_join") {
     std::unordered_map<std::uint32_t, std::vector<Event>> right;
     for (std::int64_t i = 0; i < count; ++i) {
-      Event e = event_at(2, i);
+      Event e = events(2, i);
       right[e.device].push_back(e);
     }
     for (std::int64_t i = 0; i < count; ++i) {
-      const Event l = event_at(1, i);
+      const Event l = events(1, i);
       for (const Event& r : right[l.device])
         if (r.ts >= l.ts - 10'000 && r.ts <= l.ts + 10'000 && (l.id + r.id) % 1000 == 0)
           ++rows[fmt::format(R"({{"l":{},"r":{},"d":{}}})", l.id, r.id, l.dur_ms)];

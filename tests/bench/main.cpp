@@ -1,19 +1,16 @@
 // twinspan_bench [job...] [--events N] [--runs N] [--two-clusters] [--shards N] [--checkpoint 10s] [--json FILE]
-// [--profile PREFIX]
-// --profile: `perf record` of the last run of each job into PREFIX-<job>.data (figures of that run include perf's
-// cost). Starts real brokers, loads the topics once, runs the binary on them, prints CPU nanoseconds per event over all
+// [--profile PREFIX] [--against flink [--flink-heap 4g] [--flink-state hashmap|rocksdb]]
+// Starts real brokers, loads the topics once, runs the binary on them, prints CPU nanoseconds per event over all
 // threads of the process (less the same job on 40 events: start-up), wall rate and peak memory, and checks what came
 // out.
+// --profile: `perf record` of the last run of each job into PREFIX-<job>.data (figures of that run include perf's
+// cost).
+// --against: the same jobs by a peer on the same topics, and how many times our figures it takes (peers/).
 #include <algorithm>
-#include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <fstream>
 #include <memory>
-#include <thread>
-
-#include <sys/resource.h>
-#include <sys/wait.h>
 
 #include <fmt/format.h>
 #include <boost/json.hpp>
@@ -21,8 +18,8 @@
 #include "tests/bench/bench_events.h"
 #include "tests/bench/bench_job.h"
 #include "tests/bench/calibration.h"
+#include "tests/bench/measured_process.h"
 #include "tests/bench/start_up.h"
-#include "tests/support/child_process.h"
 #include "tests/support/kafka_cluster.h"
 
 namespace {
@@ -30,122 +27,151 @@ namespace {
 using namespace twinspan;
 using namespace twinspan::bench;
 namespace json = boost::json;
-using Clock = std::chrono::steady_clock;
 
 struct Options {
   std::vector<std::string> jobs;
   std::int64_t events = 10'000'000;
   int runs = 3, shards = 1;
-  bool two_clusters = false;
-  std::string json_file, profile, checkpoint = "10s";
+  bool two_clusters = false, against_flink = false;
+  std::string json_file, profile, checkpoint = "10s", flink_heap = "4g", flink_state = "hashmap";
 };
 
 constexpr double kLargestDrift = 0.10;  // of the calibration kernel around a run (quality.md)
 
-struct Measured {
-  double cpu_s = 0, wall_s = 0, rss_mib = 0;
-  bool correct = false;
-  std::string difference;
-};
+// Who runs the job: we, or a peer on the same topics.
+enum class System { twinspan, flink };
 
 std::string topic_of(int stream, std::int64_t count) { return fmt::format("bench-{}-{}", stream, count); }
 
-std::string pipeline_text(const Job& job, const Options& o, std::int64_t count, const std::string& out) {
-  static const char* kNames[] = {"events", "left_side", "right_side"};
-  std::string text = fmt::format(
-      "version: 1\nname: bench\nshards: {}\ncheckpoint: {{ every: {} }}\nstate: {{ backend: memory }}\nsources:\n",
-      o.shards, o.checkpoint);
-  for (int s : job.streams)
-    text += fmt::format(
-        "  {}:\n    topic: {}\n    clusters: {}\n    start: earliest\n    format: {{ type: json, on_error: fail }}\n"
-        "    fields: {{ event_id: int64, device_id: string, user_id: int64, ts: timestamp_ms, type: string, page: "
-        "string, os: string, "
-        "app_ver: string, dur_ms: int64, net: string }}\n"
-        "    event_time: {{ field: ts, out_of_order: 1s }}\n",
-        kNames[s], topic_of(s, count), o.two_clusters ? "{ pair: [east, west] }" : "east");
-  std::string body = job.pipeline;
-  body.replace(body.find("{SINK}"), 6, out);
-  return text + body;
+ProcessPlan twinspan_plan(const Job& job, const Options& o, std::int64_t count,
+                          const std::vector<std::string>& bootstraps, const std::string& dir) {
+  std::ofstream(dir + "/service.yaml") << "clusters:\n  east: { bootstrap: [\"" << bootstraps[0] << "\"] }\n"
+                                       << (o.two_clusters ? "  west: { bootstrap: [\"" + bootstraps[1] + "\"] }\n"
+                                                          : std::string())
+                                       << "data_directory: " << dir << "/data\nadmin: { listen: \"127.0.0.1:0\" }\n";
+  PipelineEnds ends;
+  ends.shards = o.shards;
+  ends.checkpoint = o.checkpoint;
+  if (o.two_clusters) ends.clusters = "{ pair: [east, west] }";
+  ends.topic = [count](int stream) { return topic_of(stream, count); };
+  ends.sink = dir + "/out.jsonl";
+  std::ofstream(dir + "/pipeline.yaml") << pipeline_text(job, ends);
+  ProcessPlan plan;
+  plan.command = {TWINSPAN_BINARY, "run", "-c", dir + "/service.yaml", dir + "/pipeline.yaml"};
+  return plan;
 }
 
-// Runs until the output is complete, then asks it to stop; CPU and memory as the kernel counted them.
-Measured run_once(const Job& job, const Options& o, std::int64_t count, const std::vector<std::string>& bootstraps,
-                  const std::map<std::string, int>& expected, const std::string& profile = {}) {
-  testing::TempDir dir("twinspan-bench-");
-  const std::string out = dir.path() + "/out.jsonl";
-  std::ofstream(dir.path() + "/service.yaml")
-      << "clusters:\n  east: { bootstrap: [\"" << bootstraps[0] << "\"] }\n"
-      << (o.two_clusters ? "  west: { bootstrap: [\"" + bootstraps[1] + "\"] }\n" : std::string())
-      << "data_directory: " << dir.path() << "/data\nadmin: { listen: \"127.0.0.1:0\" }\n";
-  std::ofstream(dir.path() + "/pipeline.yaml") << pipeline_text(job, o, count, out);
-  std::int64_t wanted = 0;
-  for (const auto& [row, n] : expected) wanted += n;
+// See peers/flink/README.md.
+ProcessPlan flink_plan(const Job& job, const Options& o, std::int64_t count, const std::vector<std::string>& bootstraps,
+                       const std::string& dir) {
+  std::string topics;
+  for (const int s : job.streams) topics += (topics.empty() ? "" : ",") + topic_of(s, count);
+  ProcessPlan plan;
+  plan.command = {"java", "-Xms" + o.flink_heap, "-Xmx" + o.flink_heap, "-XX:+UseG1GC",
+                  "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn"};
+  for (const char* package : {"java.lang", "java.net", "java.io", "java.nio", "java.util", "java.util.concurrent",
+                              "java.util.concurrent.atomic", "java.lang.reflect", "java.text", "java.time"})
+    plan.command.push_back(fmt::format("--add-opens=java.base/{}=ALL-UNNAMED", package));
+  const std::vector<std::string> job_arguments = {"-cp",
+                                                  TWINSPAN_FLINK "/*",
+                                                  "twinspan.peers.FlinkPeer",
+                                                  "job=" + job.name,
+                                                  "bootstrap=" + bootstraps[0],
+                                                  "topics=" + topics,
+                                                  "out=" + dir + "/out.jsonl",
+                                                  "checkpoints=" + dir + "/checkpoints",
+                                                  "every=10",
+                                                  fmt::format("parallelism={}", o.shards),
+                                                  "state=" + o.flink_state};
+  plan.command.insert(plan.command.end(), job_arguments.begin(), job_arguments.end());
+  plan.quiet = std::chrono::seconds(20);  // a JVM's start-up is not over after three
+  return plan;
+}
 
-  const auto begin = Clock::now();
-  const pid_t pid =
-      testing::spawn({TWINSPAN_BINARY, "run", "-c", dir.path() + "/service.yaml", dir.path() + "/pipeline.yaml"},
-                     {dir.path() + "/log", {}});
-  pid_t perf = -1;
-  if (!profile.empty())
-    perf = testing::spawn(
-        {"perf", "record", "-q", "-e", "cpu-clock", "-F", "1999", "-g", "-o", profile, "-p", std::to_string(pid)},
-        {dir.path() + "/perf", {}});
-  std::int64_t lines = 0, last_size = -1;
-  auto last_change = begin, done = begin;
-  std::ifstream in;
-  std::map<std::string, int> rows;
-  std::string line;
-  for (;;) {
-    std::this_thread::sleep_for(std::chrono::milliseconds(20));
-    const auto now = Clock::now();
-    if (!in.is_open()) in.open(out);
-    in.clear();
-    std::streampos at = in.is_open() ? in.tellg() : std::streampos(0);
-    while (in.is_open() && std::getline(in, line)) {
-      if (in.eof()) {  // the writer is in the middle of a line
-        in.clear();
-        in.seekg(at);
-        break;
-      }
-      ++rows[line];
-      ++lines;
-      at = in.tellg();
+Measured run_once(System system, const Job& job, const Options& o, std::int64_t count,
+                  const std::vector<std::string>& bootstraps, const Rows& expected, const std::string& profile = {}) {
+  testing::TempDir dir("twinspan-bench-");
+  ProcessPlan plan = system == System::twinspan ? twinspan_plan(job, o, count, bootstraps, dir.path())
+                                                : flink_plan(job, o, count, bootstraps, dir.path());
+  plan.log = dir.path() + "/log";
+  plan.out = dir.path() + "/out.jsonl";
+  plan.profile = profile;
+  return measure_process(plan, expected);
+}
+
+// What the runs of one job by one system have said.
+struct Figures {
+  std::vector<double> ns, wall;
+  double rss_mib = 0, drift = 0, start_up_cpu_s = 0, first_row_s = 0;
+  int discarded = 0;
+  std::string verdict = "correct";
+  double median_ns() const { return ns.empty() ? 0 : ns[ns.size() / 2]; }
+};
+
+Figures measure(System system, const Job& job, const Options& o, std::int64_t count,
+                const std::vector<std::string>& bootstraps, const Rows& expected) {
+  Figures f;
+  const Measured start_up = run_once(system, job, o, 40, bootstraps, expected_rows(job.name, 40));
+  f.start_up_cpu_s = start_up.cpu_s;
+  f.first_row_s = start_up.first_row_s;
+  const auto events = static_cast<double>(count * static_cast<std::int64_t>(job.streams.size()));
+  // A run around which the machine changed its speed does not count and is repeated, within bounds.
+  for (int r = 0; r < o.runs && f.discarded < 2 * o.runs;) {
+    const double before = calibrate();
+    const Measured m = run_once(system, job, o, count, bootstraps, expected,
+                                !o.profile.empty() && r + 1 == o.runs && system == System::twinspan
+                                    ? o.profile + "-" + job.name + ".data"
+                                    : "");
+    const double moved = std::abs(calibrate() - before) / before;
+    if (!m.correct) {
+      f.verdict = "WRONG: " + m.difference;
+      break;
     }
-    if (lines != last_size) {
-      last_size = lines;
-      last_change = now;
-      done = now;
+    if (moved > kLargestDrift) {
+      ++f.discarded;
+      continue;
     }
-    if (wanted > 0 ? lines >= wanted : now - begin > std::chrono::seconds(3)) break;
-    if (now - last_change > std::chrono::seconds(30) || now - begin > std::chrono::minutes(10)) break;
-    if (waitpid(pid, nullptr, WNOHANG | WNOWAIT) == pid) break;
+    ++r;
+    f.drift = std::max(f.drift, moved);
+    f.ns.push_back((m.cpu_s - start_up.cpu_s) * 1e9 / events);
+    f.wall.push_back(events / m.wall_s / 1e6);
+    f.rss_mib = std::max(f.rss_mib, m.rss_mib);
   }
-  if (perf > 0) {
-    ::kill(perf, SIGINT);
-    waitpid(perf, nullptr, 0);
-  }
-  ::kill(pid, SIGINT);
-  rusage usage{};
-  int status = 0;
-  wait4(pid, &status, 0, &usage);
-  Measured m;
-  m.cpu_s = static_cast<double>(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
-            static_cast<double>(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6;
-  m.wall_s = std::chrono::duration<double>(done - begin).count();
-  m.rss_mib = static_cast<double>(usage.ru_maxrss) / 1024;
-  m.correct = rows == expected;
-  if (!m.correct) {
-    m.difference = fmt::format("{} rows, {} wanted", lines, wanted);
-    int shown = 0;
-    for (const auto& [row, n] : expected)
-      if ((rows.count(row) == 0 || rows[row] != n) && shown++ < 3) m.difference += "\n  missing: " + row;
-    for (const auto& [row, n] : rows)
-      if (expected.count(row) == 0 && shown++ < 6) m.difference += "\n  wrong: " + row;
-    std::ifstream log(dir.path() + "/log");
-    std::string text((std::istreambuf_iterator<char>(log)), {});
-    m.difference += "\n" + text.substr(text.size() > 2000 ? text.size() - 2000 : 0);
-  }
-  return m;
+  if (f.verdict == "correct" && static_cast<int>(f.ns.size()) < o.runs)
+    f.verdict = fmt::format("correct, but only {} runs on a steady machine", f.ns.size());
+  std::sort(f.ns.begin(), f.ns.end());
+  std::sort(f.wall.begin(), f.wall.end());
+  return f;
+}
+
+void print(const std::string& name, const Figures& f) {
+  const auto at = [](const std::vector<double>& v, double part) {
+    return v.empty() ? 0 : v[static_cast<std::size_t>(part * static_cast<double>(v.size() - 1) + 0.5)];
+  };
+  std::printf("%-22s %10.0f %10.0f %10.0f %10.2f %10.0f %8.1f%% %9d %s\n", name.c_str(), f.median_ns(), at(f.ns, 0),
+              at(f.ns, 1), at(f.wall, 0.5), f.rss_mib, f.drift * 100, f.discarded, f.verdict.c_str());
+  std::fflush(stdout);
+}
+
+json::object to_json(const Job& job, const char* system, const Options& o, std::size_t clusters, const Figures& f) {
+  return {{"job", job.name},
+          {"system", system},
+          {"events", o.events},
+          {"shards", o.shards},
+          {"checkpoint_every", o.checkpoint},
+          {"clusters", clusters},
+          {"cpu_ns_per_event", f.median_ns()},
+          {"min", f.ns.empty() ? 0 : f.ns.front()},
+          {"max", f.ns.empty() ? 0 : f.ns.back()},
+          {"wall_million_per_s", f.wall.empty() ? 0 : f.wall[f.wall.size() / 2]},
+          {"peak_rss_mib", f.rss_mib},
+          {"start_up_cpu_s", f.start_up_cpu_s},
+          {"first_row_s", f.first_row_s},
+          {"calibration_drift", f.drift},
+          {"runs_counted", f.ns.size()},
+          {"runs_discarded", f.discarded},
+          {"correct", f.verdict.starts_with("correct")},
+          {"must_ns", job.must_ns}};
 }
 
 }  // namespace
@@ -168,6 +194,12 @@ int main(int argc, char** argv) {
       o.json_file = argv[++i];
     else if (a == "--profile" && i + 1 < argc)
       o.profile = argv[++i];
+    else if (a == "--against" && i + 1 < argc && std::string(argv[i + 1]) == "flink")
+      o.against_flink = true, ++i;
+    else if (a == "--flink-heap" && i + 1 < argc)
+      o.flink_heap = argv[++i];
+    else if (a == "--flink-state" && i + 1 < argc)
+      o.flink_state = argv[++i];
     else
       o.jobs.push_back(a);
   }
@@ -194,7 +226,7 @@ int main(int argc, char** argv) {
   };
   json::array results;
   bool all_good = true;
-  std::printf("%-16s %10s %10s %10s %10s %10s %9s %9s %s\n", "job", "ns/event", "min", "max", "M/s wall", "RSS MiB",
+  std::printf("%-22s %10s %10s %10s %10s %10s %9s %9s %s\n", "job", "ns/event", "min", "max", "M/s wall", "RSS MiB",
               "calib", "discarded", "output");
   for (const std::string& name : o.jobs) {
     if (name == "start") {
@@ -221,59 +253,20 @@ int main(int argc, char** argv) {
     const std::int64_t count = o.events / static_cast<std::int64_t>(job->streams.size());
     for (int s : job->streams) ensure(s, count), ensure(s, 40);
     const auto expected = expected_rows(name, count);
-    const Measured start_up = run_once(*job, o, 40, bootstraps, expected_rows(name, 40));
-    std::vector<double> ns, wall;
-    double rss = 0, drift = 0;
-    std::string verdict = "correct";
-    // A run around which the machine changed its speed does not count and is repeated, within bounds.
-    int discarded = 0;
-    for (int r = 0; r < o.runs && discarded < 2 * o.runs;) {
-      const double before = calibrate();
-      const Measured m = run_once(*job, o, count, bootstraps, expected,
-                                  !o.profile.empty() && r + 1 == o.runs ? o.profile + "-" + name + ".data" : "");
-      const double after = calibrate();
-      if (!m.correct) {
-        verdict = "WRONG: " + m.difference;
-        all_good = false;
-        break;
-      }
-      const double moved = std::abs(after - before) / before;
-      if (moved > kLargestDrift) {
-        ++discarded;
-        continue;
-      }
-      ++r;
-      drift = std::max(drift, moved);
-      ns.push_back((m.cpu_s - start_up.cpu_s) * 1e9 / static_cast<double>(o.events));
-      wall.push_back(static_cast<double>(o.events) / m.wall_s / 1e6);
-      rss = std::max(rss, m.rss_mib);
-    }
-    if (verdict == "correct" && static_cast<int>(ns.size()) < o.runs) {
-      verdict = fmt::format("correct, but only {} runs on a steady machine", ns.size());
-      all_good = false;
-    }
-    if (ns.empty()) ns.push_back(0), wall.push_back(0);
-    std::sort(ns.begin(), ns.end());
-    std::sort(wall.begin(), wall.end());
-    std::printf("%-16s %10.0f %10.0f %10.0f %10.2f %10.0f %8.1f%% %9d %s\n", name.c_str(), ns[ns.size() / 2],
-                ns.front(), ns.back(), wall[wall.size() / 2], rss, drift * 100, discarded, verdict.c_str());
-    std::fflush(stdout);
-    results.push_back({{"job", name},
-                       {"events", o.events},
-                       {"shards", o.shards},
-                       {"checkpoint_every", o.checkpoint},
-                       {"clusters", clusters.size()},
-                       {"cpu_ns_per_event", ns[ns.size() / 2]},
-                       {"min", ns.front()},
-                       {"max", ns.back()},
-                       {"wall_million_per_s", wall[wall.size() / 2]},
-                       {"peak_rss_mib", rss},
-                       {"start_up_cpu_s", start_up.cpu_s},
-                       {"calibration_drift", drift},
-                       {"runs_counted", ns.size()},
-                       {"runs_discarded", discarded},
-                       {"correct", verdict.starts_with("correct")},
-                       {"must_ns", job->must_ns}});
+    const Figures ours = measure(System::twinspan, *job, o, count, bootstraps, expected);
+    print(name, ours);
+    results.push_back(to_json(*job, "twinspan", o, clusters.size(), ours));
+    all_good &= ours.verdict == "correct";
+    if (!o.against_flink) continue;
+    const Figures theirs = measure(System::flink, *job, o, count, bootstraps, expected);
+    print(name + " Flink", theirs);
+    std::printf(
+        "%-22s CPU an event %.1f x ours, memory %.1f x, first row of 40 events after %.1f s (ours %.1f), CPU until "
+        "then %.1f s (%.2f)\n",
+        "", ours.median_ns() > 0 ? theirs.median_ns() / ours.median_ns() : 0, theirs.rss_mib / ours.rss_mib,
+        theirs.first_row_s, ours.first_row_s, theirs.start_up_cpu_s, ours.start_up_cpu_s);
+    results.push_back(to_json(*job, "flink", o, clusters.size(), theirs));
+    all_good &= theirs.verdict == "correct";
   }
   if (!o.json_file.empty()) std::ofstream(o.json_file) << json::serialize(results) << "\n";
   return all_good ? 0 : 1;
