@@ -1,5 +1,6 @@
 #include "tests/bench/bench_job.h"
 
+#include <chrono>
 #include <cstring>
 #include <set>
 #include <unordered_map>
@@ -103,9 +104,15 @@ std::string difference(const Rows& got, const Rows& expected) {
 }
 
 std::string iso_time(std::int64_t ms) {
-  const std::int64_t s = (ms - kEpochMs) / 1000, rest = (ms - kEpochMs) % 1000;
-  std::string text = fmt::format("2026-01-{:02}T{:02}:{:02}:{:02}", 1 + s / 86400, s / 3600 % 24, s / 60 % 60, s % 60);
-  if (rest != 0) text += fmt::format(".{:03}", rest);
+  using namespace std::chrono;
+  const sys_time<milliseconds> at{milliseconds(ms)};
+  const auto day = floor<days>(at);
+  const year_month_day date(day);
+  const hh_mm_ss time(at - day);
+  std::string text = fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}", static_cast<int>(date.year()),
+                                 static_cast<unsigned>(date.month()), static_cast<unsigned>(date.day()),
+                                 time.hours().count(), time.minutes().count(), time.seconds().count());
+  if (time.subseconds().count() != 0) text += fmt::format(".{:03}", time.subseconds().count());
   return text + "Z";
 }
 

@@ -36,6 +36,6 @@ using Rows = std::map<std::string, int>;
 Rows expected_rows(const std::string& job, std::int64_t count, Events events = event_at);
 // The first rows of one that the other lacks; empty when they are equal.
 std::string difference(const Rows& got, const Rows& expected);
-std::string iso_time(std::int64_t ms);  // as the program writes timestamps of January 2026
+std::string iso_time(std::int64_t ms);  // as the program writes timestamps
 
 }  // namespace twinspan::bench

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <cstdint>
 #include <cstring>
 #include <vector>
@@ -44,6 +45,26 @@ double calibrate() {
   for (double& t : took) t = once();
   std::nth_element(took.begin(), took.begin() + took.size() / 2, took.end());
   return took[took.size() / 2];
+}
+
+Steady steady_runs(int wanted, const std::function<bool()>& attempt, const std::function<void()>& keep) {
+  Steady s;
+  double before = calibrate();
+  while (s.counted < wanted && s.discarded < 2 * wanted) {
+    const bool go_on = attempt();
+    const double after = calibrate();
+    const double moved = std::abs(after - before) / before;
+    if (!go_on) break;
+    if (moved > kLargestDrift) {
+      ++s.discarded;
+    } else {
+      s.drift = std::max(s.drift, moved);
+      s.kernel_ns += ((before + after) / 2 - s.kernel_ns) / ++s.counted;
+      keep();
+    }
+    before = after;
+  }
+  return s;
 }
 
 }  // namespace twinspan::bench

@@ -36,8 +36,6 @@ struct Options {
   std::string json_file, profile, checkpoint = "10s", flink_heap = "4g", flink_state = "hashmap";
 };
 
-constexpr double kLargestDrift = 0.10;  // of the calibration kernel around a run (quality.md)
-
 // Who runs the job: we, or a peer on the same topics.
 enum class System { twinspan, flink };
 
@@ -115,30 +113,26 @@ Figures measure(System system, const Job& job, const Options& o, std::int64_t co
   f.start_up_cpu_s = start_up.cpu_s;
   f.first_row_s = start_up.first_row_s;
   const auto events = static_cast<double>(count * static_cast<std::int64_t>(job.streams.size()));
-  // A run around which the machine changed its speed does not count and is repeated, within bounds.
-  for (int r = 0; r < o.runs && f.discarded < 2 * o.runs;) {
-    const double before = calibrate();
-    const Measured m = run_once(system, job, o, count, bootstraps, expected,
-                                !o.profile.empty() && r + 1 == o.runs && system == System::twinspan
-                                    ? o.profile + "-" + job.name + ".data"
-                                    : "");
-    const double moved = std::abs(calibrate() - before) / before;
-    if (!m.correct) {
-      f.verdict = "WRONG: " + m.difference;
-      break;
-    }
-    if (moved > kLargestDrift) {
-      ++f.discarded;
-      continue;
-    }
-    ++r;
-    f.drift = std::max(f.drift, moved);
-    f.ns.push_back((m.cpu_s - start_up.cpu_s) * 1e9 / events);
-    f.wall.push_back(events / m.wall_s / 1e6);
-    f.rss_mib = std::max(f.rss_mib, m.rss_mib);
-  }
-  if (f.verdict == "correct" && static_cast<int>(f.ns.size()) < o.runs)
-    f.verdict = fmt::format("correct, but only {} runs on a steady machine", f.ns.size());
+  Measured m;
+  const Steady steady = steady_runs(
+      o.runs,
+      [&] {
+        const bool last = static_cast<int>(f.ns.size()) + 1 == o.runs;
+        m = run_once(
+            system, job, o, count, bootstraps, expected,
+            !o.profile.empty() && last && system == System::twinspan ? o.profile + "-" + job.name + ".data" : "");
+        if (!m.correct) f.verdict = "WRONG: " + m.difference;
+        return m.correct;
+      },
+      [&] {
+        f.ns.push_back((m.cpu_s - start_up.cpu_s) * 1e9 / events);
+        f.wall.push_back(events / m.wall_s / 1e6);
+        f.rss_mib = std::max(f.rss_mib, m.rss_mib);
+      });
+  f.drift = steady.drift;
+  f.discarded = steady.discarded;
+  if (f.verdict == "correct" && steady.counted < o.runs)
+    f.verdict = fmt::format("correct, but only {} runs on a steady machine", steady.counted);
   std::sort(f.ns.begin(), f.ns.end());
   std::sort(f.wall.begin(), f.wall.end());
   return f;

@@ -3,7 +3,6 @@
 // query on 50 events: start-up), wall rate, peak memory, and whether the answer is right. Files are read and written as
 // JSON lines, so this is the program with a disk in place of a broker.
 #include <algorithm>
-#include <cmath>
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
@@ -56,26 +55,34 @@ int main(int argc, char** argv) {
     const QueryRun start_up = run_query(q.name, small.path());
     const auto read = static_cast<double>(events_read(q, events));
     std::vector<double> ns, rate;
-    double rss = 0, drift = 0;
+    double rss = 0;
     std::int64_t rows = 0;
     std::string wrong;
-    for (int r = 0; r < runs && wrong.empty(); ++r) {
-      const double before = bench::calibrate();
-      const QueryRun run = run_query(q.name, large.path());
-      drift = std::max(drift, std::abs(bench::calibrate() - before) / before);
-      wrong = run.exit_code == 0 ? bench::difference(run.answer, expected) : "failed: " + run.log;
-      ns.push_back((run.cpu_s - start_up.cpu_s) * 1e9 / read);
-      rate.push_back(read / run.wall_s / 1e6);
-      rss = std::max(rss, run.rss_mib);
-      rows = 0;
-      for (const auto& [row, n] : run.answer) rows += n;
-    }
+    QueryRun run;
+    const bench::Steady steady = bench::steady_runs(
+        runs,
+        [&] {
+          run = run_query(q.name, large.path());
+          wrong = run.exit_code == 0 ? bench::difference(run.answer, expected) : "failed: " + run.log;
+          return wrong.empty();
+        },
+        [&] {
+          ns.push_back((run.cpu_s - start_up.cpu_s) * 1e9 / read);
+          rate.push_back(read / run.wall_s / 1e6);
+          rss = std::max(rss, run.rss_mib);
+          rows = 0;
+          for (const auto& [row, n] : run.answer) rows += n;
+        });
+    std::string verdict = wrong.empty() ? "correct" : "WRONG: " + wrong;
+    if (wrong.empty() && steady.counted < runs)
+      verdict += ", but only " + std::to_string(steady.counted) + " runs on a steady machine";
+    good &= verdict == "correct";
+    if (ns.empty()) ns.push_back(0), rate.push_back(0);
     std::sort(ns.begin(), ns.end());
     std::sort(rate.begin(), rate.end());
-    good &= wrong.empty();
     std::printf("%-14s %10.0f %10.0f %10.0f %10.2f %10.0f %10lld %7.1f%% %s\n", q.name.c_str(), ns[ns.size() / 2],
-                ns.front(), ns.back(), rate[rate.size() / 2], rss, static_cast<long long>(rows), drift * 100,
-                wrong.empty() ? "correct" : ("WRONG: " + wrong).c_str());
+                ns.front(), ns.back(), rate[rate.size() / 2], rss, static_cast<long long>(rows), steady.drift * 100,
+                verdict.c_str());
     std::fflush(stdout);
     results.push_back({{"query", q.name},
                        {"events", read},
@@ -86,7 +93,8 @@ int main(int argc, char** argv) {
                        {"wall_million_per_s", rate[rate.size() / 2]},
                        {"peak_rss_mib", rss},
                        {"start_up_cpu_s", start_up.cpu_s},
-                       {"calibration_drift", drift},
+                       {"calibration_drift", steady.drift},
+                       {"runs_counted", steady.counted},
                        {"correct", wrong.empty()}});
   }
   if (!json_file.empty()) std::ofstream(json_file) << json::serialize(results) << "\n";
