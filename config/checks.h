@@ -14,6 +14,8 @@ void check_connections(const PipelineSpec& pipeline, const ServiceSpec* service,
 void check_steps(const PipelineSpec& pipeline, Diagnostics& diagnostics);
 // Names between sources, steps and sinks; cycles; what nobody uses.
 void check_graph(const PipelineSpec& pipeline, Diagnostics& diagnostics);
+// The `tests:` block: names, what follows what. Fills the parsed names of lanes.
+void check_tests(PipelineSpec& pipeline, Diagnostics& diagnostics);
 void check_service(const ServiceSpec& service, Diagnostics& diagnostics);
 
 }  // namespace twinspan::config

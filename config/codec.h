@@ -109,16 +109,6 @@ struct Codec<Secret> {
   static std::optional<std::string> text(const Secret&) { return std::nullopt; }
 };
 
-template <>
-struct Codec<RawSection> {
-  static Shape shape() { return simple_shape(ShapeKind::any); }
-  static bool read(Reader&, const Node& node, RawSection& into) {
-    into = {true, node.origin};
-    return true;
-  }
-  static std::optional<std::string> text(const RawSection&) { return std::nullopt; }
-};
-
 template <class T>
 struct Codec<Located<T>> {
   static Shape shape() { return Codec<T>::shape(); }

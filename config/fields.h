@@ -62,10 +62,4 @@ struct IdMap : NamedMap<T> {};
 template <class T>
 struct NameMap : NamedMap<T> {};
 
-// A part of the document that is kept as written, for a reader elsewhere (`tests:`).
-struct RawSection {
-  bool present = false;
-  Origin origin;
-};
-
 }  // namespace twinspan::config

@@ -126,6 +126,7 @@ std::optional<PipelineSpec> read_pipeline(std::string text, std::string filename
   check_connections(pipeline, context.service, diagnostics);
   check_steps(pipeline, diagnostics);
   check_graph(pipeline, diagnostics);
+  check_tests(pipeline, diagnostics);
   return pipeline;
 }
 

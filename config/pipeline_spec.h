@@ -5,6 +5,7 @@
 // initializers here and nowhere else. Plain values. Thread: any.
 
 #include "config/fields.h"
+#include "config/test_spec.h"
 
 #include <cstdint>
 #include <optional>
@@ -292,7 +293,7 @@ struct PipelineSpec {
   CheckpointSpec checkpoint;
   ShardCount shards;
   StateSpec state;
-  RawSection tests;
+  std::vector<TestSpec> tests;
   static const ObjectTable& table();
 };
 

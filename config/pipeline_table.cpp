@@ -263,7 +263,7 @@ const ObjectTable& PipelineSpec::table() {
           .field("checkpoint", &PipelineSpec::checkpoint, "When state and positions are saved.")
           .field("shards", &PipelineSpec::shards, "How many threads own keys; auto: half of the cores, at most 8.")
           .field("state", &PipelineSpec::state, "How state is kept.")
-          .field("tests", &PipelineSpec::tests, "Scenarios; kept as written.")
+          .field("tests", &PipelineSpec::tests, "Scenarios in virtual time; `twinspan test` runs them.")
           .unavailable("priority")
           .unavailable("outbox")
           .unavailable("on_state_damage")

@@ -1,6 +1,7 @@
 #include "gateway/load.h"
 
 #include "engine/checkpoint/file_system.h"
+#include "gateway/driver/test_columns.h"
 
 namespace twinspan::gateway {
 
@@ -48,6 +49,8 @@ std::optional<LoadedPipeline> load_pipeline(std::string text, const std::string&
   }
   out.plan = make_plan(*out.spec, diagnostics);
   if (out.plan == nullptr) return std::nullopt;
+  check_expected_columns(*out.plan, diagnostics);
+  if (diagnostics.error_count() != before) return std::nullopt;
   return out;
 }
 

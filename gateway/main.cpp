@@ -14,6 +14,7 @@
 #include "config/schema.h"
 #include "gateway/command_demo.h"
 #include "gateway/command_run.h"
+#include "gateway/command_test.h"
 #include "gateway/load.h"
 #include "gateway/service.h"
 
@@ -29,6 +30,9 @@ int usage(std::FILE* to) {
       "  run [-c SERVICE.yaml] [--bounded] [--param NAME=VALUE] PIPELINE.yaml...   start a node\n"
       "  validate [-c SERVICE.yaml] [--format human|json] PIPELINE.yaml...         check files, say everything that is "
       "wrong\n"
+      "  test [--thorough] [--filter TEXT] [--junit FILE] PIPELINE.yaml...         run the tests: block in virtual "
+      "time, "
+      "without a broker\n"
       "  schema [pipeline|service]                                                 JSON Schema of the files\n"
       "  demo [--for 30s] [--plain]                                                two embedded clusters and the main "
       "job\n"
@@ -88,6 +92,7 @@ int main(int argc, char** argv) {
   if (verb == "run") return gateway::command_run(args);
   if (verb == "demo") return gateway::command_demo(args);
   if (verb == "validate") return validate(args);
+  if (verb == "test") return gateway::command_test(args);
   if (verb == "schema") {
     const std::string which = args.size() > 1 ? args[1] : "pipeline";
     if (which != "pipeline" && which != "service") return usage(stderr);

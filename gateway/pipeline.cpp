@@ -87,6 +87,11 @@ Status Pipeline::start() {
       for (const RestoredLane& l : restored_feeds_[i].lanes) positions.push_back(l.position);
     TS_TRYV(sources_[i]->start(positions));
   }
+  if (env_.stepped) {  // checkpoints are written within a step
+    for (auto& t : threads_) t->start_stepped();
+    set_state(PipelineState::running, "");
+    return ok();
+  }
   if (cycle_) cycle_->start();
   if (merger_) merger_->start();
   for (auto& t : threads_) t->start();
@@ -236,46 +241,62 @@ Status Pipeline::build() {
 // --- running ---
 
 void Pipeline::control_loop(std::stop_token stop) {
-  while (!stop.stop_requested()) {
-    const std::int64_t now = env_.clock.monotonic_ms();
-    if (cycle_) {
-      cycle_->tick();
-      if (cycle_->overdue() != held_.load()) {
-        held_ = !held_.load();
-        set_paused(user_paused_);
-        env_.log->warn(held_ ? "sources are held: checkpoints cannot be written"
-                             : "checkpoints are written again: sources go on");
-      }
-    }
-    if (now - sampled_at_ >= 1000) {
-      sample_rates(now);
-      check_errors(now);
-      check_clusters();
-    }
-    for (auto& t : threads_) {
-      const auto snapshot = t->snapshot();
-      if (!snapshot->failure.empty()) fail(snapshot->failure);
-    }
-    if (env_.bounded &&
-        std::all_of(threads_.begin(), threads_.end(), [](const auto& t) { return t->snapshot()->ended; })) {
-      check_errors(now);
-      Status flushed = ok();
-      for (auto& s : sinks_)
-        if (auto f = s->flush(30'000); !f) flushed = f;
-      if (!flushed)
-        fail(flushed.error().message);
-      else
-        set_state(PipelineState::stopped, "read to the end");
-      return;
-    }
-    if (state() == PipelineState::failed) {
-      // No further checkpoint: the record that stopped us must be read again after the cause is mended.
-      set_paused(true);
-      return;
-    }
+  while (!stop.stop_requested() && control_tick()) {
     std::unique_lock lock(mutex_);
     changed_.wait_for(lock, std::chrono::milliseconds(kTickMs));
   }
+}
+
+bool Pipeline::step() {
+  bool progress = false;
+  for (auto& t : threads_) progress |= t->run_once();
+  if (controlled_) controlled_ = control_tick();
+  return progress;
+}
+
+void Pipeline::visit_shards(const std::function<void(ShardParts&)>& visit) {
+  TS_CHECK(env_.stepped);
+  for (auto& t : threads_) visit(t->parts());
+}
+
+bool Pipeline::control_tick() {
+  const std::int64_t now = env_.clock.monotonic_ms();
+  if (cycle_) {
+    cycle_->tick();
+    if (cycle_->overdue() != held_.load()) {
+      held_ = !held_.load();
+      set_paused(user_paused_);
+      env_.log->warn(held_ ? "sources are held: checkpoints cannot be written"
+                           : "checkpoints are written again: sources go on");
+    }
+  }
+  if (now - sampled_at_ >= 1000) {
+    sample_rates(now);
+    check_errors(now);
+    check_clusters();
+  }
+  for (auto& t : threads_) {
+    const auto snapshot = t->snapshot();
+    if (!snapshot->failure.empty()) fail(snapshot->failure);
+  }
+  if (env_.bounded &&
+      std::all_of(threads_.begin(), threads_.end(), [](const auto& t) { return t->snapshot()->ended; })) {
+    check_errors(now);
+    Status flushed = ok();
+    for (auto& s : sinks_)
+      if (auto f = s->flush(30'000); !f) flushed = f;
+    if (!flushed)
+      fail(flushed.error().message);
+    else
+      set_state(PipelineState::stopped, "read to the end");
+    return false;
+  }
+  if (state() == PipelineState::failed) {
+    // No further checkpoint: the record that stopped us must be read again after the cause is mended.
+    set_paused(true);
+    return false;
+  }
+  return true;
 }
 
 std::string Pipeline::begin_barrier(Epoch epoch) {
@@ -488,6 +509,13 @@ Status Pipeline::stop(int deadline_ms) {
   if (stopping_.exchange(true)) return ok();
   set_paused(true);
   Status result = ok();
+  if (cycle_ && env_.stepped && state() != PipelineState::failed) {
+    const std::uint64_t request = cycle_->request_now();
+    for (int quiet = 0; quiet < 100 && !cycle_->served(request) && state() != PipelineState::failed;)
+      quiet = step() ? 0 : quiet + 1;
+    if (!cycle_->served(request))
+      result = transient_error("the last checkpoint could not be finished: " + cycle_->figures().last_error);
+  }
   if (cycle_ && control_.joinable() && state() != PipelineState::failed) {
     const std::int64_t deadline = env_.clock.monotonic_ms() + deadline_ms;
     const std::uint64_t request = cycle_->request_now();

@@ -38,6 +38,7 @@ struct PipelineEnvironment {
   std::string directory;  // of this pipeline, below the data directory
   bool bounded = false;   // read to the end and finish; keeps no checkpoint
   std::shared_ptr<spdlog::logger> log;
+  bool stepped = false;  // no threads of its own: the owner moves the clock and calls step() (driver/)
 };
 
 class Pipeline {
@@ -51,6 +52,14 @@ class Pipeline {
   // Sources stop, a last barrier passes and is prepared, sinks are flushed. `deadline_ms` bounds the wait for sinks;
   // what is not acknowledged by then is read again after the next start.
   Status stop(int deadline_ms);
+  // Stepped pipelines: one step of every shard and of the control loop, in the calling thread. True: there was
+  // something to do.
+  bool step();
+  // Stepped pipelines: the shards, in order.
+  void visit_shards(const std::function<void(ShardParts&)>& visit);
+  // Stepped pipelines: asks for a checkpoint; last_checkpoint() says when it is there.
+  void checkpoint_now() { cycle_->request_now(); }
+  CheckpointFigures last_checkpoint() const { return cycle_->figures(); }
   bool finished() const { return state() == admin::PipelineState::stopped || state() == admin::PipelineState::failed; }
   bool restored() const { return restored_.load(); }
   bool bounded() const { return env_.bounded; }
@@ -88,6 +97,7 @@ class Pipeline {
   Status apply_restored(const engine::RestoredState& state);
   Status reapply_operations();
   void control_loop(std::stop_token stop);
+  bool control_tick();  // false: nothing is left to do
   void sample_rates(std::int64_t now);
   void check_errors(std::int64_t now);
   void check_clusters();
@@ -145,6 +155,7 @@ class Pipeline {
   std::mutex routes_mutex_;
 
   std::atomic<bool> restored_{false}, stopping_{false}, held_{false}, user_paused_{false};
+  bool controlled_ = true;  // stepped: control_tick() still has something to do
   std::jthread control_;
 };
 

@@ -70,6 +70,7 @@ void ShardFeed::restore(const RestoredFeed& restored) {
 void ShardFeed::take_events(std::int64_t now_ms) {
   events_.clear();
   reader_.take_events(events_);
+  due_ |= !events_.empty();
   for (connectors::LaneEvent& e : events_) {
     using Kind = connectors::LaneEvent::Kind;
     switch (e.kind) {
@@ -169,9 +170,10 @@ void ShardFeed::reject_future_rows(Batch& batch) {
 }
 
 Watermark ShardFeed::watermark(std::int64_t now_ms) {
-  if (now_ms - advanced_at_ >= kAdvanceEveryMs) {
+  if (due_ || now_ms - advanced_at_ >= kAdvanceEveryMs) {
     advanced_at_ = now_ms;
     take_events(now_ms);
+    due_ = false;
     tracker_.advance(now_ms);
     const EventTime mine = tracker_.watermark().firing;
     EventTime furthest = source_firing_.load(std::memory_order_relaxed);
@@ -180,6 +182,18 @@ Watermark ShardFeed::watermark(std::int64_t now_ms) {
     tracker_.source_is_at(furthest);
   }
   return tracker_.watermark();
+}
+
+void ShardFeed::reach(EventTime watermark, const LaneFilter& wanted, std::int64_t now_ms) {
+  for (std::uint32_t i = 0; i < lanes_.size(); ++i)
+    if (!lanes_[i].topic.empty() && wanted(lanes_[i])) tracker_.reach(LaneIndex(i), watermark, now_ms);
+  due_ = true;
+}
+
+void ShardFeed::keep_alive(const LaneFilter& wanted, std::int64_t now_ms) {
+  for (std::uint32_t i = 0; i < lanes_.size(); ++i)
+    if (!lanes_[i].topic.empty() && wanted(lanes_[i])) tracker_.touch(LaneIndex(i), now_ms);
+  due_ = true;
 }
 
 std::string ShardFeed::barrier_state() {

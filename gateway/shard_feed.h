@@ -3,6 +3,7 @@
 // before each row. Failing records go to the dead letters; so do rows too far in the future to be believed. Owned by
 // the shard's thread object. Thread: shard, except figures(): any.
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -72,6 +73,15 @@ class ShardFeed final : public engine::Feed {
     bool idle = false;
   };
   std::vector<LaneTime> lane_times() const;
+
+  // For pipelines in virtual time. Every live lane `wanted` names is now where a row with `watermark` as what is left
+  // of its time (out_of_order taken off) would have brought it.
+  using LaneFilter = std::function<bool(const connectors::LaneKey&)>;
+  void reach(EventTime watermark, const LaneFilter& wanted, std::int64_t now_ms);
+  // Lanes that `wanted` names had a row just now, as far as idleness goes.
+  void keep_alive(const LaneFilter& wanted, std::int64_t now_ms);
+  // The watermark is computed again at the next watermark(), although no time has passed.
+  void refresh() { due_ = true; }
   // The first stopped lane's reason, if on_gap says that the pipeline must not go on.
   const std::string& stopped_lane() const { return stopped_lane_; }
 
@@ -99,6 +109,7 @@ class ShardFeed final : public engine::Feed {
   std::string stopped_lane_;
   FeedFigures figures_;
   std::int64_t advanced_at_ = -1, throttled_since_ = -1;
+  bool due_ = false;  // something happened to a lane or cluster: the watermark does not wait for its period
 };
 
 }  // namespace twinspan::gateway

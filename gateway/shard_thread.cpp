@@ -36,6 +36,11 @@ void ShardThread::start() {
   thread_ = std::jthread([this](std::stop_token stop) { run(stop); });
 }
 
+void ShardThread::start_stepped() {
+  std::lock_guard lock(mail_mutex_);
+  accepting_ = true;
+}
+
 void ShardThread::stop() {
   {
     std::lock_guard lock(mail_mutex_);
@@ -94,28 +99,32 @@ void ShardThread::wait(int timeout_ms) {
   }
 }
 
+bool ShardThread::run_once() {
+  engine::Shard& shard = *parts_.shard;
+  {
+    std::lock_guard lock(mail_mutex_);
+    taken_.swap(mail_);
+  }
+  for (Command& c : taken_) c(parts_);
+  const bool had_commands = !taken_.empty();
+  taken_.clear();
+  const std::int64_t now = clock_.monotonic_ms();
+  const bool progress = shard.step(now);
+  const bool passed = shard.barrier_passed();
+  if (passed) on_barrier_(shard.take_barrier());
+  const bool failed = parts_.dead_letters->stopped() && !std::exchange(told_failure_, parts_.dead_letters->stopped());
+  if (published_ < 0 || now - published_ >= kPublishEveryMs || failed || (shard.ended() && !snapshot()->ended)) {
+    publish();
+    published_ = now;
+  }
+  return progress || had_commands || passed;
+}
+
 void ShardThread::run(std::stop_token stop) {
   ::pthread_setname_np(::pthread_self(), fmt::format("shard-{}", index_).c_str());
-  engine::Shard& shard = *parts_.shard;
-  std::vector<Command> commands;
-  std::int64_t published = -kPublishEveryMs;
   while (!stop.stop_requested()) {
-    {
-      std::lock_guard lock(mail_mutex_);
-      commands.swap(mail_);
-    }
-    for (Command& c : commands) c(parts_);
-    const bool had_commands = !commands.empty();
-    commands.clear();
-    const std::int64_t now = clock_.monotonic_ms();
-    const bool progress = shard.step(now);
-    if (shard.barrier_passed()) on_barrier_(shard.take_barrier());
-    if (now - published >= kPublishEveryMs || (shard.ended() && !snapshot()->ended)) {
-      publish();
-      published = now;
-    }
     // Rings of other shards have no descriptor; with several shards the wait is short instead.
-    if (!progress && !had_commands) wait(shard.shards() > 1 ? 1 : 5);
+    if (!run_once()) wait(parts_.shard->shards() > 1 ? 1 : 5);
   }
   publish();
 }

@@ -48,12 +48,15 @@ class ShardThread {
 
   void start();
   void stop();  // idempotent; pending commands are not run
+  // Without a thread of its own: commands are taken, and the owner calls run_once() (driver/).
+  void start_stepped();
+  bool run_once();  // commands, one step, a barrier that passed. True: there was something to do
   // Runs on the shard's thread between two steps, in order. False once stopped: it will not run.
   bool post(Command command);
   std::shared_ptr<const ShardSnapshot> snapshot() const;
   const FeedFigures& figures(std::size_t source) const { return parts_.feeds[source]->figures(); }  // Thread: any
   const DeadLetterDesk& dead_letters() const { return *parts_.dead_letters; }  // what it says to any thread
-  // Only before start() and after stop().
+  // Only before start(), after stop(), and when stepped.
   ShardParts& parts() { return parts_; }
 
  private:
@@ -68,6 +71,9 @@ class ShardThread {
   int mail_fd_ = -1;
   std::mutex mail_mutex_;
   std::vector<Command> mail_;
+  std::vector<Command> taken_;  // from the mail, by run_once
+  std::int64_t published_ = -1;
+  bool told_failure_ = false;
   bool accepting_ = false;
   mutable std::mutex snapshot_mutex_;
   std::shared_ptr<const ShardSnapshot> snapshot_;

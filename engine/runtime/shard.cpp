@@ -193,8 +193,9 @@ bool Shard::poll_feeds(std::int64_t now_ms) {
     if (!idle_below(state.below)) continue;
     if (!paused_ && room_above(-1)) {
       Batch batch;
-      if (feeds_[s]->poll(now_ms, batch) && batch.rows > 0) {
-        progress = true;
+      const bool polled = feeds_[s]->poll(now_ms, batch);
+      progress |= polled;  // also if none of its rows was good: there may be more behind them
+      if (polled && batch.rows > 0) {
         const auto& out = graph_.sources[s].out;
         for (std::size_t i = 0; i < out.size(); ++i) {
           if (i + 1 == out.size()) {
@@ -261,5 +262,7 @@ ShardBarrier Shard::take_barrier() {
 OperatorStats Shard::stats(unsigned node) const { return nodes_[node]->op->stats(); }
 Watermark Shard::input_watermark(unsigned node, unsigned input) const { return nodes_[node]->inputs[input].watermark; }
 std::uint64_t Shard::late_dropped(unsigned node) const { return nodes_[node]->late_dropped; }
+Watermark Shard::output_watermark(unsigned node) const { return nodes_[node]->out; }
+Idleness Shard::output_idle(unsigned node) const { return nodes_[node]->out_idle; }
 
 }  // namespace twinspan::engine

@@ -94,6 +94,8 @@ class Shard {
   Watermark source_watermark(unsigned source) const { return sources_[source].watermark; }
   Watermark input_watermark(unsigned node, unsigned input) const;
   std::uint64_t late_dropped(unsigned node) const;
+  Watermark output_watermark(unsigned node) const;  // what the node told those behind it
+  Idleness output_idle(unsigned node) const;
 
  private:
   // What lies below a source or node in this shard, up to the next exchange.

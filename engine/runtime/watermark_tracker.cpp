@@ -126,6 +126,20 @@ void WatermarkTracker::recompute(std::int64_t now) {
   watermark_.retention = std::max(watermark_.retention, r);
 }
 
+void WatermarkTracker::reach(LaneIndex lane, EventTime watermark, std::int64_t now) {
+  if (lane.value >= lanes_.size()) return;
+  Lane& l = lanes_[lane.value];
+  if (!l.used || l.presence != Presence::live) return;
+  l.max = std::max(l.max, shift(shift(watermark, policy_.out_of_order_ms), 1));
+  touch(lane, now);
+}
+
+void WatermarkTracker::touch(LaneIndex lane, std::int64_t now) {
+  if (lane.value >= lanes_.size() || lanes_[lane.value].presence != Presence::live) return;
+  lanes_[lane.value].last_row = now;
+  lanes_[lane.value].idle = false;
+}
+
 void WatermarkTracker::advance(std::int64_t now) {
   for (Lane& l : lanes_) {
     if (!l.used || l.presence != Presence::live) continue;

@@ -52,6 +52,10 @@ class WatermarkTracker {
   // Sets batch.firing and batch.retention: the watermark before each row, as if rows came one by one. The batch's
   // origins name the lanes.
   void assign(Batch& batch, std::int64_t now);
+  // For virtual time. A live lane's own watermark is at least `watermark` from now on, as after a row that is
+  // `out_of_order` further; and a lane is as if a row had just come, which moves no event time.
+  void reach(LaneIndex lane, EventTime watermark, std::int64_t now);
+  void touch(LaneIndex lane, std::int64_t now);
   // Idleness, holds and budgets pass with time. Call at least every 100 ms.
   void advance(std::int64_t now);
 

@@ -88,7 +88,8 @@ TEST(PipelineExample, IsReadCompletely) {
   EXPECT_EQ(pipeline->dead_letter->max_error_ratio, 0.01);
   EXPECT_EQ(pipeline->checkpoint.every, milliseconds(1'000));
   EXPECT_FALSE(pipeline->shards.count);
-  EXPECT_TRUE(pipeline->tests.present);
+  ASSERT_EQ(pipeline->tests.size(), 1u);
+  EXPECT_EQ(pipeline->tests[0].steps.size(), 5u);
   EXPECT_EQ(effective_on_error(std::nullopt, *pipeline), OnError::dead_letter);
 }
 

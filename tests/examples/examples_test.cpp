@@ -94,5 +94,29 @@ TEST_F(Examples, FirstPipelineGivesWhatTheReadmeShows) {
   for (const std::string& line : dead) EXPECT_THAT(readme, ::testing::HasSubstr(line));
 }
 
+TEST_F(Examples, TheirTestsPass) {
+  std::vector<std::string> arguments = {"test", "-c", "examples/service.yaml", "--junit", "junit.xml"};
+  for (const auto& file : fs::directory_iterator(here() / "examples"))
+    if (file.path().extension() == ".yaml" && file.path().filename() != "service.yaml")
+      arguments.push_back(file.path());
+  EXPECT_EQ(run(arguments), 0) << output();
+  EXPECT_THAT(output(), ::testing::HasSubstr("ok    a device counts once, and the loss of east changes nothing\n"));
+  EXPECT_THAT(output(), ::testing::EndsWith("4 passed, 0 failed\n"));
+  EXPECT_THAT(text_of(here() / "junit.xml"), ::testing::HasSubstr("tests=\"2\" failures=\"0\""));
+}
+
+TEST_F(Examples, TestSaysByItsExitCodeHowItWent) {
+  EXPECT_EQ(run({"test", "--filter", "decode", "-q", "examples/first.yaml"}), 0) << output();
+  EXPECT_EQ(output(), "1 passed, 0 failed\n");
+  EXPECT_EQ(run({"test", "--filter", "no such name", "examples/first.yaml"}), 2);
+  EXPECT_EQ(run({"test", "--batch", "0", "examples/first.yaml"}), 2);
+  EXPECT_EQ(run({"test", "nothing.yaml"}), 78);
+  std::string text = text_of(here() / "examples/first.yaml");
+  text.replace(text.find("views: 2, users: 2"), 18, "views: 2, users: 3");
+  std::ofstream(here() / "wrong.yaml") << text;
+  EXPECT_EQ(run({"test", "--shards", "2", "--batch", "1", "wrong.yaml"}), 1);
+  EXPECT_THAT(output(), ::testing::HasSubstr("* users         3          2\n"));
+}
+
 }  // namespace
 }  // namespace twinspan::testing

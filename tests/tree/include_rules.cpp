@@ -35,6 +35,7 @@ const std::vector<Row>& rows() {
       {"admin", {"engine/base"}},
       {"gateway", {"*"}},
       {"gateway/demo", {"*"}},
+      {"gateway/driver", {"*"}},
       {"tests", {"*", "tests"}},
   };
   return table;
