@@ -14,12 +14,10 @@ using engine::Target;
 
 namespace {
 
-engine::AggregateFunction function_of(const std::string& name) {
-  if (name == "sum") return engine::AggregateFunction::sum;
-  if (name == "min") return engine::AggregateFunction::min;
-  if (name == "max") return engine::AggregateFunction::max;
-  if (name == "avg") return engine::AggregateFunction::avg;
-  return engine::AggregateFunction::count;
+std::string function_names() {
+  std::vector<std::string_view> names;
+  for (const engine::AggregateInfo& info : engine::aggregate_table()) names.push_back(info.name);
+  return fmt::format("{}", fmt::join(names, ", "));
 }
 
 // A column of the projection before the window: equal expressions share one.
@@ -97,18 +95,21 @@ void Planner::plan_window(const std::string& id, const config::StepSpec& step) {
     }
     if (!engine::has_aggregates(*ast)) {
       diagnostics_.error(a.value.origin, "T0431", fmt::format("'{}' has no aggregate", a.name.value),
-                         "count(*), sum(x), min(x), max(x), avg(x), count(DISTINCT x)");
+                         "one of " + function_names());
       continue;
     }
     call_text.resize(calls.size(), &a.value);
     outer.emplace_back(a.name.value, std::move(split).value());
     outer_text.push_back(&a.value);
   }
-  std::vector<std::pair<int, int>> call_columns;  // argument, filter
+  struct CallColumns {
+    int argument, by, filter;
+  };
+  std::vector<CallColumns> call_columns;
   for (std::size_t i = 0; i < calls.size(); ++i) {
-    const int argument = calls[i].arg != nullptr ? columns.add("", calls[i].arg, call_text[i]) : -1;
-    const int filter = calls[i].filter != nullptr ? columns.add("", calls[i].filter, call_text[i]) : -1;
-    call_columns.emplace_back(argument, filter);
+    const auto add = [&](const AstPtr& ast) { return ast != nullptr ? columns.add("", ast, call_text[i]) : -1; };
+    const int argument = add(calls[i].arg), by = add(calls[i].by);
+    call_columns.push_back({argument, by, add(calls[i].filter)});
   }
   if (columns.select.empty()) {  // count(*) without a key: rows without columns still are rows
     auto one = std::make_shared<engine::Ast>();
@@ -153,22 +154,25 @@ void Planner::plan_window(const std::string& id, const config::StepSpec& step) {
   std::vector<std::string> aggregate_names;
   for (std::size_t i = 0; i < calls.size(); ++i) {
     engine::AggregateSpec a;
-    a.function = function_of(calls[i].function);
+    a.function = calls[i].info().function;
     a.distinct = calls[i].distinct;
-    a.argument = call_columns[i].first;
+    a.argument = call_columns[i].argument;
     if (a.argument >= 0) a.argument_type = in.fields[static_cast<std::size_t>(a.argument)].type;
-    a.filter = call_columns[i].second;
+    a.by = call_columns[i].by;
+    if (a.by >= 0) a.by_type = in.fields[static_cast<std::size_t>(a.by)].type;
+    a.parameters = calls[i].parameters;
+    a.filter = call_columns[i].filter;
     if (a.filter >= 0 && in.fields[static_cast<std::size_t>(a.filter)].type.kind != TypeKind::boolean)
       diagnostics_.error_at(*call_text[i], calls[i].offset, calls[i].length, "T0433",
                             "FILTER (WHERE ...) needs a condition");
-    if (auto type = engine::aggregate_result_type(a); !type)
-      diagnostics_.error_at(*call_text[i], calls[i].offset, calls[i].length, "T0434", type.error().message);
-    else if (spec.updating && !engine::retractable(a))
-      diagnostics_.error_at(
-          *call_text[i], calls[i].offset, calls[i].length, "T0437",
-          fmt::format("{}{} cannot take a value back, and '{}' changes its results later", calls[i].function,
-                      a.distinct ? "(DISTINCT ..)" : "()", step.from->ids[0].value),
-          "count, sum and avg can; aggregate this one in the window before");
+    if (auto type = engine::aggregate_type(calls[i], a.argument_type, a.by_type); !type)
+      diagnostics_.error_at(*call_text[i], calls[i].offset, calls[i].length, "T0434", type.errors()[0].message,
+                            type.errors()[0].hint);
+    else if (spec.updating && !calls[i].info().retractable())
+      diagnostics_.error_at(*call_text[i], calls[i].offset, calls[i].length, "T0437",
+                            fmt::format("{} cannot take a value back, and '{}' changes its results later",
+                                        calls[i].function, step.from->ids[0].value),
+                            std::string(calls[i].info().not_retractable));
     spec.aggregates.push_back(a);
     aggregate_names.push_back(fmt::format("$agg{}", i));
   }

@@ -1,6 +1,7 @@
 #include "engine/expr/aggregates.h"
 
 #include <algorithm>
+#include <cstdlib>
 
 #include <fmt/format.h>
 
@@ -8,14 +9,14 @@ namespace twinspan::engine {
 
 namespace {
 
-constexpr std::string_view kAggregates[] = {"avg", "count", "max", "min", "sum"};
-
 class Splitter {
  public:
   Splitter(std::vector<AggregateCall>& calls, ExprErrors& errors) : calls_(calls), errors_(errors) {}
 
   AstPtr rewrite(const AstPtr& ast) {
-    if (ast->kind == AstKind::call && is_aggregate_function(ast->text)) return take(*ast);
+    if (ast->kind == AstKind::call) {
+      if (const AggregateInfo* info = find_aggregate(ast->text)) return take(*ast, *info);
+    }
     std::vector<AstPtr> children;
     bool changed = false;
     for (const AstPtr& c : ast->children) {
@@ -34,25 +35,27 @@ class Splitter {
     errors_.push_back({std::move(message), at.offset, at.length, std::move(hint)});
   }
 
-  AstPtr take(const Ast& ast) {
-    if (ast.star && ast.text != "count")
+  AstPtr take(const Ast& ast, const AggregateInfo& info) {
+    AggregateCall call;
+    call.function = ast.text;
+    call.filter = ast.filter;
+    call.offset = ast.offset;
+    call.length = ast.length;
+    if (ast.star && info.function != AggregateFunction::count)
       fail(ast, fmt::format("`{}(*)` has no meaning", ast.text), "only count takes *");
-    if (!ast.star && ast.children.size() != 1)
-      fail(ast, fmt::format("`{}` takes one argument", ast.text), ast.text == "count" ? "count(*) or count(x)" : "");
+    else if (!ast.star)
+      take_arguments(ast, info, call);
     for (const AstPtr& c : ast.children)
       if (has_aggregates(*c)) fail(*c, "an aggregate within an aggregate", "use a second window step");
     if (ast.filter && has_aggregates(*ast.filter))
       fail(*ast.filter, "an aggregate within FILTER", "use a second window step");
-    // Duplicates change neither the least nor the greatest value.
-    const bool distinct = ast.distinct && ast.text != "min" && ast.text != "max";
-    std::string text = ast.text + (ast.star ? "(*)" : distinct ? "(DISTINCT " : "(");
-    if (!ast.star && !ast.children.empty()) text += to_string(*ast.children[0]) + ")";
-    if (ast.filter) text += " FILTER (WHERE " + to_string(*ast.filter) + ")";
+    if (ast.distinct && info.distinct == AggregateInfo::Distinct::no)
+      fail(ast, fmt::format("`{}` takes no DISTINCT", ast.text), std::string(info.signature));
+    call.distinct = ast.distinct && info.distinct == AggregateInfo::Distinct::yes;
+    call.text = text_of(ast, call.distinct);
     std::size_t slot = 0;
-    while (slot < calls_.size() && calls_[slot].text != text) ++slot;
-    if (slot == calls_.size())
-      calls_.push_back({ast.text, distinct, ast.children.empty() ? nullptr : ast.children[0], ast.filter, ast.offset,
-                        ast.length, std::move(text)});
+    while (slot < calls_.size() && calls_[slot].text != call.text) ++slot;
+    if (slot == calls_.size()) calls_.push_back(std::move(call));
     auto column = std::make_shared<Ast>();
     column->kind = AstKind::column;
     column->offset = ast.offset;
@@ -61,15 +64,70 @@ class Splitter {
     return column;
   }
 
+  static std::string text_of(const Ast& ast, bool distinct) {
+    auto plain = std::make_shared<Ast>(ast);
+    plain->distinct = distinct;
+    return to_string(*plain);
+  }
+
+  void take_arguments(const Ast& ast, const AggregateInfo& info, AggregateCall& call) {
+    std::size_t at = 0;
+    call.parameters.number = info.number_default;
+    for (std::size_t i = 0; i < info.arguments.size(); ++i) {
+      const char letter = info.arguments[i];
+      const bool optional = i + 1 < info.arguments.size() && info.arguments[i + 1] == '?';
+      if (optional) ++i;
+      // count without an argument is written count(*).
+      if (at == ast.children.size() && optional && at > 0) continue;
+      if (at == ast.children.size())
+        return fail(ast, fmt::format("`{}` does not take {} argument{}", info.name, at, at == 1 ? "" : "s"),
+                    std::string(info.signature));
+      take_argument(*ast.children[at], ast.children[at], letter, info, call);
+      ++at;
+    }
+    if (at < ast.children.size())
+      fail(*ast.children[at], fmt::format("one argument too many for `{}`", info.name), std::string(info.signature));
+  }
+
+  void take_argument(const Ast& ast, const AstPtr& pointer, char letter, const AggregateInfo& info,
+                     AggregateCall& call) {
+    switch (letter) {
+      case 'o': call.by = pointer; return;
+      case 'p': {
+        const bool number = ast.kind == AstKind::int_literal || ast.kind == AstKind::decimal_literal ||
+                            ast.kind == AstKind::float_literal;
+        const double p = !number                            ? -1
+                         : ast.kind == AstKind::int_literal ? static_cast<double>(ast.number)
+                                                            : std::strtod(ast.text.c_str(), nullptr);
+        if (!(p >= 0 && p <= 1))
+          return fail(ast, fmt::format("`{}` takes a constant between 0 and 1 here", info.name),
+                      number && p > 1 && p <= 100 ? fmt::format("the 95th percentile is 0.95, this is {}", p / 100)
+                                                  : std::string(info.signature));
+        call.parameters.fraction = p;
+        return;
+      }
+      case 'k':
+        if (ast.kind != AstKind::int_literal || ast.number < 1 || ast.number > info.number_max)
+          return fail(ast, fmt::format("`{}` takes a constant between 1 and {} here", info.name, info.number_max),
+                      std::string(info.signature));
+        call.parameters.number = ast.number;
+        return;
+      case 's':
+        if (ast.kind != AstKind::string_literal)
+          return fail(ast, fmt::format("`{}` takes a constant text here", info.name), std::string(info.signature));
+        call.parameters.text = ast.text;
+        return;
+      default: call.arg = pointer;
+    }
+  }
+
   std::vector<AggregateCall>& calls_;
   ExprErrors& errors_;
 };
 
 }  // namespace
 
-bool is_aggregate_function(std::string_view name) {
-  return std::find(std::begin(kAggregates), std::end(kAggregates), name) != std::end(kAggregates);
-}
+bool is_aggregate_function(std::string_view name) { return find_aggregate(name) != nullptr; }
 
 bool has_aggregates(const Ast& ast) {
   std::vector<const Ast*> open{&ast};
@@ -100,22 +158,11 @@ ExprResult<SplitAggregates> split_aggregates(const AstPtr& ast) {
   return split;
 }
 
-ExprResult<DataType> aggregate_type(const AggregateCall& call, DataType arg) {
-  if (arg.kind >= TypeKind::array && (call.function != "count" || call.distinct))
-    return ExprError{fmt::format("`{}` does not take {}", call.text, to_string(arg)), call.offset, call.length,
-                     "name a part of it"};
-  if (call.function == "count") return types::int64;
-  if (call.function == "min" || call.function == "max") return arg;
-  const auto d = [](unsigned scale) { return types::decimal(38, static_cast<std::uint8_t>(scale)); };
-  if (call.function == "sum") {
-    if (arg.kind == TypeKind::int64 || arg.kind == TypeKind::float64 || arg.kind == TypeKind::duration) return arg;
-    if (arg.kind == TypeKind::decimal) return d(arg.scale);
-  } else {
-    if (arg.kind == TypeKind::int64 || arg.kind == TypeKind::float64) return types::float64;
-    if (arg.kind == TypeKind::decimal) return d(std::max<unsigned>(arg.scale, 6));
-  }
-  return ExprError{fmt::format("`{}` does not take {}", call.function, to_string(arg)), call.offset, call.length,
-                   "it takes numbers"};
+ExprResult<DataType> aggregate_type(const AggregateCall& call, DataType x, DataType by) {
+  const AggregateInfo& info = call.info();
+  auto type = aggregate_result_type(info.function, x, by);
+  if (type) return type.value();
+  return ExprError{type.error().message, call.offset, call.length, std::string(info.signature)};
 }
 
 }  // namespace twinspan::engine

@@ -1,21 +1,27 @@
 #pragma once
 // Takes the aggregate calls out of an expression of `aggregate:`: `sum(price) / count(*)` becomes two calls, kept by
-// the window operator, and the outer expression `$agg0` / `$agg1`, computed when a window fires. Thread: control.
+// the window operator, and the outer expression `$agg0` / `$agg1`, computed when a window fires. What a call may look
+// like is in aggregate_table.h. Thread: control.
 
 #include <string>
 #include <vector>
 
+#include "engine/expr/aggregate_table.h"
 #include "engine/expr/ast.h"
 
 namespace twinspan::engine {
 
 struct AggregateCall {
-  std::string function;  // count | sum | min | max | avg
+  std::string function;  // a name of the table
   bool distinct = false;
   AstPtr arg;                          // nullptr: count(*)
   AstPtr filter;                       // nullptr: every row
   std::size_t offset = 0, length = 0;  // of the first place that asks for it
   std::string text;                    // canonical; calls with equal text share one slot
+  AstPtr by;                           // what orders, of functions that take it
+  AggregateParameters parameters;      // its constants
+
+  const AggregateInfo& info() const { return *find_aggregate(function); }
 };
 
 struct SplitAggregates {
@@ -31,8 +37,7 @@ bool has_aggregates(const Ast& ast);
 ExprResult<AstPtr> split_aggregates(const AstPtr& ast, std::vector<AggregateCall>& calls);
 ExprResult<SplitAggregates> split_aggregates(const AstPtr& ast);
 
-// The result type of a call on an argument of this type (int64 for count(*)): sum of int64 is int64, of decimal(p,s)
-// decimal(38,s); avg is float64, of decimal(p,s) decimal(38, max(s,6)); min and max keep the type.
-ExprResult<DataType> aggregate_type(const AggregateCall& call, DataType arg);
+// The result type of a call on arguments of these types (count(*): null).
+ExprResult<DataType> aggregate_type(const AggregateCall& call, DataType x, DataType by = types::null);
 
 }  // namespace twinspan::engine

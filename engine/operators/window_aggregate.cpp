@@ -39,7 +39,7 @@ WindowAggregate::Impl::Impl(WindowSpec spec, const Schema& schema)
       schema_(schema),
       calendar_(calendar_of(spec_)),
       codec_(spec_.key_columns, spec_.key_types),
-      accumulators_(accumulated(spec_)),
+      accumulators_(accumulated(spec_), spec_.updating),
       results_(spec_.key_types, accumulators_, schema_) {
   layout_.cumulate = spec_.kind == WindowKind::cumulate;
   tells_before_ = spec_.mode == EmitMode::retracting || spec_.feeds_steps;
@@ -50,7 +50,6 @@ WindowAggregate::Impl::Impl(WindowSpec spec, const Schema& schema)
   total_.assign(accumulators_.bytes(), 0);
   for (std::size_t a = 0; a < spec_.aggregates.size(); ++a) {
     const AggregateSpec& s = spec_.aggregates[a];
-    strings_ |= s.argument_type.is_string_like() && s.function != AggregateFunction::count;
     if (!accumulators_.is_distinct(a)) continue;
     auto d =
         std::find_if(distinct_.begin(), distinct_.end(), [&](const Distinct& x) { return x.argument == s.argument; });
@@ -177,32 +176,23 @@ void WindowAggregate::Impl::count_group(const Batch& batch, std::uint32_t from, 
       mark_save(later, *p->second, kid);
     }
   }
-  if (retractions_) [[unlikely]] {  // nothing that keeps strings can be retracted: there are none
-    for (const bool taken_back : {false, true}) {
-      std::uint32_t rows[PaneKeys::kGroup];
-      char* blocks[PaneKeys::kGroup];
-      std::uint32_t some = 0;
-      for (std::uint32_t i = from; i < from + n; ++i) {
-        if (is_retraction(batch.flag(rows_[i])) != taken_back) continue;
-        rows[some] = rows_[i];
-        blocks[some++] = blocks_[i];
-      }
-      if (taken_back)
-        accumulators_.retract(batch, rows, blocks, some, total_strings_);
-      else
-        accumulators_.update(batch, rows, blocks, some, total_strings_);
-    }
-    return;
-  }
-  if (!strings_) {
+  const bool by_window = accumulators_.owns_memory();
+  if (!by_window && !retractions_) {
     accumulators_.update(batch, &rows_[from], &blocks_[from], n, total_strings_);
     return;
   }
-  for (std::uint32_t i = 0; i < n;) {  // strings go to the arena of their window
-    const std::uint32_t first = i;
-    Window* window = panes_[from + i]->window;
-    while (i < n && panes_[from + i]->window == window) ++i;
-    accumulators_.update(batch, &rows_[from + first], &blocks_[from + first], i - first, window->strings);
+  for (std::uint32_t i = 0; i < n;) {  // what blocks own lies with their window
+    const std::uint32_t first = from + i;
+    Window* window = panes_[first]->window;
+    const bool taken_back = is_retraction(batch.flag(rows_[first]));
+    while (i < n && (!by_window || panes_[from + i]->window == window) &&
+           is_retraction(batch.flag(rows_[from + i])) == taken_back)
+      ++i;
+    BlockMemory& memory = by_window ? window->strings : total_strings_;
+    if (taken_back)
+      accumulators_.retract(batch, &rows_[first], &blocks_[first], from + i - first, memory);
+    else
+      accumulators_.update(batch, &rows_[first], &blocks_[first], from + i - first, memory);
   }
 }
 

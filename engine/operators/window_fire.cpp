@@ -145,7 +145,7 @@ void WindowAggregate::Impl::fire(Pane& pane, bool provisional, bool closing, Out
     char* value = window.block(entry);
     if (spec_.mode != EmitMode::discarding && layout_.cumulate) {
       value = total_.data();
-      accumulators_.reset(value);
+      accumulators_.reset(value, total_strings_);
       accumulators_.merge(window.closed_block(kid), value, total_strings_);
       for (const auto& [step, open] : window.panes) {
         if (step > pane.step) break;
@@ -160,7 +160,7 @@ void WindowAggregate::Impl::fire(Pane& pane, bool provisional, bool closing, Out
     if (!closing) mark_save(entry, pane, kid);
     if (spec_.mode == EmitMode::discarding) {
       add(value, RowOp::insert);
-      accumulators_.reset(value);
+      accumulators_.reset(value, window.strings);
       entry_flags(entry) |= kEmitted;
       continue;
     }
@@ -174,7 +174,7 @@ void WindowAggregate::Impl::fire(Pane& pane, bool provisional, bool closing, Out
     entry_flags(entry) |= kEmitted;
     if (!layout_.keeps_last) continue;
     char* last = window.last_block(entry);
-    accumulators_.reset(last);
+    accumulators_.reset(last, window.strings);
     accumulators_.merge(value, last, window.strings);
   }
   pane.fire_list.clear();
@@ -188,6 +188,8 @@ void WindowAggregate::Impl::close_step(Pane& pane) {
     std::uint32_t kid = 0;
     std::memcpy(&kid, entry + 4, 4);
     accumulators_.merge(window.block(entry), window.closed_block(kid), window.strings);
+    accumulators_.reset(window.block(entry), window.strings);
+    if (layout_.keeps_last) accumulators_.reset(window.last_block(entry), window.strings);
     std::uint32_t& flags = entry_flags(window.keys.entry(kid));
     if ((flags & kSaveDue) == 0) window.save_list.push_back(kid);
     flags |= kSaveDue;

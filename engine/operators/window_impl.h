@@ -109,7 +109,6 @@ class WindowAggregate::Impl {
   std::vector<Distinct> distinct_;
   std::vector<std::size_t> set_aggregate_;  // set -> aggregate
   std::vector<std::size_t> set_distinct_;   // set -> distinct_
-  bool strings_ = false;                    // min or max of a string: blocks point into the window's arena
   bool tells_before_ = false;               // an update is the old values, then the new ones
   std::size_t rows_counted_ = 0;            // updating: the accumulator, behind those of the spec, that counts rows
   WindowResults results_;
@@ -141,7 +140,7 @@ class WindowAggregate::Impl {
   std::vector<Dictionary::Identity> identities_;
 
   std::vector<char> total_;  // a block: the value of a cumulate result
-  Arena total_strings_;
+  BlockMemory total_strings_;
 
   // What the next snapshot says is over: the largest end of a window and of a step closed since the last one.
   EventTime windows_closed_ = kMinTime, steps_closed_ = kMinTime;

@@ -14,7 +14,7 @@
 #include <memory>
 #include <vector>
 
-#include "engine/operators/accumulator.h"
+#include "engine/aggregates/accumulators.h"
 #include "engine/operators/calendar.h"
 #include "engine/operators/distinct_set.h"
 #include "engine/operators/pane_keys.h"
@@ -51,7 +51,7 @@ struct Window {
   WindowRange range;
   const PaneLayout& layout;
   PaneKeys keys;
-  Arena strings;                                         // long keys, min and max of strings
+  BlockMemory strings;                                   // long keys, and what blocks own
   std::map<std::uint32_t, std::unique_ptr<Pane>> panes;  // by step
   std::vector<DistinctSet> sets;
   std::vector<std::uint32_t> save_list;  // cumulate: kids whose own entry has kSaveDue

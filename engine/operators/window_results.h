@@ -8,7 +8,7 @@
 #include <optional>
 #include <string_view>
 
-#include "engine/operators/accumulator.h"
+#include "engine/aggregates/accumulators.h"
 #include "engine/operators/operator.h"
 #include "engine/operators/window_panes.h"
 #include "engine/state/row_codec.h"

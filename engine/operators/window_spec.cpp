@@ -1,7 +1,5 @@
 #include "engine/operators/window_spec.h"
 
-#include <algorithm>
-
 #include <fmt/format.h>
 
 #include "engine/operators/calendar.h"
@@ -10,51 +8,11 @@ namespace twinspan::engine {
 
 namespace {
 
-const char* name_of(AggregateFunction f) {
-  switch (f) {
-    case AggregateFunction::count: return "count";
-    case AggregateFunction::sum: return "sum";
-    case AggregateFunction::min: return "min";
-    case AggregateFunction::max: return "max";
-    case AggregateFunction::avg: return "avg";
-  }
-  return "?";
-}
-
 constexpr std::int64_t kMaxSteps = 65'535;  // steps of a cumulate window: a step is 16 bits
 constexpr std::int64_t kMaxSize =
     std::int64_t{400} * 86'400'000;  // longer than a year is taken for a mistake in the unit
 
 }  // namespace
-
-Result<DataType> aggregate_result_type(const AggregateSpec& a) {
-  if (a.argument >= 0 && a.argument_type.kind >= TypeKind::array &&
-      (a.distinct || a.function != AggregateFunction::count))
-    return config_error(fmt::format("{}({}{}) has no meaning: the values have no order and are no keys",
-                                    name_of(a.function), a.distinct ? "DISTINCT " : "", to_string(a.argument_type)));
-  if (a.function == AggregateFunction::count) return types::int64;
-  if (a.argument < 0) return config_error(fmt::format("{}() needs an argument", name_of(a.function)));
-  const DataType t = a.argument_type;
-  if (a.function == AggregateFunction::min || a.function == AggregateFunction::max) {
-    if (t.kind == TypeKind::null) return config_error(fmt::format("{}(NULL) has no type", name_of(a.function)));
-    return t;
-  }
-  if (!t.is_numeric() && !(t.kind == TypeKind::duration && a.function == AggregateFunction::sum))
-    return config_error(fmt::format("{}() does not take {}", name_of(a.function), to_string(t)));
-  if (a.function == AggregateFunction::sum) return t.kind == TypeKind::decimal ? types::decimal(38, t.scale) : t;
-  return t.kind == TypeKind::decimal ? types::decimal(38, std::max<std::uint8_t>(t.scale, 6)) : types::float64;
-}
-
-bool retractable(const AggregateSpec& a) {
-  switch (a.function) {
-    case AggregateFunction::count: return !a.distinct;
-    case AggregateFunction::sum:
-    case AggregateFunction::avg: return true;
-    case AggregateFunction::min:
-    case AggregateFunction::max: return false;
-  }
-  return false;
-}
 
 Status validate(const WindowSpec& s) {
   if (s.size <= 0 || s.size > kMaxSize) return config_error("the size of a window is between 1 ms and 400 days");
@@ -74,15 +32,7 @@ Status validate(const WindowSpec& s) {
     return config_error("a window over results that change cannot be discarding: retracting tells old and new values");
   if (s.offset <= -s.size || s.offset >= s.size) return config_error("the offset is not shorter than the window");
   if (s.key_columns.size() != s.key_types.size()) return permanent_error("key columns without types");
-  for (const AggregateSpec& a : s.aggregates) {
-    TS_TRYV(aggregate_result_type(a));
-    if (a.distinct && (a.function == AggregateFunction::sum || a.function == AggregateFunction::avg))
-      return config_error(fmt::format("{}(DISTINCT ..) is not supported, count(DISTINCT ..) is", name_of(a.function)));
-    if (a.distinct && a.argument < 0) return config_error("count(DISTINCT *) has no meaning: name a column");
-    if (s.updating && !retractable(a))
-      return config_error(fmt::format("{}{} cannot take back a row that counted", name_of(a.function),
-                                      a.distinct ? "(DISTINCT ..)" : "()"));
-  }
+  for (const AggregateSpec& a : s.aggregates) TS_TRYV(validate(a, s.updating));
   TS_TRYV(Calendar::make(s.time_zone, s.size, s.offset));
   return ok();
 }

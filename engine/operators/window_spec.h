@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "engine/aggregates/aggregate_spec.h"
 #include "engine/base/ids.h"
 #include "engine/base/result.h"
 #include "engine/base/types.h"
@@ -14,16 +15,7 @@
 namespace twinspan::engine {
 
 enum class WindowKind : std::uint8_t { tumbling, cumulate };
-enum class AggregateFunction : std::uint8_t { count, sum, min, max, avg };
 enum class EmitMode : std::uint8_t { accumulating, discarding, retracting };
-
-struct AggregateSpec {
-  AggregateFunction function = AggregateFunction::count;
-  int argument = -1;       // column of the input; -1 = count(*)
-  DataType argument_type;  // of that column
-  bool distinct = false;   // count only (of min and max it changes nothing, and is ignored)
-  int filter = -1;         // boolean column of the input: rows where it is not true do not count; -1 = all rows
-};
 
 struct WindowSpec {
   WindowKind kind = WindowKind::tumbling;
@@ -47,13 +39,6 @@ struct WindowSpec {
   // Rows may take former ones back (they come from a window). Every aggregate must be retractable.
   bool updating = false;
 };
-
-// count: int64; sum: int64 -> int64, decimal(p,s) -> decimal(38,s), float64; avg: float64, of a decimal
-// decimal(38,max(s,6)); min, max: the type of the argument. An error if the function does not take this type.
-Result<DataType> aggregate_result_type(const AggregateSpec& aggregate);
-
-// Whether rows that counted can be taken back: a minimum cannot tell what comes after it.
-bool retractable(const AggregateSpec& aggregate);
 
 // The first thing wrong, for the user; everything the operator relies on.
 Status validate(const WindowSpec& spec);

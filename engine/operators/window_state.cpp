@@ -141,11 +141,10 @@ Status WindowAggregate::Impl::restore(const StateEntry& e) {
   std::string_view value = e.value;
   bool good = false;
   std::vector<char> block(accumulators_.bytes(), 0);
-  Arena strings(1024);
+  BlockMemory strings(1024);
   auto blocks = [&] {
     bool all = accumulators_.load(value, block.data(), strings);
     if (all && layout_.keeps_last && !(layout_.cumulate && e.space == kKeys)) {
-      std::fill(block.begin(), block.end(), 0);
       all = accumulators_.load(value, block.data(), strings);
     }
     return all && value.empty();

@@ -1,0 +1,53 @@
+#pragma once
+// The table of aggregate functions: the one place that says what each takes, gives and promises. The splitter and the
+// type checker (aggregates.h), the accumulators (engine/aggregates), the planner and the reference page read it.
+// Thread: any.
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "engine/base/result.h"
+#include "engine/base/types.h"
+
+namespace twinspan::engine {
+
+enum class AggregateFunction : std::uint8_t { count, sum, min, max, avg };
+
+// The constants of a call; each function uses those its row names.
+struct AggregateParameters {
+  double fraction = 0;      // 'p': 0 to 1
+  std::int64_t number = 0;  // 'k'
+  std::string text;         // 's'
+  friend bool operator==(const AggregateParameters&, const AggregateParameters&) = default;
+};
+
+struct AggregateInfo {
+  AggregateFunction function;
+  std::string_view name;
+  std::string_view signature;  // "sum(x number or duration) -> the type of x; decimal(38, s) of a decimal"
+  std::string_view doc;        // one line
+  // One letter an argument. Columns: x any, n number, u number or duration, o the value that orders. Constants:
+  // p fraction, k whole number, s text. '?' after one that may be left out.
+  std::string_view arguments;
+  enum class Distinct : std::uint8_t { no, same, yes } distinct;  // same: DISTINCT changes nothing, and is dropped
+  std::string_view error;                                         // "exact", or how far off a result can be
+  std::string_view merge;                           // what merging parts (panes, sessions, split keys) keeps
+  std::string_view memory;                          // of one key
+  std::string_view not_retractable;                 // why the input must be append-only; empty: rows can be taken back
+  std::int64_t number_default = 0, number_max = 0;  // of 'k'; no default: it must be given
+
+  bool has(char letter) const { return arguments.find(letter) != std::string_view::npos; }
+  bool retractable() const { return not_retractable.empty(); }
+};
+
+std::span<const AggregateInfo> aggregate_table();                       // in the order of AggregateFunction
+const AggregateInfo* find_aggregate(std::string_view lower_case_name);  // nullptr: no aggregate
+const AggregateInfo& info_of(AggregateFunction function);
+
+// The type of a result for these argument types (`by`: of the 'o' argument). An error if the function does not take
+// them.
+Result<DataType> aggregate_result_type(AggregateFunction function, DataType x, DataType by = types::null);
+
+}  // namespace twinspan::engine
