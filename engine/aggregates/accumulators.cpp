@@ -22,6 +22,15 @@ const AggregateKernel& kernel_for(const AggregateSpec& a, bool updating) {
     case F::avg: return sum_kernel(a);
     case F::min:
     case F::max: return updating ? bag_kernel(a) : extreme_kernel(a);
+    case F::first:
+    case F::last:
+    case F::min_by:
+    case F::max_by: return pick_kernel(a);
+    case F::approx_count_distinct: return approx_count_distinct_kernel();
+    case F::percentile: return percentile_kernel();
+    case F::top_k: return top_k_kernel();
+    case F::string_agg:
+    case F::array_agg: return list_kernel();
   }
   TS_CHECK(false);
 }

@@ -7,7 +7,7 @@ namespace twinspan::engine {
 Result<DataType> aggregate_result_type(const AggregateSpec& a) {
   if (a.argument < 0 && a.function != AggregateFunction::count)
     return config_error(fmt::format("{}() needs an argument", info_of(a.function).name));
-  return aggregate_result_type(a.function, a.argument_type, a.by_type);
+  return aggregate_result_type(a.function, a.argument_type, a.by_type, a.distinct);
 }
 
 Status validate(const AggregateSpec& a, bool updating_input) {

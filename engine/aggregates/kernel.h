@@ -79,6 +79,11 @@ struct AggregateKernel {
 const AggregateKernel& count_kernel();
 const AggregateKernel& sum_kernel(const AggregateSpec& spec);  // sum and avg
 const AggregateKernel& extreme_kernel(const AggregateSpec& spec);
+const AggregateKernel& pick_kernel(const AggregateSpec& spec);  // first, last, min_by, max_by
+const AggregateKernel& approx_count_distinct_kernel();
+const AggregateKernel& percentile_kernel();
+const AggregateKernel& top_k_kernel();
+const AggregateKernel& list_kernel();                          // string_agg and array_agg
 const AggregateKernel& bag_kernel(const AggregateSpec& spec);  // count(DISTINCT), min and max, with rows taken back
 
 // One zero and one NaN, as in GROUP BY (engine/state/row_codec.h).

@@ -1,12 +1,14 @@
 #pragma once
-// One value as bytes whose order (memcmp, shorter first) is that of the values, and back. Equal values have equal
-// bytes: one zero, one NaN, which is the greatest. Thread: any one.
+// One value as bytes whose order (memcmp, shorter first) is that of the values, and back; what has no order (arrays,
+// maps, rows, json) as the bytes it is. Equal values have equal bytes: one zero, one NaN, which is the greatest.
+// Thread: any one.
 
 #include <bit>
 #include <cstdint>
 #include <string_view>
 
 #include "engine/aggregates/kernel.h"
+#include "engine/base/nested.h"
 
 namespace twinspan::engine {
 
@@ -14,9 +16,8 @@ namespace twinspan::engine {
 class ValueBytes {
  public:
   std::string_view of(const Column& c, std::size_t row) {
+    if (c.type.is_string_like()) return c.as<std::string_view>()[row];
     switch (c.type.kind) {
-      case TypeKind::string:
-      case TypeKind::bytes: return c.as<std::string_view>()[row];
       case TypeKind::null:
       case TypeKind::boolean: buffer_[0] = c.as<char>()[row]; return {buffer_, 1};
       case TypeKind::decimal: {
@@ -35,19 +36,25 @@ class ValueBytes {
   }
 
   static bool well_formed(DataType type, std::string_view bytes) {
-    return type.is_string_like() || bytes.size() == value_width(type.kind);
+    if (!type.is_string_like()) return bytes.size() == value_width(type.kind);
+    return type.is_text() || well_formed_value(type, bytes);
   }
-  // A value of this type into a cell of the same.
-  static bool put(std::string_view bytes, const AggregateCell& cell) {
-    switch (cell.type.kind) {
-      case TypeKind::string:
-      case TypeKind::bytes: return cell.text(bytes);
+  // The value (value_width bytes); texts are views of the bytes.
+  static void load(DataType type, std::string_view bytes, void* to) {
+    const auto put = [&](const auto& v) { std::memcpy(to, &v, sizeof v); };
+    if (type.is_string_like()) return put(bytes);
+    switch (type.kind) {
       case TypeKind::null:
-      case TypeKind::boolean: return cell.put(bytes[0]);
-      case TypeKind::decimal: return cell.put(decimal(bytes));
-      case TypeKind::float64: return cell.put(float64(bytes));
-      default: return cell.put(int64(bytes));
+      case TypeKind::boolean: return put(bytes[0]);
+      case TypeKind::decimal: return put(decimal(bytes));
+      case TypeKind::float64: return put(float64(bytes));
+      default: put(int64(bytes));
     }
+  }
+  static bool put(std::string_view bytes, const AggregateCell& cell) {  // of the cell's type
+    if (cell.type.is_string_like()) return cell.text(bytes);
+    load(cell.type, bytes, cell.to);
+    return true;
   }
   static std::int64_t int64(std::string_view bytes) { return static_cast<std::int64_t>(get(bytes, 0) ^ kSign); }
   static double float64(std::string_view bytes) {

@@ -13,7 +13,26 @@
 
 namespace twinspan::engine {
 
-enum class AggregateFunction : std::uint8_t { count, sum, min, max, avg };
+enum class AggregateFunction : std::uint8_t {
+  count,
+  sum,
+  min,
+  max,
+  avg,
+  first,
+  last,
+  min_by,
+  max_by,
+  approx_count_distinct,
+  percentile,
+  top_k,
+  string_agg,
+  array_agg,
+};
+
+inline constexpr std::uint64_t kListBytes = 64 * 1024;  // of the values of a string_agg or array_agg
+// Counters of top_k(x, k): counts are off by at most one in so many rows.
+constexpr std::uint32_t top_k_counters(std::int64_t k) { return k < 8 ? 128 : static_cast<std::uint32_t>(k) * 16; }
 
 // The constants of a call; each function uses those its row names.
 struct AggregateParameters {
@@ -28,8 +47,8 @@ struct AggregateInfo {
   std::string_view name;
   std::string_view signature;  // "sum(x number or duration) -> the type of x; decimal(38, s) of a decimal"
   std::string_view doc;        // one line
-  // One letter an argument. Columns: x any, n number, u number or duration, o the value that orders. Constants:
-  // p fraction, k whole number, s text. '?' after one that may be left out.
+  // One letter an argument. Columns: x any, c any with an order, n number, u number or duration, t string, o the value
+  // that orders. Constants: p fraction, k whole number, s text. '?' after one that may be left out.
   std::string_view arguments;
   enum class Distinct : std::uint8_t { no, same, yes } distinct;  // same: DISTINCT changes nothing, and is dropped
   std::string_view error;                                         // "exact", or how far off a result can be
@@ -48,6 +67,7 @@ const AggregateInfo& info_of(AggregateFunction function);
 
 // The type of a result for these argument types (`by`: of the 'o' argument). An error if the function does not take
 // them.
-Result<DataType> aggregate_result_type(AggregateFunction function, DataType x, DataType by = types::null);
+Result<DataType> aggregate_result_type(AggregateFunction function, DataType x, DataType by = types::null,
+                                       bool distinct = false);
 
 }  // namespace twinspan::engine

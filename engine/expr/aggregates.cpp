@@ -160,7 +160,7 @@ ExprResult<SplitAggregates> split_aggregates(const AstPtr& ast) {
 
 ExprResult<DataType> aggregate_type(const AggregateCall& call, DataType x, DataType by) {
   const AggregateInfo& info = call.info();
-  auto type = aggregate_result_type(info.function, x, by);
+  auto type = aggregate_result_type(info.function, x, by, call.distinct);
   if (type) return type.value();
   return ExprError{type.error().message, call.offset, call.length, std::string(info.signature)};
 }

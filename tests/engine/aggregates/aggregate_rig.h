@@ -14,6 +14,8 @@
 #include <fmt/format.h>
 
 #include "engine/aggregates/accumulators.h"
+#include "engine/base/json_text.h"
+#include "engine/base/nested.h"
 
 namespace twinspan::testing {
 
@@ -82,6 +84,11 @@ inline Batch batch_of(const std::vector<Row>& rows, DataType x, DataType by = ty
 
 inline std::string text_of(DataType type, const char* value, bool valid) {
   if (!valid) return "NULL";
+  if (type.kind >= TypeKind::array) {
+    std::string json;
+    append_json(type, value, JsonTimestamps::iso8601, json);
+    return json;
+  }
   const Column c{type, value, nullptr};
   switch (type.kind) {
     case TypeKind::string:

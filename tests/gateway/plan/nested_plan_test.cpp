@@ -61,8 +61,8 @@ sinks:
 )y");
   EXPECT_THAT(text, HasSubstr("error[T0436]: a key cannot be array<string>"));
   EXPECT_THAT(text, HasSubstr("error[T0436]: a key cannot be json"));
-  EXPECT_THAT(text, HasSubstr("count(DISTINCT map<string, int64>) has no meaning"));
-  EXPECT_THAT(text, HasSubstr("max(json) has no meaning"));
+  EXPECT_THAT(text, HasSubstr("count(DISTINCT ..) does not take map<string, int64>"));
+  EXPECT_THAT(text, HasSubstr("max() does not take json"));
 }
 
 TEST(NestedPlan, TypeErrorsPointIntoTheType) {

@@ -3,6 +3,7 @@
 // code with the engine but the specification. Fixed windows (UTC) only.
 
 #include <algorithm>
+#include <cmath>
 #include <limits>
 #include <map>
 #include <set>
@@ -130,7 +131,7 @@ class OracleWindow {
       std::vector<std::string> values;
       std::vector<std::int64_t> distinct = distinct_counts(all, end);
       for (std::size_t a = 0; a < spec_.aggregates.size(); ++a) {
-        if (spec_.aggregates[a].distinct && spec_.mode == EmitMode::discarding) {
+        if (is_distinct_count(spec_.aggregates[a]) && spec_.mode == EmitMode::discarding) {
           result.distinct_told.resize(spec_.aggregates.size());
           values.push_back(fmt::format("{}", distinct[a] - result.distinct_told[a]));
         } else {
@@ -167,6 +168,7 @@ class OracleWindow {
   }
 
   static std::int64_t sign(const Row& r) { return r.op == RowOp::update_before || r.op == RowOp::remove ? -1 : 1; }
+  static bool is_distinct_count(const AggregateSpec& a) { return a.distinct && a.function == AggregateFunction::count; }
   bool passes(const AggregateSpec& a, const Row& r) const { return a.filter < 0 || (r.ok && *r.ok); }
   std::string argument(const AggregateSpec& a, const Row& r) const {
     switch (a.argument) {
@@ -181,7 +183,7 @@ class OracleWindow {
   std::vector<std::int64_t> distinct_counts(const std::vector<Held>& all, EventTime end) const {
     std::vector<std::int64_t> out(spec_.aggregates.size());
     for (std::size_t a = 0; a < spec_.aggregates.size(); ++a) {
-      if (!spec_.aggregates[a].distinct) continue;
+      if (!is_distinct_count(spec_.aggregates[a])) continue;
       std::map<std::string, EventTime> first;
       for (const Held& h : all) {
         const std::string v = argument(spec_.aggregates[a], h.row);
@@ -196,17 +198,29 @@ class OracleWindow {
 
   std::string value_of(const AggregateSpec& a, const std::vector<const Row*>& counted) const {
     std::vector<const Row*> in;
-    for (const Row* r : counted)
-      if (passes(a, *r) && (a.argument < 0 || !argument(a, *r).empty())) in.push_back(r);
-    std::int64_t n = 0;
-    for (const Row* r : in) n += sign(*r);
-    if (a.function == AggregateFunction::count) {
-      if (!a.distinct) return fmt::format("{}", n);
+    for (const Row* r : counted) {
+      if (!passes(a, *r) || (a.argument >= 0 && argument(a, *r).empty())) continue;
+      if (sign(*r) > 0) {
+        in.push_back(r);
+        continue;
+      }
+      const auto former = std::find_if(
+          in.begin(), in.end(), [&](const Row* x) { return a.argument < 0 || argument(a, *x) == argument(a, *r); });
+      TS_CHECK(former != in.end());
+      in.erase(former);
+    }
+    const auto n = static_cast<std::int64_t>(in.size());
+    if (a.function == AggregateFunction::count || a.function == AggregateFunction::approx_count_distinct) {
+      if (!a.distinct && a.function == AggregateFunction::count) return fmt::format("{}", n);
       std::set<std::string> values;
       for (const Row* r : in) values.insert(argument(a, *r));
       return fmt::format("{}", values.size());
     }
+    if (a.function == AggregateFunction::top_k) return top_of(a, in);
     if (n == 0) return "NULL";
+    if (a.function >= AggregateFunction::first && a.function <= AggregateFunction::max_by) return picked(a, in);
+    if (a.function == AggregateFunction::percentile) return percentile(a, in);
+    if (a.function == AggregateFunction::string_agg || a.function == AggregateFunction::array_agg) return list(a, in);
     if (a.function == AggregateFunction::min || a.function == AggregateFunction::max) {
       auto less = [&](const Row* x, const Row* y) {
         if (a.argument == kDevice) return *x->device < *y->device;
@@ -221,9 +235,9 @@ class OracleWindow {
     double ratio = 0;
     std::int64_t v = 0, price = 0;
     for (const Row* r : in) {
-      if (r->ratio) ratio += static_cast<double>(sign(*r)) * *r->ratio;
-      if (r->v) v += sign(*r) * *r->v;
-      if (r->price) price += sign(*r) * *r->price;
+      if (r->ratio) ratio += *r->ratio;
+      if (r->v) v += *r->v;
+      if (r->price) price += *r->price;
     }
     const bool sum = a.function == AggregateFunction::sum;
     if (a.argument == kRatio) return fmt::format("{:.9g}", sum ? ratio : ratio / static_cast<double>(n));
@@ -233,6 +247,69 @@ class OracleWindow {
     const std::int64_t micro = price * 10'000;
     const std::int64_t up = (std::abs(micro) * 2 + n) / (2 * n);
     return decimal_to_string(micro < 0 ? -up : up, 6);
+  }
+
+  // `by` is v or nothing.
+  std::string picked(const AggregateSpec& a, const std::vector<const Row*>& in) const {
+    const Row* best = nullptr;
+    for (const Row* r : in) {
+      if (a.by >= 0 && !r->v) continue;
+      bool better = best == nullptr;
+      if (!better) {
+        switch (a.function) {
+          case AggregateFunction::first: better = r->time < best->time; break;
+          case AggregateFunction::last: better = r->time >= best->time; break;
+          case AggregateFunction::min_by: better = std::pair(*r->v, r->time) < std::pair(*best->v, best->time); break;
+          default: better = std::pair(-*r->v, r->time) < std::pair(-*best->v, best->time);
+        }
+      }
+      if (better) best = r;
+    }
+    if (best == nullptr) return "NULL";
+    return a.argument == kPrice ? decimal_to_string(*best->price, 2) : argument(a, *best);
+  }
+
+  // The middle of the bucket of the value with this rank: 64 to a power of two.
+  std::string percentile(const AggregateSpec& a, const std::vector<const Row*>& in) const {
+    std::vector<double> values;
+    for (const Row* r : in)
+      values.push_back(a.argument == kRatio ? *r->ratio
+                       : a.argument == kV   ? static_cast<double>(*r->v)
+                                            : static_cast<double>(*r->price));
+    std::sort(values.begin(), values.end());
+    const double v = values[static_cast<std::size_t>(a.parameters.fraction * static_cast<double>(values.size() - 1))];
+    if (v == 0) return "0";
+    int exponent = 0;
+    const double part = std::floor(std::frexp(std::abs(v), &exponent) * 128);  // 64 to 127
+    const double low = std::ldexp(part, exponent - 7), high = std::ldexp(part + 1, exponent - 7);
+    const double middle = 2 * low * high / (low + high) / (a.argument == kPrice ? 100 : 1);
+    return fmt::format("{:.9g}", v < 0 ? -middle : middle);
+  }
+
+  // Of the device, whose text needs no escapes.
+  static std::string top_of(const AggregateSpec& a, const std::vector<const Row*>& in) {
+    std::map<std::string, std::int64_t> counts;
+    for (const Row* r : in) ++counts[*r->device];
+    std::vector<std::pair<std::int64_t, std::string>> order;
+    for (const auto& [v, n] : counts) order.emplace_back(-n, v);
+    std::sort(order.begin(), order.end());
+    std::string out;
+    for (std::size_t i = 0; i < order.size() && i < static_cast<std::size_t>(a.parameters.number); ++i)
+      out += fmt::format("{}{{\"value\":\"{}\",\"count\":{},\"error\":0}}", i == 0 ? "" : ",", order[i].second,
+                         -order[i].first);
+    return "[" + out + "]";
+  }
+  static std::string list(const AggregateSpec& a, std::vector<const Row*> in) {
+    std::stable_sort(in.begin(), in.end(), [](const Row* x, const Row* y) { return x->time < y->time; });
+    std::vector<std::string> values;
+    for (const Row* r : in)
+      if (!a.distinct || std::find(values.begin(), values.end(), *r->device) == values.end())
+        values.push_back(*r->device);
+    if (values.size() > static_cast<std::size_t>(a.parameters.number))
+      values.resize(static_cast<std::size_t>(a.parameters.number));
+    const bool json = a.function == AggregateFunction::array_agg;
+    return json ? fmt::format("[\"{}\"]", fmt::join(values, "\",\""))
+                : fmt::format("'{}'", fmt::join(values, a.parameters.text));
   }
 
   const WindowSpec spec_;

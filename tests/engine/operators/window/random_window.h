@@ -59,10 +59,23 @@ inline WindowSpec random_spec(Dice& dice) {
                                           aggregate(AggregateFunction::min, kRatio),
                                           aggregate(AggregateFunction::count, kDevice, true),
                                           aggregate(AggregateFunction::count, kDevice, true, kOk),
-                                          aggregate(AggregateFunction::count, kV, true)};
+                                          aggregate(AggregateFunction::count, kV, true),
+                                          aggregate(AggregateFunction::first, kDevice),
+                                          aggregate(AggregateFunction::last, kV),
+                                          aggregate(AggregateFunction::last, kDevice, false, kOk),
+                                          aggregate(AggregateFunction::min_by, kDevice, AggregateParameters{}, kV),
+                                          aggregate(AggregateFunction::max_by, kPrice, AggregateParameters{}, kV),
+                                          aggregate(AggregateFunction::approx_count_distinct, kDevice),
+                                          aggregate(AggregateFunction::percentile, kV, {.fraction = 0.5}),
+                                          aggregate(AggregateFunction::percentile, kV, {.fraction = 0.9}),
+                                          aggregate(AggregateFunction::percentile, kPrice, {.fraction = 0.25}),
+                                          aggregate(AggregateFunction::top_k, kDevice, {.number = 2}),
+                                          aggregate(AggregateFunction::string_agg, kDevice, {.number = 3, .text = ";"}),
+                                          aggregate(AggregateFunction::array_agg, kDevice, {.number = 1000}),
+                                          aggregate(AggregateFunction::array_agg, kDevice, {.number = 4}, -1, true)};
   s.updating = dice.one_in(3);
   for (const AggregateSpec& a : all)
-    if (dice.one_in(2) && (!s.updating || retractable(a))) s.aggregates.push_back(a);
+    if (dice.one_in(3) && (!s.updating || info_of(a.function).retractable())) s.aggregates.push_back(a);
   s.allow_lateness = dice.one_in(2) ? dice.of<std::int64_t>({1, 15, 120}) : 0;
   s.mode = dice.of({EmitMode::accumulating, EmitMode::discarding, EmitMode::retracting});
   if (s.updating && s.mode == EmitMode::discarding) s.mode = EmitMode::retracting;

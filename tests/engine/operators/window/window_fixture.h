@@ -9,6 +9,7 @@
 
 #include <fmt/format.h>
 
+#include "engine/base/json_text.h"
 #include "engine/operators/window_aggregate.h"
 #include "engine/state/row_codec.h"
 
@@ -48,7 +49,22 @@ inline const Schema& input_schema() {
 }
 
 inline AggregateSpec aggregate(AggregateFunction f, int argument = -1, bool distinct = false, int filter = -1) {
-  return {f, argument, argument < 0 ? types::null : input_schema().fields[argument].type, distinct, filter};
+  AggregateSpec a;
+  a.function = f;
+  a.argument = argument;
+  if (argument >= 0) a.argument_type = input_schema().fields[argument].type;
+  a.distinct = distinct;
+  a.filter = filter;
+  return a;
+}
+
+inline AggregateSpec aggregate(AggregateFunction f, int argument, AggregateParameters parameters, int by = -1,
+                               bool distinct = false) {
+  AggregateSpec a = aggregate(f, argument, distinct);
+  a.parameters = std::move(parameters);
+  a.by = by;
+  if (by >= 0) a.by_type = input_schema().fields[by].type;
+  return a;
 }
 
 inline Batch batch_of(const Event* events, std::size_t n) {
@@ -95,6 +111,11 @@ inline Batch batch_of(const Event* events, std::size_t n) {
 
 inline std::string text_of(const Column& c, std::size_t row) {
   if (c.is_null(row)) return "NULL";
+  if (c.type.kind >= TypeKind::array) {
+    std::string json;
+    append_json(c.type, &c.as<std::string_view>()[row], JsonTimestamps::iso8601, json);
+    return json;
+  }
   switch (c.type.kind) {
     case TypeKind::string: return "'" + std::string(c.as<std::string_view>()[row]) + "'";
     case TypeKind::decimal: return decimal_to_string(c.as<Decimal>()[row], c.type.scale);
