@@ -1,5 +1,8 @@
 #include "config/checks.h"
 
+#include <utility>
+#include <vector>
+
 #include <fmt/format.h>
 
 namespace twinspan::config {
@@ -12,32 +15,64 @@ void check_window(const StepEntry& entry, Diagnostics& diagnostics) {
   const WindowSpec& window = *entry.value.window;
   // An error inside (a kind that this version lacks) explains what is missing.
   const bool complete = !diagnostics.has_error_between(entry.name.origin.begin, entry.end);
-  if (window.tumbling && window.cumulate) {
-    diagnostics.error(window.cumulate->origin, "T0304", "a window has one kind, and this one is tumbling and cumulate",
+  std::vector<std::pair<const char*, const Origin*>> kinds;
+  if (window.tumbling) kinds.emplace_back("tumbling", &window.tumbling->origin);
+  if (window.sliding) kinds.emplace_back("sliding", &window.sliding->origin);
+  if (window.session) kinds.emplace_back("session", &window.session->origin);
+  if (window.cumulate) kinds.emplace_back("cumulate", &window.cumulate->origin);
+  if (window.global.value) kinds.emplace_back("global", &window.global.origin);
+  if (kinds.size() > 1) {
+    diagnostics.error(*kinds[1].second, "T0304",
+                      fmt::format("a window has one kind, and this one is {} and {}", kinds[0].first, kinds[1].first),
                       "keep one of them");
     return;
   }
-  if (!window.tumbling && !window.cumulate) {
+  if (kinds.empty()) {
     if (complete)
       diagnostics.error(entry.name.origin, "T0304",
                         fmt::format("the window of {} has no kind", in_quotes(entry.name.value)),
-                        "add tumbling: 10s, or cumulate: 1d with every: 60s");
+                        "add tumbling: 10s, sliding: 60s with every: 1s, session: 5m, or cumulate: 1d with every: 60s");
     return;
   }
-  if (window.tumbling && window.every) {
-    diagnostics.error(window.every->origin, "T0212", "'every' belongs to a cumulate window",
-                      "early results of a tumbling window are emit: { every: ... }");
+  const WindowKind kind = window.kind();
+  const bool steps = kind == WindowKind::cumulate || kind == WindowKind::sliding;
+  if (!steps && window.every) {
+    diagnostics.error(window.every->origin, "T0212", "'every' belongs to a cumulate or sliding window",
+                      fmt::format("early results of a {} window are emit: {{ every: ... }}", kinds[0].first));
   }
-  if (window.cumulate && !window.every && complete) {
-    diagnostics.error(window.cumulate->origin, "T0305", "a cumulate window needs 'every'", "such as every: 60s");
+  if (steps && !window.every && complete) {
+    diagnostics.error(*kinds[0].second, "T0305", fmt::format("a {} window needs 'every'", kinds[0].first),
+                      kind == WindowKind::cumulate ? "such as every: 60s" : "such as every: 1s");
   }
-  if (window.cumulate && window.every && window.every->value.count() > 0 &&
+  if (kind == WindowKind::cumulate && window.every && window.every->value.count() > 0 &&
       window.size().count() % window.every->value.count() != 0) {
     diagnostics.error(
         window.every->origin, "T0305",
         fmt::format("{} does not divide {}", duration_text(window.every->value), duration_text(window.size())),
         "choose a step that divides the size");
   }
+  if (kind == WindowKind::sliding && window.every && window.every->value > window.size()) {
+    diagnostics.error(window.every->origin, "T0305",
+                      fmt::format("{} is longer than the window, {}", duration_text(window.every->value),
+                                  duration_text(window.size())),
+                      "rows between the windows would be in none: filter them, or make the window longer");
+  }
+  if (kind == WindowKind::global && complete && !(entry.value.emit && entry.value.emit->every)) {
+    diagnostics.error(window.global.origin, "T0202", "a global window never ends: it needs emit.every",
+                      "such as emit: { every: 60s }");
+  }
+  if (entry.value.emit && entry.value.emit->clock.value == EmitClock::wall) {
+    const Origin& at = entry.value.emit->clock.origin;
+    if (!entry.value.emit->every)
+      diagnostics.error(at, "T0202", "emit.clock needs emit.every", "such as emit: { every: 60s, clock: wall }");
+    else if (steps)
+      diagnostics.error(at, "T0212", fmt::format("a {} window has results every 'every' of event time", kinds[0].first),
+                        "clock: wall is for tumbling, session and global windows");
+  }
+  if (window.time.value == WindowTime::processing && entry.value.late) {
+    diagnostics.error(window.time.origin, "T0212", "with time: processing no row is late", "remove late:");
+  }
+  if (kind == WindowKind::global) return;
   if (window.size().count() > 0 && window.offset.value >= window.size()) {
     diagnostics.error(window.offset.origin, "T0206", fmt::format("{} is too large", duration_text(window.offset.value)),
                       fmt::format("the offset is less than the size, {}", duration_text(window.size())));

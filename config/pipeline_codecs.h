@@ -76,12 +76,12 @@ struct Choices<EmitMode> {
 template <>
 struct Choices<EmitClock> {
   static constexpr std::array words{Choice<EmitClock>{"event", EmitClock::event},
-                                    Choice<EmitClock>{"wall", std::nullopt}};
+                                    Choice<EmitClock>{"wall", EmitClock::wall}};
 };
 template <>
 struct Choices<WindowTime> {
   static constexpr std::array words{Choice<WindowTime>{"event", WindowTime::event},
-                                    Choice<WindowTime>{"processing", std::nullopt}};
+                                    Choice<WindowTime>{"processing", WindowTime::processing}};
 };
 template <>
 struct Choices<RoutePolicy> {

@@ -27,8 +27,8 @@ enum class JoinTime { left, right };
 enum class WhenFull { slow_sources };
 enum class Unmatched { wait };
 enum class EmitMode { accumulating, discarding, retracting };
-enum class EmitClock { event };
-enum class WindowTime { event };
+enum class EmitClock { event, wall };
+enum class WindowTime { event, processing };
 enum class RoutePolicy { primary_backup };
 enum class Delivery { at_least_once };
 enum class Compression { none, gzip, snappy, lz4, zstd };
@@ -163,27 +163,43 @@ struct IntervalJoinSpec {
   static const ObjectTable& table();
 };
 
-enum class WindowKind { tumbling, cumulate };
+enum class WindowKind { tumbling, sliding, session, cumulate, global };
 
 struct WindowSpec {
   std::optional<Located<Duration>> tumbling;
+  std::optional<Located<Duration>> sliding;
+  std::optional<Located<Duration>> session;  // the gap
   std::optional<Located<Duration>> cumulate;
+  Located<bool> global{false, {}};
   std::optional<Located<Duration>> every;
   Located<Duration> offset;
   Text timezone{"UTC", {}};
-  WindowTime time = WindowTime::event;
+  Located<WindowTime> time{WindowTime::event, {}};
   static const ObjectTable& table();
 
-  WindowKind kind() const { return cumulate ? WindowKind::cumulate : WindowKind::tumbling; }
-  Duration size() const { return cumulate ? cumulate->value : tumbling ? tumbling->value : Duration(0); }
-  // The spacing of window ends: `every` of a cumulate window, else the size.
-  Duration step() const { return cumulate && every ? every->value : size(); }
+  WindowKind kind() const {
+    return sliding        ? WindowKind::sliding
+           : session      ? WindowKind::session
+           : cumulate     ? WindowKind::cumulate
+           : global.value ? WindowKind::global
+                          : WindowKind::tumbling;
+  }
+  // Of its kind's key.
+  const Origin& origin() const {
+    const auto& size = sliding ? sliding : session ? session : cumulate ? cumulate : tumbling;
+    return size ? size->origin : global.origin;
+  }
+  // The gap of a session window; 0 of a global one.
+  Duration size() const {
+    const auto& size = sliding ? sliding : session ? session : cumulate ? cumulate : tumbling;
+    return size ? size->value : Duration(0);
+  }
 };
 
 struct EmitSpec {
   std::optional<Duration> every;  // early results
   EmitMode mode = EmitMode::accumulating;
-  EmitClock clock = EmitClock::event;
+  Located<EmitClock> clock{EmitClock::event, {}};
   static const ObjectTable& table();
 };
 

@@ -135,27 +135,33 @@ const ObjectTable& IntervalJoinSpec::table() {
 
 const ObjectTable& WindowSpec::table() {
   static const ObjectTable kTable =
-      TableBuilder<WindowSpec>("window", "One of tumbling and cumulate.")
+      TableBuilder<WindowSpec>("window", "One of tumbling, sliding, session, cumulate and global.")
           .field("tumbling", &WindowSpec::tumbling, "Windows of this size, one after the other.", {.min = 1})
+          .field("sliding", &WindowSpec::sliding, "Windows of this size, a new one at every `every`.", {.min = 1})
+          .field("session", &WindowSpec::session,
+                 "The gap: rows of a key less than that apart are one window, which ends the gap after the last.",
+                 {.min = 1})
           .field("cumulate", &WindowSpec::cumulate, "The window so far, again at every `every`.", {.min = 1})
-          .field("every", &WindowSpec::every, "The step of a cumulate window; divides its size.", {.min = 1})
+          .field("global", &WindowSpec::global, "One window without end; results come every emit.every.")
+          .field("every", &WindowSpec::every,
+                 "The step of a cumulate window, which divides its size; of a sliding one the distance of windows.",
+                 {.min = 1})
           .field("offset", &WindowSpec::offset, "Shifts where windows begin.")
           .field("timezone", &WindowSpec::timezone, "Where the day begins, such as Asia/Shanghai.", {.not_empty = true})
-          .field("time", &WindowSpec::time, "Event time.")
-          .unavailable("sliding")
-          .unavailable("session")
-          .unavailable("global");
+          .field("time", &WindowSpec::time,
+                 "event: when things happened; processing: when rows come here, which no second run repeats.");
   return kTable;
 }
 
 const ObjectTable& EmitSpec::table() {
   static const ObjectTable kTable =
       TableBuilder<EmitSpec>("emit", "When and how results come out.")
-          .field("every", &EmitSpec::every, "Early results at this distance of event time.", {.min = 1})
+          .field("every", &EmitSpec::every, "Early results at this distance.", {.min = 1})
           .field("mode", &EmitSpec::mode,
                  "What a sink gets. accumulating: the value so far; discarding: the change since the last record; "
                  "retracting: the old value as -U, then the new one as +U.")
-          .field("clock", &EmitSpec::clock, "The clock of `every`.");
+          .field("clock", &EmitSpec::clock,
+                 "The clock of `every`: event time, or the wall clock, whose results no second run repeats.");
   return kTable;
 }
 

@@ -3,7 +3,7 @@
 #include <fmt/format.h>
 
 #include "engine/expr/aggregates.h"
-#include "engine/operators/window_aggregate.h"
+#include "engine/operators/window_operator.h"
 #include "engine/operators/window_spec.h"
 #include "gateway/planner.h"
 
@@ -18,6 +18,28 @@ std::string function_names() {
   std::vector<std::string_view> names;
   for (const engine::AggregateInfo& info : engine::aggregate_table()) names.push_back(info.name);
   return fmt::format("{}", fmt::join(names, ", "));
+}
+
+engine::WindowKind kind_of(config::WindowKind kind) {
+  switch (kind) {
+    case config::WindowKind::tumbling: return engine::WindowKind::tumbling;
+    case config::WindowKind::sliding: return engine::WindowKind::sliding;
+    case config::WindowKind::session: return engine::WindowKind::session;
+    case config::WindowKind::cumulate: return engine::WindowKind::cumulate;
+    case config::WindowKind::global: return engine::WindowKind::global;
+  }
+  return engine::WindowKind::tumbling;
+}
+
+const char* name_of(engine::WindowKind kind) {
+  switch (kind) {
+    case engine::WindowKind::tumbling: return "tumbling window";
+    case engine::WindowKind::sliding: return "sliding window";
+    case engine::WindowKind::session: return "session window";
+    case engine::WindowKind::cumulate: return "cumulate window";
+    case engine::WindowKind::global: return "global window";
+  }
+  return "window";
 }
 
 // A column of the projection before the window: equal expressions share one.
@@ -128,18 +150,19 @@ void Planner::plan_window(const std::string& id, const config::StepSpec& step) {
     accept_key(spec.key_types.back(), step.key[i], diagnostics_);
   }
 
-  spec.kind =
-      step.window->kind() == config::WindowKind::cumulate ? engine::WindowKind::cumulate : engine::WindowKind::tumbling;
+  spec.kind = kind_of(step.window->kind());
   spec.size = step.window->size().count();
-  spec.offset = step.window->offset->count();
+  spec.offset = step.window->offset.value.count();
   spec.time_zone = step.window->timezone.value;
-  if (spec.kind == engine::WindowKind::cumulate) spec.every = step.window->step().count();
+  spec.processing_time = step.window->time.value == config::WindowTime::processing;
+  if (step.window->every) spec.every = step.window->every->value.count();
   if (step.emit && step.emit->every) {
     if (spec.kind == engine::WindowKind::cumulate && step.emit->every->count() != spec.every) {
-      diagnostics_.error(step.window->cumulate->origin, "T0432",
+      diagnostics_.error(step.window->origin(), "T0432",
                          "a cumulate window has results every step: emit.every is not another period");
     }
     if (spec.kind != engine::WindowKind::cumulate) spec.early = step.emit->every->count();
+    if (step.emit->clock.value == config::EmitClock::wall) spec.early_clock = engine::EarlyClock::wall;
   }
   if (step.emit && step.emit->mode == config::EmitMode::discarding) spec.mode = engine::EmitMode::discarding;
   if (step.emit && step.emit->mode == config::EmitMode::retracting) spec.mode = engine::EmitMode::retracting;
@@ -178,9 +201,7 @@ void Planner::plan_window(const std::string& id, const config::StepSpec& step) {
   }
   if (diagnostics_.error_count() != before) return;
   if (auto valid = engine::validate(spec); !valid) {
-    const config::Origin& at = step.window->timezone.origin ? step.window->timezone.origin
-                               : step.window->cumulate      ? step.window->cumulate->origin
-                                                            : step.window->tumbling->origin;
+    const config::Origin& at = step.window->timezone.origin ? step.window->timezone.origin : step.window->origin();
     diagnostics_.error(at, "T0435", valid.error().message);
     return;
   }
@@ -188,7 +209,9 @@ void Planner::plan_window(const std::string& id, const config::StepSpec& step) {
 
   engine::OperatorNode node;
   node.id = id;
-  node.make = [spec, schema](unsigned, unsigned) { return std::make_unique<engine::WindowAggregate>(spec, *schema); };
+  node.make = [spec, schema](unsigned shard, unsigned shards) {
+    return engine::make_window(spec, *schema, shard, shards);
+  };
   if (late_to_sink) {
     node.late_terminal = sink_index(step.late->then->value);
     plan_->sinks[static_cast<std::size_t>(node.late_terminal)].schema = *source->schema;
@@ -196,8 +219,7 @@ void Planner::plan_window(const std::string& id, const config::StepSpec& step) {
   const unsigned index = add_node(std::move(node), on_error);
   connect(*projected,
           {Target::Kind::node, index, 0, std::make_shared<engine::RowCodec>(spec.key_columns, spec.key_types), true});
-  plan_->steps.push_back(
-      {id, spec.kind == engine::WindowKind::cumulate ? "cumulate window" : "tumbling window", index});
+  plan_->steps.push_back({id, name_of(spec.kind), index});
 
   // Results: key, window_start, window_end, then the aggregates under the names the user gave; `select` picks and
   // renames.

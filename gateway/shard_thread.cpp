@@ -109,7 +109,7 @@ bool ShardThread::run_once() {
   const bool had_commands = !taken_.empty();
   taken_.clear();
   const std::int64_t now = clock_.monotonic_ms();
-  const bool progress = shard.step(now);
+  const bool progress = shard.step(now, clock_.wall_ms());
   const bool passed = shard.barrier_passed();
   if (passed) on_barrier_(shard.take_barrier());
   const bool failed = parts_.dead_letters->stopped() && !std::exchange(told_failure_, parts_.dead_letters->stopped());

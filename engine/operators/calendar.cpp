@@ -1,5 +1,6 @@
 #include "engine/operators/calendar.h"
 
+#include <algorithm>
 #include <chrono>
 #include <exception>
 
@@ -47,19 +48,33 @@ WindowRange Calendar::window_of(EventTime t) {
     const EventTime start = floor_div(t - fixed_, size_) * size_ + fixed_;
     return {start, start + size_};
   }
-  if (t < last_.start || t >= last_.end) last_ = days_of(t);
+  index_of(t);
   return last_;
 }
 
-WindowRange Calendar::days_of(EventTime t) const {
+std::int64_t Calendar::index_of(EventTime t) {
+  t = std::clamp(t, kEarliest, kLatest);
+  if (zone_ == nullptr) return floor_div(t - fixed_, size_);
+  if (t < last_.start || t >= last_.end) {
+    last_index_ = day_of(t);
+    last_ = {start_of(last_index_), start_of(last_index_ + 1)};
+  }
+  return last_index_;
+}
+
+EventTime Calendar::start_of(std::int64_t index) const {
+  if (zone_ == nullptr) return index * size_ + fixed_;
+  return first_instant(*zone_, Ms{index * size_ + offset_});
+}
+
+std::int64_t Calendar::day_of(EventTime t) const {
   const date::sys_time<Ms> instant{Ms{t}};
   const std::int64_t local = t + std::chrono::duration_cast<Ms>(zone_->get_info(instant).offset).count();
   std::int64_t n = floor_div(local - offset_, size_);
-  auto start_of = [&](std::int64_t i) { return first_instant(*zone_, Ms{i * size_ + offset_}); };
   // In the hour that the clock shows twice, local time runs behind: at most one window off.
   while (start_of(n) > t) --n;
   while (start_of(n + 1) <= t) ++n;
-  return {start_of(n), start_of(n + 1)};
+  return n;
 }
 
 }  // namespace twinspan::engine

@@ -32,15 +32,21 @@ class Calendar {
   // The window that holds t.
   WindowRange window_of(EventTime t);
 
+  // Windows by number, in order without gaps: the one that holds t (a t outside the calendar counts as its edge), and
+  // where one starts.
+  std::int64_t index_of(EventTime t);
+  EventTime start_of(std::int64_t index) const;
+
  private:
   Calendar(const date::time_zone* zone, std::int64_t size, std::int64_t offset, std::int64_t fixed)
       : zone_(zone), size_(size), offset_(offset), fixed_(fixed) {}
-  WindowRange days_of(EventTime t) const;
+  std::int64_t day_of(EventTime t) const;
 
   const date::time_zone* zone_;  // nullptr: fixed windows
   std::int64_t size_, offset_;
   std::int64_t fixed_;  // start of one of the windows, when zone_ is nullptr
   WindowRange last_{};  // the days found last
+  std::int64_t last_index_ = 0;
 };
 
 }  // namespace twinspan::engine

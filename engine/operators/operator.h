@@ -65,6 +65,9 @@ class Operator {
   // Work is left of the last call: resume() does the next portion.
   virtual bool pending() const { return false; }
   virtual void resume(Output& out) { (void)out; }
+  // The wall clock, ms since 1970: told again and again if the operator wants it, never while a barrier passes.
+  virtual bool wants_clock() const { return false; }
+  virtual void clock(std::int64_t wall_ms, Output& out) { (void)wall_ms, (void)out; }
   virtual void snapshot(DeltaWriter& out) { (void)out; }
   virtual Status restore(const StateEntry& entry) {
     (void)entry;

@@ -62,6 +62,13 @@ class PaneKeys {
         hash, [&](const Slot& slot) { return slot.tag == tag && key(chunks_.at(slot.kid_plus_1 - 1)) == key_bytes; });
     return s == nullptr ? nullptr : chunks_.at(s->kid_plus_1 - 1);
   }
+  // kid + 1; 0: not there.
+  std::uint32_t find_kid(std::uint64_t hash, std::string_view key_bytes) const {
+    const auto tag = static_cast<std::uint32_t>(hash);
+    const Slot* s = table_.find(
+        hash, [&](const Slot& slot) { return slot.tag == tag && key(chunks_.at(slot.kid_plus_1 - 1)) == key_bytes; });
+    return s == nullptr ? 0 : s->kid_plus_1;
+  }
   std::uint32_t find_or_add(std::uint64_t hash, std::string_view key_bytes, Arena& strings) {
     const auto tag = static_cast<std::uint32_t>(hash);
     const Slot* s = table_.find(

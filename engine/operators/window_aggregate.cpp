@@ -11,25 +11,9 @@ namespace twinspan::engine {
 namespace {
 
 Calendar calendar_of(const WindowSpec& spec) {
-  auto calendar = Calendar::make(spec.time_zone, spec.size, spec.offset);
+  auto calendar = Calendar::make(spec.time_zone, unit_of(spec), spec.offset);
   TS_CHECK(calendar.has_value());  // validate() has seen it
   return calendar.value();
-}
-
-// An updating window also counts the rows of each result: without any it is no result.
-std::vector<AggregateSpec> accumulated(const WindowSpec& spec) {
-  std::vector<AggregateSpec> all = spec.aggregates;
-  if (spec.updating) all.push_back({AggregateFunction::count, -1, types::null, false, -1});
-  return all;
-}
-
-std::size_t fixed_size(const std::vector<DataType>& types) {
-  std::size_t n = (types.size() + 7) / 8;
-  for (const DataType t : types) {
-    if (t.is_string_like()) return 0;
-    n += value_width(t.kind);
-  }
-  return n;
 }
 
 }  // namespace
@@ -46,7 +30,7 @@ WindowAggregate::Impl::Impl(WindowSpec spec, const Schema& schema)
   layout_.keeps_last = tells_before_ || (spec_.updating && spec_.mode != EmitMode::discarding);
   rows_counted_ = spec_.aggregates.size();
   layout_.block_bytes = accumulators_.bytes();
-  layout_.fixed_key = fixed_size(spec_.key_types);
+  layout_.fixed_key = fixed_key_size(spec_.key_types);
   total_.assign(accumulators_.bytes(), 0);
   for (std::size_t a = 0; a < spec_.aggregates.size(); ++a) {
     const AggregateSpec& s = spec_.aggregates[a];
@@ -88,6 +72,7 @@ void WindowAggregate::Impl::process(Batch&& batch, Output& out) {
       continue;
     }
     retractions_ |= retraction;
+    if (global()) newest_ = std::max(newest_, t);
     Pane* pane = place(t, now_);
     if (pane == nullptr) {
       late_.push_back(row);
@@ -266,6 +251,8 @@ WindowAggregate::WindowAggregate(WindowSpec spec, const Schema& schema)
 WindowAggregate::~WindowAggregate() = default;
 void WindowAggregate::process(unsigned, Batch&& batch, Output& out) { impl_->process(std::move(batch), out); }
 void WindowAggregate::watermark(unsigned, Watermark w, Output& out) { impl_->advance(w, out); }
+bool WindowAggregate::wants_clock() const { return impl_->wants_clock(); }
+void WindowAggregate::clock(std::int64_t wall_ms, Output& out) { impl_->clock(wall_ms, out); }
 void WindowAggregate::finish(Output& out) { impl_->advance({kMaxTime, kMaxTime}, out); }
 void WindowAggregate::snapshot(DeltaWriter& out) { impl_->snapshot(out); }
 Status WindowAggregate::restore(const StateEntry& entry) { return impl_->restore(entry); }

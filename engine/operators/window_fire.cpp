@@ -34,7 +34,7 @@ Pane& WindowAggregate::Impl::pane_at(Window& window, std::uint32_t step, EventTi
 }
 
 Pane* WindowAggregate::Impl::find_pane(EventTime t, Watermark at) {
-  const WindowRange range = calendar_.window_of(t);
+  const WindowRange range = global() ? WindowRange{kMinTime, kMaxTime} : calendar_.window_of(t);
   if (closed(range.end, at)) return nullptr;
   EventTime from = range.start, to = range.end;
   std::int64_t step = 0;
@@ -52,7 +52,7 @@ Pane* WindowAggregate::Impl::find_pane(EventTime t, Watermark at) {
     }
   }
   Pane& pane = pane_at(window_at(range), static_cast<std::uint32_t>(step), to, at);
-  hit_ = {from, to, shift(to - 1, spec_.allow_lateness), &pane};
+  hit_ = {from, to, to == kMaxTime ? kMaxTime : shift(to - 1, spec_.allow_lateness), &pane};
   return &pane;
 }
 
@@ -64,12 +64,37 @@ void WindowAggregate::Impl::note_change_after_firing(const Pane& pane, Watermark
 }
 
 EventTime WindowAggregate::Impl::early_after(const Pane& pane, EventTime firing) const {
-  if (layout_.cumulate || spec_.early == 0) return kMaxTime;
+  if (layout_.cumulate || spec_.early == 0 || spec_.early_clock == EarlyClock::wall) return kMaxTime;
+  if (global()) {  // before any watermark: the first one that comes
+    if (firing == kMaxTime) return kMaxTime;
+    return firing == kMinTime ? kMinTime + 1 : calendar_.start_of(calendar_.index_of(firing + 1) + 1);
+  }
   const EventTime start = pane.window->range.start;
   EventTime next = start + spec_.early;
   if (firing != kMinTime && firing + 1 > start && firing < pane.end)
     next = start + ((firing + 1 - start) / spec_.early + 1) * spec_.early;
   return next < pane.end && firing < pane.end - 1 ? next : kMaxTime;
+}
+
+// The last moment of early firings that F has reached.
+EventTime WindowAggregate::Impl::moment_of(const Pane& pane, EventTime firing) const {
+  if (global()) return calendar_.start_of(calendar_.index_of(firing + 1));
+  const EventTime start = pane.window->range.start;
+  return start + (firing + 1 - start) / spec_.early * spec_.early;
+}
+
+void WindowAggregate::Impl::clock(std::int64_t wall_ms, Output& out) {
+  if (restored_) finish_restore();
+  if (wall_ == kMinTime) wall_ = wall_ms;
+  if (wall_ms < wall_ + spec_.early) return;
+  wall_ = wall_ms;
+  for (auto& [end, window] : windows_)
+    for (auto& [step, pane] : window->panes)
+      if (!pane->fired && !pane->fire_list.empty()) {
+        const EventTime time = global() ? std::max(newest_, shift(now_.retention, 1)) : pane->end - 1;
+        fire(*pane, time, now_.retention < now_.firing, false, out);
+      }
+  results_.flush(out, stats_);
 }
 
 void WindowAggregate::Impl::wake_for(const Pane& pane) {
@@ -94,15 +119,17 @@ void WindowAggregate::Impl::step(Watermark to, Output& out) {
       const bool complete = to.retention >= pane.end - 1;
       if (!pane.fired && to.firing >= pane.end - 1) {
         pane.fired = true;
-        fire(pane, !complete, closing, out);
+        // What is left of a global window when its input ends stands for the moment that would have been next.
+        const EventTime last = pane.next_early == kMaxTime || pane.next_early <= kMinTime + 1
+                                   ? std::max(newest_, shift(now_.retention, 1))
+                                   : pane.next_early - 1;
+        fire(pane, global() ? last : pane.end - 1, !complete, closing, out);
       } else if (pane.fired) {
         if (complete && !pane.fire_list.empty()) fire(pane, false, closing, out);
       } else if (pane.next_early != kMaxTime && to.firing >= pane.next_early - 1) {
-        const EventTime after = early_after(pane, to.firing);
-        const EventTime start = window.range.start;
-        const EventTime moment = start + (to.firing + 1 - start) / spec_.early * spec_.early;
-        pane.next_early = after;
-        fire(pane, to.retention < moment - 1, false, out);
+        const EventTime moment = moment_of(pane, to.firing);
+        pane.next_early = early_after(pane, to.firing);
+        fire(pane, global() ? moment - 1 : pane.end - 1, to.retention < moment - 1, false, out);
       }
       if (!closing) {
         wake_for(pane);
@@ -127,7 +154,7 @@ void WindowAggregate::Impl::step(Watermark to, Output& out) {
   if (!distinct_.empty()) turn_dictionaries(to.retention);
 }
 
-void WindowAggregate::Impl::fire(Pane& pane, bool provisional, bool closing, Output& out) {
+void WindowAggregate::Impl::fire(Pane& pane, EventTime time, bool provisional, bool closing, Output& out) {
   Window& window = *pane.window;
   const Watermark before = output_watermark(now_);
   const auto final_flag = provisional ? kProvisionalFlag : std::uint8_t{0};
@@ -154,7 +181,7 @@ void WindowAggregate::Impl::fire(Pane& pane, bool provisional, bool closing, Out
       }
     }
     auto add = [&](const char* block, RowOp op) {
-      results_.add(key, window.range.start, pane.end, block, with(op), before, out, stats_);
+      results_.add(key, {window.range.start, pane.end}, time, block, with(op), before, out, stats_);
     };
     entry_flags(entry) &= ~kFireDue;
     if (!closing) mark_save(entry, pane, kid);

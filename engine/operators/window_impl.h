@@ -22,6 +22,8 @@ class WindowAggregate::Impl {
 
   void process(Batch&& batch, Output& out);
   void advance(Watermark to, Output& out);  // a watermark message
+  bool wants_clock() const { return spec_.early_clock == EarlyClock::wall; }
+  void clock(std::int64_t wall_ms, Output& out);
   void snapshot(DeltaWriter& out);
   Status restore(const StateEntry& entry);
   void restore_watermark(Watermark watermark);
@@ -62,7 +64,11 @@ class WindowAggregate::Impl {
   };
 
   // --- placing
-  bool closed(EventTime end, Watermark at) const { return at.retention >= shift(end - 1, spec_.allow_lateness); }
+  bool global() const { return spec_.kind == WindowKind::global; }
+  bool closed(EventTime end, Watermark at) const {
+    if (end == kMaxTime) return at.retention == kMaxTime;
+    return at.retention >= shift(end - 1, spec_.allow_lateness);
+  }
   Pane* place(EventTime t, Watermark at) {
     if (t >= hit_.from && t < hit_.to && at.retention < hit_.until) [[likely]]
       return hit_.pane;
@@ -86,7 +92,11 @@ class WindowAggregate::Impl {
     return to.firing >= wake_firing_ || to.retention >= wake_retention_ || (changed_after_firing_ && to != now_);
   }
   void step(Watermark to, Output& out);
-  void fire(Pane& pane, bool provisional, bool closing, Output& out);
+  void fire(Pane& pane, bool provisional, bool closing, Output& out) {
+    fire(pane, pane.end - 1, provisional, closing, out);
+  }
+  void fire(Pane& pane, EventTime time, bool provisional, bool closing, Output& out);
+  EventTime moment_of(const Pane& pane, EventTime firing) const;
   void close_step(Pane& pane);
   void turn_dictionaries(EventTime retention);
   Watermark output_watermark(Watermark w) const { return {w.firing, shift(w.retention, -spec_.allow_lateness)}; }
@@ -102,7 +112,7 @@ class WindowAggregate::Impl {
 
   const WindowSpec spec_;
   const Schema& schema_;
-  Calendar calendar_;
+  mutable Calendar calendar_;
   RowCodec codec_;
   Accumulators accumulators_;
   PaneLayout layout_;
@@ -115,6 +125,8 @@ class WindowAggregate::Impl {
 
   std::map<EventTime, std::unique_ptr<Window>> windows_;  // by end
   Watermark now_;                                         // of the input
+  EventTime newest_ = kMinTime;                           // global: of the rows that came
+  std::int64_t wall_ = kMinTime;                          // of the last firing by the wall clock
   EventTime next_turn_ = kMinTime;                        // of the dictionaries, by retention
 
   // Nothing fires or closes before one of these: conservative.

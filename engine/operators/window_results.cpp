@@ -23,22 +23,24 @@ void WindowResults::begin() {
   bad_.clear();
 }
 
-void WindowResults::add(std::string_view key, EventTime window_start, EventTime window_end, const char* block,
-                        std::uint8_t flags, Watermark before, Output& out, OperatorStats& stats) {
+void WindowResults::add(std::string_view key, WindowRange range, EventTime time, const char* block, std::uint8_t flags,
+                        Watermark before, Output& out, OperatorStats& stats) {
   if (op_of(flags) == RowOp::update_before && rows_ == kRows - 1) flush(out, stats);  // its update_after follows it
   if (!arena_) begin();
   const std::uint32_t row = rows_++;
   keys_->append(key);
   auto* starts = static_cast<EventTime*>(const_cast<void*>(columns_[0].data));
   auto* ends = static_cast<EventTime*>(const_cast<void*>(columns_[1].data));
-  starts[row] = window_start;
-  ends[row] = window_end;
+  const bool global = range.end == kMaxTime;
+  starts[row] = global ? 0 : range.start;
+  ends[row] = global ? 0 : range.end;
+  valid_[0][row] = valid_[1][row] = global ? 0 : 1;
   bool fine = true;
   for (std::size_t a = 0; 2 + a < columns_.size(); ++a) {
     auto* data = static_cast<char*>(const_cast<void*>(columns_[2 + a].data));
     fine &= accumulators_.finish(a, block, data, valid_[2 + a], row, *arena_);
   }
-  time_[row] = window_end - 1;
+  time_[row] = time;
   firing_[row] = before.firing;
   retention_[row] = before.retention;
   flags_[row] = flags;
@@ -61,7 +63,7 @@ void WindowResults::flush(Output& out, OperatorStats& stats) {
   batch.rows = rows_;
   batch.columns = keys_->finish();
   for (std::size_t c = 0; c < columns_.size(); ++c) {
-    if (c >= 2 && std::find(valid_[c], valid_[c] + rows_, 0) != valid_[c] + rows_) columns_[c].valid = valid_[c];
+    if (std::find(valid_[c], valid_[c] + rows_, 0) != valid_[c] + rows_) columns_[c].valid = valid_[c];
     batch.columns.push_back(columns_[c]);
   }
   batch.time = time_;

@@ -22,7 +22,8 @@ class WindowResults {
   WindowResults(const std::vector<DataType>& key_types, const Accumulators& accumulators, const Schema& schema)
       : key_types_(key_types), accumulators_(accumulators), schema_(schema) {}
 
-  void add(std::string_view key, EventTime window_start, EventTime window_end, const char* block, std::uint8_t flags,
+  // `time`: of the row. A range that ends at kMaxTime (global) is told as NULL.
+  void add(std::string_view key, WindowRange range, EventTime time, const char* block, std::uint8_t flags,
            Watermark before, Output& out, OperatorStats& stats);
   void flush(Output& out, OperatorStats& stats);
 

@@ -14,15 +14,20 @@
 
 namespace twinspan::engine {
 
-enum class WindowKind : std::uint8_t { tumbling, cumulate };
+enum class WindowKind : std::uint8_t { tumbling, cumulate, sliding, session, global };
+enum class EarlyClock : std::uint8_t { event, wall };
 enum class EmitMode : std::uint8_t { accumulating, discarding, retracting };
 
 struct WindowSpec {
   WindowKind kind = WindowKind::tumbling;
-  std::int64_t size = 0;    // ms
-  std::int64_t every = 0;   // ms: cumulate: the step, divides size
-  std::int64_t early = 0;   // ms: early firings at start + k * early; 0 = none; not of cumulate windows
-  std::int64_t offset = 0;  // ms: moves the start of every window
+  std::int64_t size = 0;   // ms; of a session: the gap; global: 0
+  std::int64_t every = 0;  // ms: cumulate: the step, divides size; sliding: from one start to the next
+  // ms: early firings at start + k * early; of session and global windows at offset + k * early, of a global one in
+  // days of the zone if it is whole days. 0 = none; not of cumulate windows.
+  std::int64_t early = 0;
+  EarlyClock early_clock = EarlyClock::event;  // wall: every `early` ms of the clock; not of sliding windows
+  bool processing_time = false;                // rows have the time at which they come here (window_clock.h)
+  std::int64_t offset = 0;                     // ms: moves the start of every window
   // Sizes that are multiples of a day follow the calendar of the zone: a day has 23 or 25 hours when the
   // clocks change. Other sizes are aligned with the zone's standard (winter) offset of today's rules, so they
   // never change length.
@@ -43,7 +48,17 @@ struct WindowSpec {
 // The first thing wrong, for the user; everything the operator relies on.
 Status validate(const WindowSpec& spec);
 
-// Key columns, window_start, window_end, aggregates: in this order. The spec must be valid.
+// The aggregates a window computes: those of the spec, and if it is updating one that counts rows, since a result
+// without any is none.
+std::vector<AggregateSpec> accumulated(const WindowSpec& spec);
+
+// What the step's Calendar counts in: windows; panes of a sliding window; moments of a global one. ms
+std::int64_t unit_of(const WindowSpec& spec);
+
+// Bytes of an encoded key; 0: it varies.
+std::size_t fixed_key_size(const std::vector<DataType>& types);
+
+// Key columns, window_start, window_end (NULL for a global window), aggregates: in this order. The spec must be valid.
 Schema window_output_schema(const WindowSpec& spec, const std::vector<std::string>& key_names,
                             const std::vector<std::string>& aggregate_names);
 

@@ -47,10 +47,10 @@ void WindowAggregate::Impl::snapshot(DeltaWriter& out) {
   for (const Place& p : erase_) out.erase(p.space, p.group, p.tag, p.key);
   erase_.clear();
   if (windows_closed_ != kMinTime) {
-    out.drop_below(kKeys, 0, windows_closed_ + 1);
-    if (!distinct_.empty()) out.drop_below(kPairs, 0, windows_closed_ + 1);
+    out.drop_below(kKeys, 0, shift(windows_closed_, 1));
+    if (!distinct_.empty()) out.drop_below(kPairs, 0, shift(windows_closed_, 1));
   }
-  if (steps_closed_ != kMinTime) out.drop_below(kSteps, 0, steps_closed_ + 1);
+  if (steps_closed_ != kMinTime) out.drop_below(kSteps, 0, shift(steps_closed_, 1));
   if (generation_turned_) out.drop_below(kIds, 0, distinct_[0].dictionary.generation() - 1);
   windows_closed_ = steps_closed_ = kMinTime;
   generation_turned_ = false;
@@ -233,7 +233,7 @@ void WindowAggregate::Impl::restore_keys() {
     by_window[e.tag].push_back({take<std::uint32_t>(value), &e});
   }
   for (auto& [end, rows] : by_window) {
-    Window& window = window_at(calendar_.window_of(end - 1));
+    Window& window = window_at(end == kMaxTime ? WindowRange{kMinTime, kMaxTime} : calendar_.window_of(end - 1));
     Pane* pane = layout_.cumulate ? nullptr : &pane_at(window, 0, end, now_);
     // In order of arrival; keys that come from several shards in a fixed order.
     std::stable_sort(rows.begin(), rows.end(), [](const Row& x, const Row& y) { return x.kid < y.kid; });
@@ -270,7 +270,7 @@ void WindowAggregate::Impl::restore_steps() {
 
 void WindowAggregate::Impl::restore_pairs() {
   for (const auto& [place, e] : restored_->spaces[kPairs]) {
-    Window& window = window_at(calendar_.window_of(e.tag - 1));
+    Window& window = window_at(e.tag == kMaxTime ? WindowRange{kMinTime, kMaxTime} : calendar_.window_of(e.tag - 1));
     std::string_view rest = e.key;
     const std::size_t set = take<std::uint8_t>(rest);
     const auto step = take<std::uint16_t>(rest);

@@ -35,6 +35,7 @@ Shard::Shard(const Graph& graph, unsigned index, ExchangeRings& rings, std::vect
     node->op = graph_.nodes[i].make(index_, shards_);
     node->inputs.resize(graph_.nodes[i].inputs);
     for (const Target& t : graph_.nodes[i].out) node->exchange.push_back(number_edge(t));
+    if (node->op->wants_clock()) clocked_.push_back(i);
     nodes_.push_back(std::move(node));
   }
   waiting_.resize(exchanges_.size() * shards_);
@@ -227,7 +228,21 @@ bool Shard::poll_feeds(std::int64_t now_ms) {
   return progress;
 }
 
-bool Shard::step(std::int64_t now_ms) {
+// What the clock makes an operator emit must neither overtake a barrier nor be more than there is room for.
+void Shard::tell_clock(std::int64_t wall_ms) {
+  if (wall_ms == kMinTime || (barrier_ && clock_told_)) return;
+  for (const unsigned i : clocked_) {
+    Node& n = *nodes_[i];
+    if (std::all_of(n.inputs.begin(), n.inputs.end(), [](const Input& x) { return x.ended; })) continue;
+    if (clock_told_ && (n.busy() || !room_below(i))) continue;
+    n.op->clock(wall_ms, n.output);
+    after_call(i);
+  }
+  clock_told_ = true;
+}
+
+bool Shard::step(std::int64_t now_ms, std::int64_t wall_ms) {
+  if (!clocked_.empty()) tell_clock(wall_ms);
   for (Terminal* t : terminals_) t->step(now_ms);
   bool progress = flush_waiting();
   progress |= resume_nodes();

@@ -79,7 +79,10 @@ class Shard {
   Status restore(const StateImage& state);
   void restore_watermark(unsigned node, unsigned input, Watermark watermark);
 
-  bool step(std::int64_t now_ms);  // true: did something; false: may sleep until a feed or a ring has something
+  // `wall_ms`: since 1970, for operators that want a clock; kMinTime: not told.
+  bool step(
+      std::int64_t now_ms,
+      std::int64_t wall_ms = kMinTime);  // true: did something; false: may sleep until a feed or a ring has something
   void begin_barrier(Epoch epoch);
   bool barrier_passed() const { return barrier_ && passed_nodes_ == nodes_.size(); }
   ShardBarrier take_barrier();  // once, when barrier_passed()
@@ -141,6 +144,7 @@ class Shard {
   bool room_above(int exchange) const;
   bool room_below(unsigned node) const;
   bool idle_below(const Reach& reach) const;
+  void tell_clock(std::int64_t wall_ms);
 
   const Graph& graph_;
   const unsigned index_, shards_;
@@ -150,6 +154,8 @@ class Shard {
   FailureListener& failures_;
 
   std::vector<std::unique_ptr<Node>> nodes_;
+  std::vector<unsigned> clocked_;  // nodes that want the wall clock
+  bool clock_told_ = false;        // the first time comes before the first row, whatever waits
   std::vector<SourceState> sources_;
   std::vector<std::vector<int>> source_exchange_;  // [source][edge] -> exchange number or -1
   std::vector<std::unique_ptr<ExchangeIn>> exchanges_;

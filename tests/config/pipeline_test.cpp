@@ -68,7 +68,7 @@ TEST(PipelineExample, IsReadCompletely) {
   EXPECT_EQ(uv.kind(), StepKind::window);
   EXPECT_EQ(uv.window->kind(), WindowKind::cumulate);
   EXPECT_EQ(uv.window->size(), milliseconds(86'400'000));
-  EXPECT_EQ(uv.window->step(), milliseconds(60'000));
+  EXPECT_EQ(uv.window->every->value, milliseconds(60'000));
   EXPECT_EQ(uv.window->timezone.value, "Asia/Shanghai");
   EXPECT_EQ(uv.key[0].value, "region");
   EXPECT_EQ(uv.late->allow, milliseconds(600'000));

@@ -1,5 +1,6 @@
 // A window on the results of a window, as a pipeline: retractions travel between the steps, sinks get what `emit.mode`
 // says.
+#include <functional>
 #include <set>
 
 #include "tests/gateway/pipeline/pipeline_rig.h"
@@ -113,6 +114,72 @@ TEST(PipelineChain, ACountOfCountsIsRightAfterEveryRetraction) {
     }
     EXPECT_EQ(histogram, expected_histogram);
     EXPECT_EQ(ops, (std::set<std::string>{"+I", "+U", "-D", "-U"}));
+    rig.kill();
+  }
+}
+
+constexpr const char* kClocks = R"y(version: 1
+name: p
+sources:
+  ev:
+    topic: t
+    clusters: { pair: [east, west] }
+    start: earliest
+    fields: { k: string, ts: timestamp_ms }
+    event_time: { field: ts, out_of_order: 1s }
+steps:
+  hour: { from: ev, window: { tumbling: 1h, time: processing }, key: [k], aggregate: { n: count(*) } }
+  all: { from: ev, window: { global: true }, key: [k], emit: { every: 1ms, clock: wall }, aggregate: { n: count(*) } }
+  runs: { from: ev, window: { session: 300ms }, key: [k], aggregate: { n: count(*) } }
+sinks:
+  hours: { from: hour, topic: a, clusters: east }
+  totals: { from: all, topic: b, clusters: east }
+  sessions: { from: runs, topic: c, clusters: east }
+)y";
+
+TEST(PipelineChain, ClocksAndSessionsCountEveryRowOnce) {
+  for (const unsigned shards : {1u, 2u}) {
+    Rig rig(kClocks, 3);
+    const std::int64_t base = rig.clock.wall_ms() / 60'000 * 60'000 - 3'600'000;
+    for (const char* cluster : {"east", "west"}) rig.world.create(cluster, "t", 2);
+    std::mt19937 random(shards);
+    std::map<std::string, std::set<std::int64_t>> times;
+    std::map<std::string, std::int64_t> counts;
+    for (int i = 0; i < 700; ++i) {
+      const std::string k = fmt::format("k{}", random() % 9);
+      const std::int64_t at = base + i * 40 + static_cast<std::int64_t>(random() % 900);
+      ++counts[k];
+      times[k].insert(at);
+      rig.world.push({random() % 2 == 0 ? "east" : "west", "t", static_cast<std::int32_t>(random() % 2)},
+                     {at, "", fmt::format(R"({{"k":"{}","ts":{}}})", k, at)});
+    }
+    ASSERT_TRUE(rig.start(shards, true)) << rig.error;
+    ASSERT_TRUE(eventually([&] { return rig.pipeline->finished(); }));
+    EXPECT_EQ(rig.pipeline->state(), admin::PipelineState::stopped) << rig.pipeline->reason();
+    std::map<std::string, std::int64_t> hours, totals, sessions, in_sessions, gaps;
+    const auto each = [&](const char* sink, const std::function<void(const std::string&, std::int64_t)>& take) {
+      for (const auto& d : rig.world.delivered(sink)) {
+        const auto v = boost::json::parse(d.value);
+        take(std::string(v.at("k").as_string()), v.at("n").to_number<std::int64_t>());
+      }
+    };
+    each("hours", [&](const std::string& k, std::int64_t n) { hours[k] += n; });
+    each("totals", [&](const std::string& k, std::int64_t n) { totals[k] = n; });
+    each("sessions", [&](const std::string& k, std::int64_t n) {
+      in_sessions[k] += n;
+      ++sessions[k];
+    });
+    for (const auto& [k, all] : times) {
+      std::int64_t before = kMinTime;
+      for (const std::int64_t t : all) {
+        gaps[k] += before == kMinTime || t - before >= 300 ? 1 : 0;
+        before = t;
+      }
+    }
+    EXPECT_EQ(hours, counts);
+    EXPECT_EQ(totals, counts);
+    EXPECT_EQ(in_sessions, counts);
+    EXPECT_EQ(sessions, gaps);
     rig.kill();
   }
 }

@@ -110,6 +110,36 @@ sinks:
   EXPECT_NE(text.find("count(DISTINCT x) does"), std::string::npos) << text;
 }
 
+TEST(Plan, WindowsOfEveryKind) {
+  const auto p = loaded(R"y(steps:
+  a: { from: ev, window: { sliding: 60s, every: 1s }, key: [dev], aggregate: { n: count(DISTINCT region) } }
+  b: { from: ev, window: { session: 5s, time: processing }, key: [dev], aggregate: { n: count(*) } }
+  c: { from: ev, window: { global: true, timezone: Europe/Berlin }, emit: { every: 1d }, aggregate: { n: count(*) } }
+  d: { from: ev, window: { tumbling: 1h }, emit: { every: 1s, clock: wall }, aggregate: { n: max(price) } }
+  e: { from: a, window: { sliding: 7d, every: 1d, timezone: Europe/Berlin }, key: [n], aggregate: { m: sum(n) } }
+sinks:
+  o1: { from: e, topic: o, clusters: east }
+  o2: { from: b, topic: o, clusters: east }
+  o3: { from: c, topic: o, clusters: east }
+  o4: { from: d, topic: o, clusters: east }
+)y");
+  ASSERT_NE(p.plan, nullptr);
+  std::string kinds;
+  for (const auto& step : p.plan->steps) kinds += step.kind + ", ";
+  EXPECT_EQ(kinds, "sliding window, session window, global window, tumbling window, sliding window, ");
+  for (const auto& node : p.plan->graph.nodes) EXPECT_NE(node.make(0, 1), nullptr);
+}
+
+TEST(Plan, ASessionNeedsRowsThatStay) {
+  const std::string text = errors_of(R"y(steps:
+  w: { from: ev, window: { tumbling: 10s }, key: [dev], aggregate: { n: count(*) } }
+  v: { from: w, window: { session: 60s }, aggregate: { m: count(*) } }
+sinks:
+  out: { from: v, topic: o, clusters: east }
+)y");
+  EXPECT_NE(text.find("p.yaml:11:36: error[T0435]: a session window needs rows that stay"), std::string::npos) << text;
+}
+
 TEST(Plan, ADiscardingWindowFeedsSinksOnly) {
   const std::string text = errors_of(R"y(steps:
   w: { from: ev, window: { tumbling: 10s }, key: [dev], aggregate: { n: count(*) }, emit: { mode: discarding } }

@@ -141,7 +141,7 @@ class PipelineDriver {
   Ticker& ticker(unsigned shard, unsigned node);
   unsigned shards() const { return static_cast<unsigned>(shards_.size()); }
 
-  bool step(unsigned shard) { return shards_[shard]->step(clock.monotonic_ms()); }
+  bool step(unsigned shard) { return shards_[shard]->step(clock.monotonic_ms(), clock.wall_ms()); }
   // All shards in turn until a whole round does nothing. false: it goes on for more than `rounds`.
   bool settle(int rounds = 100'000);
   // One shard of the seed's choice; a barrier that was asked for may begin there first, a passed one is

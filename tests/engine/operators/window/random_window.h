@@ -30,17 +30,26 @@ class Dice {
   std::mt19937_64 random_;
 };
 
-inline WindowSpec random_spec(Dice& dice) {
+inline WindowSpec random_spec(Dice& dice, WindowKind kind) {
   WindowSpec s;
-  if (dice.one_in(2)) {
-    s.kind = WindowKind::cumulate;
-    s.every = dice.of<std::int64_t>({10, 25, 100});
-    s.size = s.every * (1 + dice.to(8));
-  } else {
-    s.size = dice.of<std::int64_t>({7, 50, 200});
-    s.early = dice.one_in(2) ? dice.of<std::int64_t>({3, 7}) : 0;
+  s.kind = kind;
+  switch (kind) {
+    case WindowKind::cumulate:
+      s.every = dice.of<std::int64_t>({10, 25, 100});
+      s.size = s.every * (1 + dice.to(8));
+      break;
+    case WindowKind::sliding:
+      s.every = dice.of<std::int64_t>({10, 25, 60});
+      s.size = dice.one_in(3) ? s.every + 5 * dice.to(20) : s.every * (1 + dice.to(12));
+      s.early = dice.one_in(4) ? dice.of<std::int64_t>({7, 30}) : 0;
+      break;
+    case WindowKind::global: s.early = dice.of<std::int64_t>({10, 25, 300}); break;
+    case WindowKind::session:
+    case WindowKind::tumbling:
+      s.size = dice.of<std::int64_t>({7, 50, 200});
+      s.early = dice.one_in(2) ? dice.of<std::int64_t>({3, 7, 40}) : 0;
   }
-  s.offset = dice.one_in(3) ? dice.to(s.size) : 0;
+  s.offset = s.size > 0 && dice.one_in(3) ? dice.to(s.size) : 0;
   for (const int c : dice.of<std::vector<int>>({{}, {kShard}, {kName}, {kName, kShard}})) {
     s.key_columns.push_back(c);
     s.key_types.push_back(input_schema().fields[c].type);
@@ -73,7 +82,7 @@ inline WindowSpec random_spec(Dice& dice) {
                                           aggregate(AggregateFunction::string_agg, kDevice, {.number = 3, .text = ";"}),
                                           aggregate(AggregateFunction::array_agg, kDevice, {.number = 1000}),
                                           aggregate(AggregateFunction::array_agg, kDevice, {.number = 4}, -1, true)};
-  s.updating = dice.one_in(3);
+  s.updating = kind != WindowKind::session && dice.one_in(3);
   for (const AggregateSpec& a : all)
     if (dice.one_in(3) && (!s.updating || info_of(a.function).retractable())) s.aggregates.push_back(a);
   s.allow_lateness = dice.one_in(2) ? dice.of<std::int64_t>({1, 15, 120}) : 0;

@@ -11,6 +11,7 @@
 
 #include "engine/base/json_text.h"
 #include "engine/operators/window_aggregate.h"
+#include "engine/operators/window_operator.h"
 #include "engine/state/row_codec.h"
 
 namespace twinspan::testing {
@@ -131,10 +132,40 @@ inline std::string op_text(std::uint8_t flags) {
          ((flags & kForStepsFlag) != 0 ? "s" : "");
 }
 
+// The rows that are left when every change is carried out. What a change takes back must be there.
+class Table {
+ public:
+  void take(const Batch& b, std::size_t keys) {
+    for (std::size_t r = 0; r < b.rows; ++r) {
+      std::string key, values;
+      for (std::size_t c = 0; c < b.columns.size(); ++c) (c < keys ? key : values) += " " + text_of(b.columns[c], r);
+      const auto at = rows.find(key);
+      switch (op_of(b.flag(r))) {
+        case RowOp::insert:
+          if (at != rows.end()) problems.push_back("inserted twice:" + key);
+          rows[key] = values;
+          break;
+        case RowOp::update_after: rows[key] = values; break;
+        case RowOp::update_before:
+        case RowOp::remove:
+          ++retractions;
+          if (at == rows.end() || at->second != values)
+            problems.push_back("takes back what was not said:" + key + values);
+          else if (op_of(b.flag(r)) == RowOp::remove)
+            rows.erase(at);
+      }
+    }
+  }
+  std::map<std::string, std::string> rows;
+  std::vector<std::string> problems;
+  std::size_t retractions = 0;
+};
+
 // Everything an operator said, one line a row.
 class Recorder : public Output {
  public:
   void emit(Batch&& b) override {
+    if (identity > 0) table.take(b, identity);
     for (std::size_t r = 0; r < b.rows; ++r) {
       std::string line = op_text(b.flag(r));
       for (const Column& c : b.columns) line += " " + text_of(c, r);
@@ -157,6 +188,8 @@ class Recorder : public Output {
   std::vector<std::string> rows, problems, failures;
   std::vector<EventTime> late_rows;
   Watermark last;
+  Table table;
+  std::size_t identity = 0;  // the first columns, by which a result is known; 0: changes are not carried out
 };
 
 // State as a checkpoint keeps it: deltas folded, the last put wins.

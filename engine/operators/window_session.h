@@ -1,0 +1,132 @@
+#pragma once
+// Session windows on one shard: rows of a key that are less than the gap apart are one window, which ends the gap after
+// its last row. A row may extend a session or join two.
+//
+// Semantics (semantics.md "Event time", "Windows and aggregates"), decided per row:
+// - A row at t is [t, t + gap), and one with every session that this overlaps; exactly the gap apart are two sessions.
+// - A session fires when F >= end - 1 and is closed when R >= end - 1 + allow_lateness. A row that meets no session
+// that is not closed, and would be closed itself, is late.
+// - Early firings at multiples of `early` (and of the offset) with sessions that changed; provisional firing and
+// correction, late updates, flags and modes as in window_aggregate.h.
+// - A result is known by (key, start, end). When a session that was told gets other bounds, what was told is removed at
+// once (-D with the old values; not if discarding), and the session is told anew when it is due.
+// - Result rows have time end - 1; what one step of the watermark fires comes in no particular order.
+// Thread: shard.
+
+#include <memory>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "engine/aggregates/accumulators.h"
+#include "engine/operators/identity_set.h"
+#include "engine/operators/operator.h"
+#include "engine/operators/window_results.h"
+#include "engine/operators/window_sessions.h"
+#include "engine/operators/window_spec.h"
+#include "engine/operators/window_timers.h"
+#include "engine/state/row_codec.h"
+
+namespace twinspan::engine {
+
+class SessionWindow final : public Operator {
+ public:
+  // `spec` must be valid, of kind session; `schema` is window_output_schema's, owned by the plan.
+  SessionWindow(WindowSpec spec, const Schema& schema);
+
+  void process(unsigned input, Batch&& batch, Output& out) override;
+  void watermark(unsigned input, Watermark watermark, Output& out) override;
+  void finish(Output& out) override { watermark(0, {kMaxTime, kMaxTime}, out); }
+  void snapshot(DeltaWriter& out) override;
+  Status restore(const StateEntry& entry) override;
+  void restore_watermark(unsigned input, Watermark watermark) override;
+  OperatorStats stats() const override;
+  const Schema& schema() const override { return schema_; }
+  bool wants_clock() const override { return spec_.early_clock == EarlyClock::wall; }
+  void clock(std::int64_t wall_ms, Output& out) override;
+
+ private:
+  using Head = SessionStore::Head;
+  static constexpr unsigned kGroup = 32;        // rows prefetched together
+  static constexpr std::uint8_t kSessions = 0;  // space: tag start, key: the encoded key, value: see save_session
+  // What only some windows keep of a session.
+  struct Extra {
+    std::vector<IdentitySet> distinct;  // by distinct_
+    std::vector<char> last;             // values last told, while kEmitted
+  };
+
+  // --- rows (window_session.cpp)
+  bool closed(EventTime end) const { return now_.retention >= shift(end - 1, spec_.allow_lateness); }
+  bool place(const Batch& batch, std::uint32_t row, std::string_view key, std::uint64_t hash, Output& out);
+  std::uint32_t meet(EventTime t, std::uint32_t first, Output& out);
+  void join(std::uint32_t into, std::uint32_t from, Output& out);
+  void set_bounds(std::uint32_t i, EventTime start, EventTime end, Output& out);
+  void count_placed(const Batch& batch);
+  void count_distinct(const Batch& batch, std::uint32_t row, std::uint32_t i);
+  bool counts(const Batch& batch, std::size_t aggregate, std::uint32_t row) const;
+  void mark_changed(std::uint32_t i);
+  void mark_save(std::uint32_t i);
+
+  // --- firing (window_session_fire.cpp)
+  bool due(Watermark to) const {
+    return to.firing >= wake_firing_ || to.retention >= wake_retention_ || (changed_after_firing_ && to != now_);
+  }
+  void wait_for_firing(std::uint32_t i);
+  void move_to(Watermark to, const Batch* batch, Output& out);
+  void step(Watermark to, Output& out);
+  void fire_complete(Watermark to, Output& out);
+  void fire_early(bool provisional, Output& out);
+  void fire_changed(Watermark to, Output& out);
+  void close(Watermark to);
+  void fire(std::uint32_t i, bool provisional, bool closing, Output& out);
+  void take_back(std::uint32_t i, Output& out);
+  void drop(std::uint32_t i);
+  EventTime early_after(EventTime firing) const;
+  Watermark output_watermark(Watermark w) const { return {w.firing, shift(w.retention, -spec_.allow_lateness)}; }
+
+  // --- checkpoints (window_session_state.cpp)
+  void save_session(std::uint32_t i, DeltaWriter& out);
+  void forget_saved(std::uint32_t i);
+  void finish_restore();
+
+  const WindowSpec spec_;
+  const Schema& schema_;
+  RowCodec codec_;
+  Accumulators accumulators_;
+  std::vector<std::size_t> distinct_;  // aggregates
+  bool tells_before_ = false;
+  std::size_t fixed_key_ = 0;
+  WindowResults results_;
+  SessionStore sessions_;
+  std::unordered_map<std::uint32_t, Extra> extra_;
+
+  Watermark now_;  // of the input
+  // Sessions by an end they had: one whose end has moved is put where it belongs when its time comes.
+  EventTimers firing_timers_, closing_timers_;
+  std::vector<EventTimers::Entry> ready_;
+  std::vector<std::uint32_t> changed_;  // kFireDue, not fired: for early firings; may hold what is no longer so
+  std::vector<std::uint32_t> again_;    // kFireDue and fired: told again when retention is there; the same
+  EventTime wake_firing_ = kMaxTime, wake_retention_ = kMaxTime;
+  bool changed_after_firing_ = false;  // one of `again_` is complete by retention: told at the next step
+  EventTime next_early_ = kMaxTime;
+
+  BlockMemory memory_;  // of all blocks
+
+  // Rows placed and not yet counted.
+  std::vector<std::uint32_t> rows_, placed_;
+  std::vector<char*> blocks_;
+  std::vector<std::uint32_t> late_;
+  std::string key_bytes_;
+
+  std::vector<std::uint32_t> save_list_;
+  struct Place {
+    EventTime start;
+    std::string key;
+  };
+  std::vector<Place> erase_;
+  bool restoring_ = false;
+  std::int64_t wall_ = kMinTime;
+  OperatorStats stats_;
+};
+
+}  // namespace twinspan::engine
