@@ -13,11 +13,13 @@ namespace twinspan::engine {
 
 namespace {
 
-// Letter of argument i of an overload, 0 when it takes no so many; `least` and `most` count arguments.
+// Letter of argument i of an overload, 0 when it takes no so many; `least` and `most` count arguments. "0": it takes
+// none.
 char letter(std::string_view args, std::size_t i, std::size_t& least, std::size_t& most) {
   std::size_t n = 0;
   char found = 0, last = 0;
-  least = 0;
+  least = most = 0;
+  if (args == "0") return 0;
   for (std::size_t k = 0; k < args.size(); ++k) {
     const char mark = k + 1 < args.size() && (args[k + 1] == '?' || args[k + 1] == '*') ? args[k + 1] : '\0';
     last = args[k];
@@ -57,12 +59,16 @@ std::optional<NodeId> ExprBuilder::visit_concat(const Ast& ast, const Ids& given
   return std::nullopt;
 }
 
-std::optional<NodeId> ExprBuilder::visit_call(const Ast& ast) {
+std::optional<NodeId> ExprBuilder::visit_call(const Ast& written) {
+  const std::string_view name = canonical_function(written.text);
+  std::optional<Ast> renamed;
+  if (name != written.text) renamed.emplace(written).text = name;
+  const Ast& ast = renamed ? *renamed : written;
   if (is_aggregate_function(ast.text))
     return fail(ast, fmt::format("the aggregate `{}` cannot stand here", ast.text),
                 "aggregates belong under `aggregate:` of a window step");
-  for (std::string_view name : {"now", "current_timestamp", "rand", "random", "uuid", "proctime", "localtimestamp"})
-    if (ast.text == name)
+  for (std::string_view f : {"now", "current_timestamp", "rand", "random", "uuid", "proctime", "localtimestamp"})
+    if (ast.text == f)
       return fail(ast, fmt::format("`{}` is not deterministic, so a restart would give other results", ast.text),
                   "use the row's own timestamp field");
   bool known = false;
@@ -71,6 +77,7 @@ std::optional<NodeId> ExprBuilder::visit_call(const Ast& ast) {
     known = known || o->info.name == ast.text;
     if (names.empty() || names.back() != o->info.name) names.emplace_back(o->info.name);
   }
+  for (const FunctionAlias& a : function_aliases()) names.emplace_back(a.name);
   if (!known) {
     const std::string near = nearest_name(ast.text, names);
     fail(ast, fmt::format("unknown function `{}`", ast.text),
@@ -85,8 +92,9 @@ std::optional<NodeId> ExprBuilder::visit_call(const Ast& ast) {
                                                 : "FILTER"));
   const auto args = bind_all(ast.children);
   if (!args) return std::nullopt;
-  for (std::string_view name : {"coalesce", "ifnull", "nullif", "if", "greatest", "least", "mod", "array_contains"})
-    if (ast.text == name) return visit_special(ast, *args);
+  for (std::string_view f :
+       {"coalesce", "ifnull", "nullif", "nvl2", "if", "decode", "greatest", "least", "mod", "array_contains"})
+    if (ast.text == f) return visit_special(ast, *args);
   return visit_function(ast, *args);
 }
 
@@ -95,9 +103,9 @@ std::optional<NodeId> ExprBuilder::visit_special(const Ast& ast, const Ids& args
   std::vector<std::string_view> signatures;
   for (const FunctionInfo& info : function_table())
     if (info.name == f) signatures.push_back(info.signature);
-  const bool variadic = f == "coalesce" || f == "greatest" || f == "least";
-  const std::size_t want = f == "if" ? 3 : 2;
-  if (variadic ? args.empty() : args.size() != want)
+  const bool variadic = f == "coalesce" || f == "greatest" || f == "least" || f == "decode";
+  const std::size_t want = f == "if" || f == "nvl2" ? 3 : 2;
+  if (variadic ? args.size() < (f == "decode" ? 3u : 1u) : args.size() != want)
     return fail(ast, fmt::format("`{}` does not take {} arguments", f, args.size()), list_of(signatures));
   if (f == "array_contains") {
     if (nodes.type(args[0]).kind == TypeKind::array) return visit_contains(ast, args[1], args[0]);
@@ -115,6 +123,13 @@ std::optional<NodeId> ExprBuilder::visit_special(const Ast& ast, const Ids& args
     if (!condition || !both) return std::nullopt;
     return nodes.case_when({*condition, (*both)[0], (*both)[1]}, nodes.type((*both)[0]));
   }
+  if (f == "nvl2") {
+    const auto both = to_common(ast, {args[1], args[2]}, "give, as one NVL2,");
+    if (!both) return std::nullopt;
+    const NodeId there = nodes.kernel("is not null", is_null_kernel(true), {args[0]});
+    return nodes.case_when({there, (*both)[0], (*both)[1]}, nodes.type((*both)[0]));
+  }
+  if (f == "decode") return visit_decode(ast, args);
   const auto same = to_common(ast, args, "combine");
   if (!same) return std::nullopt;
   const DataType type = nodes.type(same->back());
@@ -131,6 +146,32 @@ std::optional<NodeId> ExprBuilder::visit_special(const Ast& ast, const Ids& args
   }
   arms.push_back(same->back());
   return nodes.case_when(std::move(arms), type);
+}
+
+// decode(x, a, r1, b, r2, ..., otherwise): a CASE in which NULL equals NULL.
+std::optional<NodeId> ExprBuilder::visit_decode(const Ast& ast, const Ids& args) {
+  Ids conditions, results;
+  for (std::size_t i = 1; i + 1 < args.size(); i += 2) {
+    const auto pair = to_common(ast, {args[0], args[i]}, "compare");
+    if (!pair) return std::nullopt;
+    const DataType type = nodes.type((*pair)[0]);
+    if (type.kind == TypeKind::json) return fail(ast, "json values cannot be compared");
+    if (nodes.is_null((*pair)[1]))
+      conditions.push_back(nodes.kernel("is null", is_null_kernel(false), {(*pair)[0]}));
+    else
+      conditions.push_back(nodes.kernel("is distinct", is_distinct_kernel(type, true), *pair));
+    results.push_back(args[i + 1]);
+  }
+  results.push_back(args.size() % 2 == 0 ? args.back() : nodes.null(types::null));
+  const auto same = to_common(ast, results, "give, as one DECODE,");
+  if (!same) return std::nullopt;
+  Ids arms;
+  for (std::size_t i = 0; i < conditions.size(); ++i) {
+    arms.push_back(conditions[i]);
+    arms.push_back((*same)[i]);
+  }
+  arms.push_back(same->back());
+  return nodes.case_when(std::move(arms), nodes.type(same->back()));
 }
 
 std::optional<NodeId> ExprBuilder::visit_function(const Ast& ast, const Ids& args) {

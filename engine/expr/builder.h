@@ -84,6 +84,7 @@ class ExprBuilder {
   Bound visit_call(const Ast& ast);
   Bound visit_special(const Ast& ast, const Ids& args);
   Bound visit_function(const Ast& ast, const Ids& args);
+  Bound visit_decode(const Ast& ast, const Ids& args);
   // Nested values: binder_nested.cpp.
   Bound visit_field(const Ast& ast, NodeId x, const std::string& name);
   Bound visit_element(const Ast& ast, const Ids& ids);

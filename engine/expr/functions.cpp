@@ -10,8 +10,9 @@ namespace twinspan::engine {
 std::span<const Overload* const> all_overloads() {
   static const std::vector<const Overload*> all = [] {
     std::vector<const Overload*> out;
-    for (auto group : {string_functions(), numeric_functions(), null_functions(), dictionary_functions(),
-                       time_functions(), regexp_functions(), nested_functions(), json_functions()})
+    for (auto group : {string_functions(), text_functions(), numeric_functions(), math_functions(), null_functions(),
+                       dictionary_functions(), time_functions(), regexp_functions(), nested_functions(),
+                       json_functions(), hash_functions(), encoding_functions()})
       for (const Overload& o : group) out.push_back(&o);
     std::stable_sort(out.begin(), out.end(), [](const Overload* a, const Overload* b) {
       return a->info.group != b->info.group ? a->info.group < b->info.group : a->info.name < b->info.name;
@@ -46,13 +47,44 @@ DataType type_of_letter(char letter) {
   }
 }
 
+std::span<const FunctionAlias> function_aliases() {
+  static constexpr FunctionAlias kAliases[] = {
+      {"btrim", "trim"},
+      {"ceiling", "ceil"},
+      {"char", "chr"},
+      {"character_length", "char_length"},
+      {"endswith", "ends_with"},
+      {"iif", "if"},
+      {"lcase", "lower"},
+      {"nvl", "ifnull"},
+      {"pow", "power"},
+      {"regexp", "regexp_like"},
+      {"regexp_substr", "regexp_extract"},
+      {"rlike", "regexp_like"},
+      {"startswith", "starts_with"},
+      {"trunc", "truncate"},
+      {"ucase", "upper"},
+      {"weekofyear", "week"},
+  };
+  return kAliases;
+}
+
+std::string_view canonical_function(std::string_view name) {
+  for (const FunctionAlias& a : function_aliases())
+    if (a.name == name) return a.function;
+  return name;
+}
+
 std::span<const Overload> null_functions() {
   static const Overload table[] = {
-      {{"coalesce", "null", "coalesce(a, b, ...) -> common type", "The first argument that is not NULL."}},
-      {{"ifnull", "null", "ifnull(a, b) -> common type", "a, or b where a is NULL."}},
-      {{"nullif", "null", "nullif(a, b) -> type of a", "NULL where a = b, else a."}},
-      {{"if", "null", "if(condition bool, then, else) -> common type",
+      {{"coalesce", "conditional", "coalesce(a, b, ...) -> common type", "The first argument that is not NULL."}},
+      {{"ifnull", "conditional", "ifnull(a, b) -> common type", "a, or b where a is NULL."}},
+      {{"nullif", "conditional", "nullif(a, b) -> type of a", "NULL where a = b, else a."}},
+      {{"nvl2", "conditional", "nvl2(x, a, b) -> common type", "a where x is not NULL, else b."}},
+      {{"if", "conditional", "if(condition bool, then, else) -> common type",
         "`then` where the condition is TRUE, else `else`."}},
+      {{"decode", "conditional", "decode(x, a, then, b, then, ... [, else]) -> common type",
+        "The value behind the first that equals x, NULL equal to NULL; else `else`, or NULL."}},
   };
   return table;
 }

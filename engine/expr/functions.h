@@ -9,11 +9,19 @@ namespace twinspan::engine {
 
 struct FunctionInfo {
   std::string_view name;
-  std::string_view group;      // string | numeric | null | time | regexp | hash | array | map | json | dictionary
+  // conditional | string | regexp | numeric | time | hash | encoding | array | map | json | dictionary
+  std::string_view group;
   std::string_view signature;  // "substring(text string, start int64 [, length int64]) -> string"
   std::string_view doc;        // one line
   bool pure = true;            // same arguments, same result: may be shared and folded
 };
+
+// Another name of a function, as other dialects have it.
+struct FunctionAlias {
+  std::string_view name, function;
+};
+std::span<const FunctionAlias> function_aliases();
+std::string_view canonical_function(std::string_view name);  // of an alias, or the name itself
 
 std::span<const FunctionInfo> function_table();  // sorted by group, then name; an overloaded function has several rows
 

@@ -1,10 +1,10 @@
-// Regular expressions by RE2 (linear time on any input) and hashing. Patterns are constants, compiled once and shared
-// by all shards: an RE2 object is safe to use from several threads.
+// Regular expressions by RE2 (linear time on any input, bounded memory). Patterns are constants, compiled once and
+// shared by all shards: an RE2 object is safe to use from several threads.
 
 #include <fmt/format.h>
 #include <re2/re2.h>
-#include <xxhash.h>
 
+#include "engine/base/nested.h"
 #include "engine/expr/overload.h"
 
 namespace twinspan::engine {
@@ -15,6 +15,11 @@ namespace {
 re2::StringPiece piece(std::string_view s) {
   return s.empty() ? re2::StringPiece("", 0) : re2::StringPiece(s.data(), s.size());
 }
+
+// Of one pattern with its automata: what does not fit is refused at load, or matched by the slower of RE2's engines.
+constexpr std::int64_t kPatternMemory = 2 << 20;
+constexpr std::size_t kMaxPattern = 4096;
+constexpr std::size_t kMaxText = 1 << 20;
 
 struct Pattern {
   std::unique_ptr<re2::RE2> re;
@@ -27,8 +32,13 @@ std::shared_ptr<Pattern> compile(std::span<const ArgInfo> args, std::string& err
     error = "the pattern must be a constant";
     return nullptr;
   }
+  if (args[1].constant->at<std::string_view>(0).size() > kMaxPattern) {
+    error = fmt::format("the pattern has more than {} bytes", kMaxPattern);
+    return nullptr;
+  }
   re2::RE2::Options options;
   options.set_log_errors(false);
+  options.set_max_mem(kPatternMemory);
   auto p = std::make_shared<Pattern>();
   p->re = std::make_unique<re2::RE2>(piece(args[1].constant->at<std::string_view>(0)), options);
   if (!p->re->ok()) {
@@ -113,42 +123,80 @@ void regexp_extract(KernelCall& call) {
 
 void regexp_replace(KernelCall& call) {
   const auto& p = call.params->as<Pattern>();
+  auto* to = call.result<std::string_view>();
   std::string out;
-  call.each<std::string_view>([&](std::uint32_t i) -> std::string_view {
+  for (std::uint32_t i = 0; i < call.rows; ++i) {
+    to[i] = {};
+    if (!call.computes(i)) continue;
     const auto s = call.args[0].at<std::string_view>(i);
     out = s;
-    if (re2::RE2::GlobalReplace(&out, *p.re, piece(p.rewrite)) == 0) return s;
-    return call.bytes->copy(out);
-  });
+    if (re2::RE2::GlobalReplace(&out, *p.re, piece(p.rewrite)) == 0)
+      to[i] = s;
+    else if (out.size() > kMaxText + s.size())
+      call.fail(i, "the text would be longer than 1 MiB");
+    else
+      to[i] = call.bytes->copy(out);
+  }
 }
 
-// params: a = kind of the argument, b = its scale
-void xxhash64(KernelCall& call) {
-  const Value& a = call.args[0];
-  const auto of = [](const void* p, std::size_t n) { return static_cast<std::int64_t>(XXH64(p, n, 0)); };
+// f(match, place) for every match, none overlapping another; an empty one moves on by a character.
+template <class F>
+void each_match(const re2::RE2& re, std::string_view s, re2::StringPiece* groups, int n, F&& f) {
+  for (std::size_t at = 0; at <= s.size();) {
+    if (!re.Match(piece(s), at, s.size(), re2::RE2::UNANCHORED, groups, n)) return;
+    const auto begin = static_cast<std::size_t>(groups[0].data() - piece(s).data());
+    if (!f(begin)) return;
+    at = begin + groups[0].size();
+    if (groups[0].empty()) at += at < s.size() ? utf8_offset(s.substr(at), 1) : 1;
+  }
+}
+
+void regexp_count(KernelCall& call) {
+  const auto& re = *call.params->as<Pattern>().re;
   call.each<std::int64_t>([&](std::uint32_t i) -> std::int64_t {
-    switch (static_cast<TypeKind>(call.params->a)) {
-      case TypeKind::boolean: return of(&a.at<std::uint8_t>(i), 1);
-      case TypeKind::string:
-      case TypeKind::bytes:
-      case TypeKind::array:
-      case TypeKind::map:
-      case TypeKind::row:
-      case TypeKind::json: return of(a.at<std::string_view>(i).data(), a.at<std::string_view>(i).size());
-      case TypeKind::decimal: return of(&a.at<Decimal>(i), sizeof(Decimal));
-      case TypeKind::float64: {
-        const double v = a.at<double>(i) == 0 ? 0.0 : a.at<double>(i);  // -0 = 0
-        return of(&v, sizeof v);
-      }
-      default: return of(&a.at<std::int64_t>(i), 8);
-    }
+    std::int64_t n = 0;
+    re2::StringPiece match;
+    each_match(re, call.args[0].at<std::string_view>(i), &match, 1, [&](std::size_t) { return ++n, true; });
+    return n;
   });
 }
 
-bool prepare_hash(std::span<const ArgInfo> args, KernelChoice& k, std::string&, std::size_t&) {
-  k.params.a = static_cast<std::int64_t>(args[0].type.kind);
-  k.params.b = args[0].type.scale;
-  return true;
+void regexp_instr(KernelCall& call) {
+  const auto& re = *call.params->as<Pattern>().re;
+  call.each<std::int64_t>([&](std::uint32_t i) -> std::int64_t {
+    std::int64_t place = 0;
+    re2::StringPiece match;
+    const auto s = call.args[0].at<std::string_view>(i);
+    each_match(re, s, &match, 1, [&](std::size_t at) {
+      place = static_cast<std::int64_t>(utf8_length(s.substr(0, at))) + 1;
+      return false;
+    });
+    return place;
+  });
+}
+
+void regexp_extract_all(KernelCall& call) {
+  const auto& re = *call.params->as<Pattern>().re;
+  const auto group = static_cast<int>(call.params->a);
+  std::vector<re2::StringPiece> groups(static_cast<std::size_t>(group) + 1);
+  ArrayBuilder out(types::string);
+  call.each<std::string_view>([&](std::uint32_t i) -> std::string_view {
+    out.clear();
+    each_match(re, call.args[0].at<std::string_view>(i), groups.data(), group + 1, [&](std::size_t) {
+      const auto& g = groups[static_cast<std::size_t>(group)];
+      const std::string_view text(g.data(), g.size());
+      if (g.data() == nullptr)
+        out.add_null();
+      else
+        out.add(&text);
+      return true;
+    });
+    return call.bytes->copy(out.finish());
+  });
+}
+bool prepare_extract_all(std::span<const ArgInfo> args, KernelChoice& k, std::string& error, std::size_t& bad) {
+  k.type = types::array(types::string);
+  return prepare_extract(args, k, error, bad);
 }
 
 }  // namespace
@@ -176,13 +224,28 @@ std::span<const Overload> regexp_functions() {
        regexp_replace,
        300,
        prepare_replace},
-      {{"xxhash64", "hash", "xxhash64(x) -> int64",
-        "XXH64 (seed 0) of a text's bytes, or of a number's little-endian bytes."},
-       "a",
+      {{"regexp_extract_all", "regexp",
+        "regexp_extract_all(text string, pattern string [, group int64]) -> array<string>",
+        "All matches, or a group of each."},
+       "ssi?",
+       'A',
+       regexp_extract_all,
+       400,
+       prepare_extract_all},
+      {{"regexp_count", "regexp", "regexp_count(text string, pattern string) -> int64",
+        "How often the pattern matches."},
+       "ss",
        'i',
-       xxhash64,
-       5,
-       prepare_hash},
+       regexp_count,
+       300,
+       prepare_like},
+      {{"regexp_instr", "regexp", "regexp_instr(text string, pattern string) -> int64",
+        "Place of the first match, from 1; 0 = none."},
+       "ss",
+       'i',
+       regexp_instr,
+       150,
+       prepare_like},
   };
   return table;
 }

@@ -1,232 +1,292 @@
-// Time functions, all in UTC, on milliseconds since 1970 (proleptic Gregorian calendar).
-
-#include <chrono>
+// Time functions on milliseconds since 1970 UTC. Where a function takes a zone, it is a constant; without one, UTC.
 
 #include <fmt/format.h>
 
 #include "engine/expr/overload.h"
+#include "engine/expr/time_format.h"
+#include "engine/expr/time_units.h"
+#include "engine/expr/time_zone.h"
 
 namespace twinspan::engine {
 
 namespace {
 
-constexpr std::int64_t kSecond = 1000, kMinute = 60 * kSecond, kHour = 60 * kMinute, kDay = 24 * kHour;
-// Years -9999 to 9999: where a calendar date has a meaning, and far from the edges of the arithmetic.
-constexpr std::int64_t kFirst = -377705116800000, kLast = 253402300799999;
+using View = std::string_view;
 
-enum class Unit : std::int64_t { millisecond, second, minute, hour, day, week, month, quarter, year, dow, doy, epoch };
+struct TimeState {
+  TimeUnit unit{};
+  std::shared_ptr<const TimeZone> zone, other_zone;
+  std::optional<TimeFormat> format;
+};
 
-bool parse_unit(std::string_view s, Unit& out) {
-  static constexpr std::pair<std::string_view, Unit> kUnits[] = {{"millisecond", Unit::millisecond},
-                                                                 {"second", Unit::second},
-                                                                 {"minute", Unit::minute},
-                                                                 {"hour", Unit::hour},
-                                                                 {"day", Unit::day},
-                                                                 {"week", Unit::week},
-                                                                 {"month", Unit::month},
-                                                                 {"quarter", Unit::quarter},
-                                                                 {"year", Unit::year},
-                                                                 {"dow", Unit::dow},
-                                                                 {"doy", Unit::doy},
-                                                                 {"epoch", Unit::epoch}};
-  std::string name(s);
-  for (char& c : name)
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c + 32);
-  for (const auto& [text, unit] : kUnits)
-    if (name == text) return out = unit, true;
+const TimeState& state(const KernelCall& call) { return call.params->as<TimeState>(); }
+
+std::optional<View> constant_text(std::span<const ArgInfo> args, std::size_t i, const char* what, std::string& error,
+                                  std::size_t& bad) {
+  bad = i;
+  if (args[i].constant != nullptr && !args[i].constant->is_null(0)) return args[i].constant->at<View>(0);
+  error = fmt::format("the {} must be a constant", what);
+  return std::nullopt;
+}
+
+bool read_zone(std::span<const ArgInfo> args, std::size_t i, std::shared_ptr<const TimeZone>& out, std::string& error,
+               std::size_t& bad) {
+  const auto name = constant_text(args, i, "time zone", error, bad);
+  if (!name) return false;
+  out = TimeZone::find(*name);
+  if (out == nullptr) error = fmt::format("unknown time zone `{}`: names look like 'Asia/Shanghai' or '+08:00'", *name);
+  return out != nullptr;
+}
+
+bool read_unit(std::span<const ArgInfo> args, TimeUnit last, TimeUnit& out, std::string& error, std::size_t& bad) {
+  const auto name = constant_text(args, 0, "unit", error, bad);
+  if (!name) return false;
+  if (parse_time_unit(*name, out) && out <= last) return true;
+  error = fmt::format("unknown unit `{}`: use millisecond, second, minute, hour, day, week, month, quarter{}", *name,
+                      last == TimeUnit::year ? " or year" : ", year, dow, isodow, doy or epoch");
   return false;
 }
 
-std::int64_t floor_to(std::int64_t v, std::int64_t step) {
-  const std::int64_t r = v % step;
-  return v - (r < 0 ? r + step : r);
+bool read_format(std::span<const ArgInfo> args, std::size_t i, std::optional<TimeFormat>& out, std::string& error,
+                 std::size_t& bad) {
+  const auto pattern = constant_text(args, i, "format", error, bad);
+  if (!pattern) return false;
+  out = TimeFormat::compile(*pattern, error);
+  return out.has_value();
 }
 
-std::chrono::year_month_day date_of(std::int64_t ms) {
-  return std::chrono::year_month_day(std::chrono::sys_days(std::chrono::days(floor_to(ms, kDay) / kDay)));
-}
-std::int64_t ms_of(std::chrono::year_month_day date) {
-  return std::chrono::sys_days(date).time_since_epoch().count() * kDay;
-}
-std::int64_t year_of(std::chrono::year_month_day date) { return static_cast<int>(date.year()); }
-std::int64_t month_of(std::chrono::year_month_day date) { return static_cast<unsigned>(date.month()); }
-
-std::int64_t truncate(Unit unit, std::int64_t ms) {
-  using namespace std::chrono;
-  switch (unit) {
-    case Unit::millisecond: return ms;
-    case Unit::second: return floor_to(ms, kSecond);
-    case Unit::minute: return floor_to(ms, kMinute);
-    case Unit::hour: return floor_to(ms, kHour);
-    case Unit::day: return floor_to(ms, kDay);
-    case Unit::week: return floor_to(ms - 4 * kDay, 7 * kDay) + 4 * kDay;  // 1970-01-05 was a Monday
-    default: break;
-  }
-  const year_month_day date = date_of(ms);
-  const auto first_month = unit == Unit::month     ? static_cast<unsigned>(date.month())
-                           : unit == Unit::quarter ? (static_cast<unsigned>(date.month()) - 1) / 3 * 3 + 1
-                                                   : 1u;
-  return ms_of(year_month_day(date.year(), month(first_month), day(1)));
+// unit_last: of the unit in argument 0, or none; format, zone: their arguments (-1: none), optional ones at the end.
+template <bool unit, TimeUnit last, int format, int zone>
+bool prepare(std::span<const ArgInfo> args, KernelChoice& k, std::string& error, std::size_t& bad) {
+  auto s = std::make_shared<TimeState>();
+  if (!unit) s->unit = last;
+  if (unit && !read_unit(args, last, s->unit, error, bad)) return false;
+  const auto given = static_cast<int>(args.size());
+  if (format >= 0 && format < given && !read_format(args, static_cast<std::size_t>(format), s->format, error, bad))
+    return false;
+  if (zone >= 0 && zone < given && !read_zone(args, static_cast<std::size_t>(zone), s->zone, error, bad)) return false;
+  k.params.state = std::move(s);
+  return true;
 }
 
-std::int64_t extract(Unit unit, std::int64_t ms) {
-  using namespace std::chrono;
-  const std::int64_t in_day = ms - floor_to(ms, kDay);
-  switch (unit) {
-    case Unit::millisecond: return in_day % kSecond;
-    case Unit::second: return in_day / kSecond % 60;
-    case Unit::minute: return in_day / kMinute % 60;
-    case Unit::hour: return in_day / kHour;
-    case Unit::epoch: return floor_to(ms, kSecond) / kSecond;
-    case Unit::dow: return weekday(sys_days(days(floor_to(ms, kDay) / kDay))).c_encoding() + 1;
-    default: break;
-  }
-  const year_month_day date = date_of(ms);
-  switch (unit) {
-    case Unit::day: return static_cast<unsigned>(date.day());
-    case Unit::month: return month_of(date);
-    case Unit::quarter: return (month_of(date) - 1) / 3 + 1;
-    case Unit::year: return year_of(date);
-    case Unit::doy: return (floor_to(ms, kDay) - ms_of(year_month_day(date.year(), January, day(1)))) / kDay + 1;
-    default: {  // ISO 8601: week 1 has the year's first Thursday
-      const std::int64_t thursday = truncate(Unit::week, ms) + 3 * kDay;
-      return (thursday - ms_of(year_month_day(date_of(thursday).year(), January, day(1)))) / (7 * kDay) + 1;
+// f(ms, out) for rows with a time of the calendar in argument `arg`.
+template <class T, class F>
+void each_time(KernelCall& call, std::size_t arg, F&& f) {
+  T* out = call.result<T>();
+  for (std::uint32_t i = 0; i < call.rows; ++i) {
+    out[i] = T{};
+    if (!call.computes(i)) continue;
+    const std::int64_t ms = call.args[arg].at<std::int64_t>(i);
+    if (!is_calendar_time(ms) || !f(ms, out[i], i)) {
+      out[i] = T{};
+      call.fail(i, "timestamp out of the calendar's range");
     }
   }
 }
 
-// params: a = unit. f(unit, ms)
-template <std::int64_t (*f)(Unit, std::int64_t), int arg>
-void by_unit(KernelCall& call) {
-  auto* out = call.result<std::int64_t>();
-  const auto unit = static_cast<Unit>(call.params->a);
-  for (std::uint32_t i = 0; i < call.rows; ++i) {
-    out[i] = 0;
-    if (!call.computes(i)) continue;
-    const std::int64_t ms = call.args[arg].at<std::int64_t>(i);
-    if (ms < kFirst || ms > kLast)
-      call.fail(i, "timestamp out of the calendar's range");
-    else
-      out[i] = f(unit, ms);
-  }
+// The start of the unit in the zone. Up to an hour is cut off as it stands, so that the hour the clock shows twice is
+// two hours; days and more begin at the first moment of their date.
+std::int64_t truncate_in(ZoneCursor& zone, TimeUnit unit, std::int64_t ms) {
+  const std::int64_t local = ms + zone.offset(ms), start = truncate_time(unit, local);
+  return unit <= TimeUnit::hour ? ms - (local - start) : zone.to_utc(start);
 }
 
-bool unit_argument(std::span<const ArgInfo> args, KernelChoice& k, std::string& error, std::size_t&, bool truncates) {
-  Unit unit{};
-  const bool constant = args[0].constant != nullptr && !args[0].constant->is_null(0);
-  const std::string_view text = constant ? args[0].constant->at<std::string_view>(0) : std::string_view();
-  if (constant && parse_unit(text, unit) && (!truncates || unit <= Unit::year)) {
-    k.params.a = static_cast<std::int64_t>(unit);
+void date_trunc(KernelCall& call) {
+  ZoneCursor zone(state(call).zone.get());
+  each_time<std::int64_t>(call, 1, [&](std::int64_t ms, std::int64_t& out, std::uint32_t) {
+    out = truncate_in(zone, state(call).unit, ms);
     return true;
-  }
-  error = constant
-              ? fmt::format("unknown unit `{}`: use millisecond, second, minute, hour, day, week, month, quarter{}",
-                            text, truncates ? " or year" : ", year, dow, doy or epoch")
-              : "the unit must be a constant";
-  return false;
+  });
 }
-template <bool truncates>
-bool unit_from_text(std::span<const ArgInfo> args, KernelChoice& k, std::string& error, std::size_t& bad) {
-  return unit_argument(args, k, error, bad, truncates);
+
+void date_ceil(KernelCall& call) {
+  ZoneCursor zone(state(call).zone.get());
+  const TimeUnit unit = state(call).unit;
+  each_time<std::int64_t>(call, 1, [&](std::int64_t ms, std::int64_t& out, std::uint32_t) {
+    out = truncate_in(zone, unit, ms);
+    if (out == ms) return true;
+    const std::int64_t start = unit <= TimeUnit::hour ? out : truncate_time(unit, ms + zone.offset(ms));
+    if (!add_time(unit, 1, start, out)) return false;
+    if (unit > TimeUnit::hour) out = zone.to_utc(out);
+    return true;
+  });
 }
-template <Unit unit>
-bool fixed_unit(std::span<const ArgInfo>, KernelChoice& k, std::string&, std::size_t&) {
-  k.params.a = static_cast<std::int64_t>(unit);
-  return true;
+
+template <int arg>
+void extract(KernelCall& call) {
+  ZoneCursor zone(state(call).zone.get());
+  const TimeUnit unit = state(call).unit;
+  each_time<std::int64_t>(call, arg, [&](std::int64_t ms, std::int64_t& out, std::uint32_t) {
+    out = extract_time(unit, unit == TimeUnit::epoch ? ms : ms + zone.offset(ms));
+    return true;
+  });
 }
 
 void same(KernelCall& call) {
   call.each<std::int64_t>([&](std::uint32_t i) { return call.args[0].at<std::int64_t>(i); });
 }
 
-void text_to_timestamp(KernelCall& call) {
+void seconds_to_timestamp(KernelCall& call) {
   auto* out = call.result<std::int64_t>();
   for (std::uint32_t i = 0; i < call.rows; ++i) {
     out[i] = 0;
     if (!call.computes(i)) continue;
-    const auto s = call.args[0].at<std::string_view>(i);
-    if (const auto ms = parse_timestamp(s))
-      out[i] = *ms;
-    else
-      call.fail(i, fmt::format("`{}` is not a timestamp", s.substr(0, 40)));
+    if (__builtin_mul_overflow(call.args[0].at<std::int64_t>(i), std::int64_t{1000}, &out[i]))
+      call.fail(i, "timestamp out of range");
   }
 }
 
-struct Format {
-  std::vector<std::pair<char, std::string>>
-      parts;  // letter of the field (0 = literal), its width as text or the literal
-};
-
-bool date_pattern(std::span<const ArgInfo> args, KernelChoice& k, std::string& error, std::size_t& bad) {
-  bad = 1;
-  if (args[1].constant == nullptr || args[1].constant->is_null(0)) {
-    error = "the format must be a constant";
-    return false;
-  }
-  const auto s = args[1].constant->at<std::string_view>(0);
-  auto format = std::make_shared<Format>();
-  for (std::size_t i = 0; i < s.size();) {
-    if (s[i] == '\'') {
-      const std::size_t close = s.find('\'', i + 1);
-      if (close == std::string_view::npos) {
-        error = "a quoted part of the format is not closed";
-        return false;
-      }
-      format->parts.emplace_back(0, close == i + 1 ? "'" : std::string(s.substr(i + 1, close - i - 1)));
-      i = close + 1;
-    } else if ((s[i] >= 'a' && s[i] <= 'z') || (s[i] >= 'A' && s[i] <= 'Z')) {
-      std::size_t n = 1;
-      while (i + n < s.size() && s[i + n] == s[i]) ++n;
-      const std::string_view field = s.substr(i, n);
-      bool known = false;
-      for (std::string_view f : {"yyyy", "MM", "dd", "HH", "mm", "ss", "SSS"}) known = known || f == field;
-      if (!known) {
-        error = fmt::format(
-            "unknown field `{}` in the format: yyyy, MM, dd, HH, mm, ss and SSS are known, text goes in quotes", field);
-        return false;
-      }
-      format->parts.emplace_back(s[i], std::string(field));
-      i += n;
-    } else {
-      format->parts.emplace_back(0, std::string(1, s[i++]));
-    }
-  }
-  k.params.state = std::move(format);
-  return true;
+void unix_timestamp(KernelCall& call) {
+  each_time<std::int64_t>(call, 0, [](std::int64_t ms, std::int64_t& out, std::uint32_t) {
+    out = extract_time(TimeUnit::epoch, ms);
+    return true;
+  });
 }
 
-void date_format(KernelCall& call) {
-  auto* to = call.result<std::string_view>();
-  const auto& format = call.params->as<Format>();
-  std::string out;
+std::string shown(View s) {
+  std::size_t n = std::min<std::size_t>(s.size(), 40);
+  while (n > 0 && n < s.size() && (static_cast<unsigned char>(s[n]) & 0xC0) == 0x80) --n;
+  return std::string(s.substr(0, n));
+}
+
+// text [, format [, zone]]; a zone in the text itself counts more. seconds: of the result.
+template <bool seconds>
+void text_to_timestamp(KernelCall& call) {
+  const bool plain = call.params->state == nullptr || !state(call).format;
+  auto* out = call.result<std::int64_t>();
   for (std::uint32_t i = 0; i < call.rows; ++i) {
-    to[i] = {};
+    out[i] = 0;
     if (!call.computes(i)) continue;
-    const std::int64_t ms = call.args[0].at<std::int64_t>(i);
-    if (ms < kFirst || ms > kLast) {
+    const View s = call.args[0].at<View>(i);
+    std::optional<std::int64_t> ms;
+    if (plain) {
+      ms = parse_timestamp(s);
+    } else if (const auto p = state(call).format->parse(s)) {
+      ms = p->offset ? p->local - *p->offset : state(call).zone ? state(call).zone->to_utc(p->local) : p->local;
+    }
+    if (!ms)
+      call.fail(i, fmt::format("`{}` is not a timestamp", shown(s)));
+    else
+      out[i] = seconds ? extract_time(TimeUnit::epoch, *ms) : *ms;
+  }
+}
+
+// params: a = 1: argument 0 counts seconds
+void date_format(KernelCall& call) {
+  ZoneCursor zone(state(call).zone.get());
+  static const TimeFormat kDefault = [] {
+    std::string error;
+    return *TimeFormat::compile("yyyy-MM-dd HH:mm:ss", error);
+  }();
+  const TimeFormat& format = state(call).format ? *state(call).format : kDefault;
+  std::string text;
+  auto* out = call.result<View>();
+  for (std::uint32_t i = 0; i < call.rows; ++i) {
+    out[i] = {};
+    if (!call.computes(i)) continue;
+    std::int64_t ms = call.args[0].at<std::int64_t>(i);
+    if ((call.params->a != 0 && __builtin_mul_overflow(ms, std::int64_t{1000}, &ms)) || !is_calendar_time(ms)) {
       call.fail(i, "timestamp out of the calendar's range");
       continue;
     }
-    out.clear();
-    for (const auto& [field, text] : format.parts) {
-      switch (field) {
-        case 'y': out += fmt::format("{:04}", extract(Unit::year, ms)); break;
-        case 'M': out += fmt::format("{:02}", extract(Unit::month, ms)); break;
-        case 'd': out += fmt::format("{:02}", extract(Unit::day, ms)); break;
-        case 'H': out += fmt::format("{:02}", extract(Unit::hour, ms)); break;
-        case 'm': out += fmt::format("{:02}", extract(Unit::minute, ms)); break;
-        case 's': out += fmt::format("{:02}", extract(Unit::second, ms)); break;
-        case 'S': out += fmt::format("{:03}", extract(Unit::millisecond, ms)); break;
-        default: out += text;
-      }
-    }
-    to[i] = call.bytes->copy(out);
+    text.clear();
+    const std::int64_t offset = zone.offset(ms);
+    format.format(ms + offset, offset, text);
+    out[i] = call.bytes->copy(text);
   }
+}
+bool prepare_from_unixtime(std::span<const ArgInfo> args, KernelChoice& k, std::string& error, std::size_t& bad) {
+  k.params.a = 1;
+  return prepare<false, TimeUnit::second, 1, 2>(args, k, error, bad);
+}
+
+void from_utc(KernelCall& call) {
+  ZoneCursor zone(state(call).zone.get());
+  each_time<std::int64_t>(call, 0, [&](std::int64_t ms, std::int64_t& out, std::uint32_t) {
+    out = ms + zone.offset(ms);
+    return true;
+  });
+}
+void to_utc(KernelCall& call) {
+  each_time<std::int64_t>(call, 0, [&](std::int64_t local, std::int64_t& out, std::uint32_t) {
+    out = state(call).zone->to_utc(local);
+    return true;
+  });
+}
+
+bool prepare_convert(std::span<const ArgInfo> args, KernelChoice& k, std::string& error, std::size_t& bad) {
+  auto s = std::make_shared<TimeState>();
+  s->format = TimeFormat::compile("yyyy-MM-dd HH:mm:ss", error);
+  if (!read_zone(args, 1, s->zone, error, bad) || !read_zone(args, 2, s->other_zone, error, bad)) return false;
+  k.params.state = std::move(s);
+  return true;
+}
+void convert_tz(KernelCall& call) {
+  const TimeState& s = state(call);
+  ZoneCursor to(s.other_zone.get());
+  std::string text;
+  auto* out = call.result<View>();
+  for (std::uint32_t i = 0; i < call.rows; ++i) {
+    out[i] = {};
+    if (!call.computes(i)) continue;
+    const View from = call.args[0].at<View>(i);
+    const auto local = s.format->parse(from);
+    if (!local) {
+      call.fail(i, fmt::format("`{}` is not a timestamp", shown(from)));
+      continue;
+    }
+    const std::int64_t ms = s.zone->to_utc(local->local), offset = to.offset(ms);
+    text.clear();
+    s.format->format(ms + offset, offset, text);
+    out[i] = call.bytes->copy(text);
+  }
+}
+
+void timestampadd(KernelCall& call) {
+  each_time<std::int64_t>(call, 2, [&](std::int64_t ms, std::int64_t& out, std::uint32_t i) {
+    return add_time(state(call).unit, call.args[1].at<std::int64_t>(i), ms, out);
+  });
+}
+void timestampdiff(KernelCall& call) {
+  each_time<std::int64_t>(call, 1, [&](std::int64_t from, std::int64_t& out, std::uint32_t i) {
+    const std::int64_t to = call.args[2].at<std::int64_t>(i);
+    if (!is_calendar_time(to)) return false;
+    out = time_difference(state(call).unit, from, to);
+    return true;
+  });
+}
+
+void last_day(KernelCall& call) {
+  each_time<std::int64_t>(call, 0, [](std::int64_t ms, std::int64_t& out, std::uint32_t) {
+    if (!add_time(TimeUnit::month, 1, truncate_time(TimeUnit::month, ms), out)) return false;
+    out -= 86'400'000;
+    return true;
+  });
+}
+
+void make_timestamp(KernelCall& call) {
+  auto* out = call.result<std::int64_t>();
+  for (std::uint32_t i = 0; i < call.rows; ++i) {
+    out[i] = 0;
+    if (!call.computes(i)) continue;
+    const auto part = [&](std::size_t k) { return call.args[k].at<std::int64_t>(i); };
+    const bool clock = part(3) >= 0 && part(3) <= 23 && part(4) >= 0 && part(4) <= 59 && part(5) >= 0 && part(5) <= 59;
+    std::int64_t local = 0;
+    if (!clock || !make_time(part(0), part(1), part(2), ((part(3) * 60 + part(4)) * 60 + part(5)) * 1000, local))
+      call.fail(i, "there is no such date and time");
+    else
+      out[i] = state(call).zone ? state(call).zone->to_utc(local) : local;
+  }
+}
+
+constexpr Overload part(std::string_view name, std::string_view signature, std::string_view doc, Prepare prepare) {
+  return {{name, "time", signature, doc}, "ts?", 'i', extract<0>, 8, prepare};
 }
 
 }  // namespace
 
 std::span<const Overload> time_functions() {
+  using enum TimeUnit;
   static const Overload table[] = {
       {{"timestamp_ms", "time", "timestamp_ms(ms int64) -> timestamp", "The timestamp of milliseconds since 1970 UTC."},
        "i",
@@ -238,74 +298,138 @@ std::span<const Overload> time_functions() {
        't',
        same,
        1},
-      {{"to_timestamp", "time", "to_timestamp(text string) -> timestamp",
-        "An ISO 8601 text as a timestamp; without a zone it is UTC."},
-       "s",
+      {{"to_timestamp", "time", "to_timestamp(text string [, format string [, zone string]]) -> timestamp",
+        "An ISO 8601 text, or one of this format, as a timestamp; without a zone it is UTC."},
+       "ss?s?",
        't',
-       text_to_timestamp,
-       40},
+       text_to_timestamp<false>,
+       60,
+       prepare<false, second, 1, 2>},
+      {{"timestamp_seconds", "time", "timestamp_seconds(s int64) -> timestamp",
+        "The timestamp of seconds since 1970 UTC."},
+       "i",
+       't',
+       seconds_to_timestamp,
+       1},
       {{"unix_millis", "time", "unix_millis(ts timestamp) -> int64", "Milliseconds since 1970 UTC."},
        "t",
        'i',
        same,
        1},
-      {{"date_trunc", "time", "date_trunc(unit string, ts timestamp) -> timestamp",
-        "The start of the unit (millisecond to year; weeks begin on Monday) in UTC."},
-       "st",
-       't',
-       by_unit<truncate, 1>,
-       5,
-       unit_from_text<true>},
-      {{"extract", "time", "extract(unit FROM ts timestamp) -> int64",
-        "A field in UTC: millisecond to year, ISO week, quarter, dow (1 = Sunday), doy, epoch (seconds)."},
-       "st",
-       'i',
-       by_unit<extract, 1>,
-       8,
-       unit_from_text<false>},
-      {{"year", "time", "year(ts timestamp) -> int64", "Year in UTC."},
+      {{"unix_timestamp", "time", "unix_timestamp(ts timestamp) -> int64", "Seconds since 1970 UTC."},
        "t",
        'i',
-       by_unit<extract, 0>,
-       8,
-       fixed_unit<Unit::year>},
-      {{"month", "time", "month(ts timestamp) -> int64", "Month in UTC, 1 to 12."},
-       "t",
+       unix_timestamp,
+       3},
+      {{"unix_timestamp", "time", "unix_timestamp(text string, format string [, zone string]) -> int64",
+        "Seconds since 1970 UTC of a text of this format."},
+       "sss?",
        'i',
-       by_unit<extract, 0>,
-       8,
-       fixed_unit<Unit::month>},
-      {{"day", "time", "day(ts timestamp) -> int64", "Day of the month in UTC."},
-       "t",
-       'i',
-       by_unit<extract, 0>,
-       8,
-       fixed_unit<Unit::day>},
-      {{"hour", "time", "hour(ts timestamp) -> int64", "Hour in UTC, 0 to 23."},
-       "t",
-       'i',
-       by_unit<extract, 0>,
-       4,
-       fixed_unit<Unit::hour>},
-      {{"minute", "time", "minute(ts timestamp) -> int64", "Minute, 0 to 59."},
-       "t",
-       'i',
-       by_unit<extract, 0>,
-       4,
-       fixed_unit<Unit::minute>},
-      {{"second", "time", "second(ts timestamp) -> int64", "Second, 0 to 59."},
-       "t",
-       'i',
-       by_unit<extract, 0>,
-       4,
-       fixed_unit<Unit::second>},
-      {{"date_format", "time", "date_format(ts timestamp, format string) -> string",
-        "UTC by a constant format of yyyy MM dd HH mm ss SSS; other letters in quotes."},
-       "ts",
+       text_to_timestamp<true>,
+       60,
+       prepare<false, second, 1, 2>},
+      {{"from_unixtime", "time", "from_unixtime(s int64 [, format string [, zone string]]) -> string",
+        "Seconds since 1970 UTC as a text, 'yyyy-MM-dd HH:mm:ss' if no format is given."},
+       "is?s?",
        's',
        date_format,
        200,
-       date_pattern},
+       prepare_from_unixtime},
+      {{"date_trunc", "time", "date_trunc(unit string, ts timestamp [, zone string]) -> timestamp",
+        "The start of the unit (millisecond to year; weeks begin on Monday). Also floor(ts TO unit)."},
+       "sts?",
+       't',
+       date_trunc,
+       6,
+       prepare<true, year, -1, 2>},
+      {{"date_ceil", "time", "date_ceil(unit string, ts timestamp [, zone string]) -> timestamp",
+        "The first start of a unit not before the time. Also ceil(ts TO unit)."},
+       "sts?",
+       't',
+       date_ceil,
+       10,
+       prepare<true, year, -1, 2>},
+      {{"extract", "time", "extract(unit FROM ts timestamp [, zone string]) -> int64",
+        "A field: millisecond to year, ISO week, quarter, dow (1 = Sunday), isodow (1 = Monday), doy, epoch "
+        "(seconds)."},
+       "sts?",
+       'i',
+       extract<1>,
+       8,
+       prepare<true, epoch, -1, 2>},
+      part("year", "year(ts timestamp [, zone string]) -> int64", "Year.", prepare<false, year, -1, 1>),
+      part("quarter", "quarter(ts timestamp [, zone string]) -> int64", "Quarter, 1 to 4.",
+           prepare<false, quarter, -1, 1>),
+      part("month", "month(ts timestamp [, zone string]) -> int64", "Month, 1 to 12.", prepare<false, month, -1, 1>),
+      part("week", "week(ts timestamp [, zone string]) -> int64", "ISO week, 1 to 53.", prepare<false, week, -1, 1>),
+      part("day", "day(ts timestamp [, zone string]) -> int64", "Day of the month.", prepare<false, day, -1, 1>),
+      part("dayofmonth", "dayofmonth(ts timestamp [, zone string]) -> int64", "Day of the month.",
+           prepare<false, day, -1, 1>),
+      part("dayofweek", "dayofweek(ts timestamp [, zone string]) -> int64", "Day of the week, 1 = Sunday.",
+           prepare<false, dow, -1, 1>),
+      part("dayofyear", "dayofyear(ts timestamp [, zone string]) -> int64", "Day of the year.",
+           prepare<false, doy, -1, 1>),
+      part("hour", "hour(ts timestamp [, zone string]) -> int64", "Hour, 0 to 23.", prepare<false, hour, -1, 1>),
+      part("minute", "minute(ts timestamp [, zone string]) -> int64", "Minute, 0 to 59.",
+           prepare<false, minute, -1, 1>),
+      part("second", "second(ts timestamp [, zone string]) -> int64", "Second, 0 to 59.",
+           prepare<false, second, -1, 1>),
+      {{"date_format", "time", "date_format(ts timestamp, format string [, zone string]) -> string",
+        "The time by a constant format of yyyy MM dd HH mm ss SSS E D h a XXX; text in quotes."},
+       "tss?",
+       's',
+       date_format,
+       200,
+       prepare<false, second, 1, 2>},
+      {{"from_utc_timestamp", "time", "from_utc_timestamp(ts timestamp, zone string) -> timestamp",
+        "What the clock of the zone shows then, as if it were UTC. Also ts AT TIME ZONE 'zone'."},
+       "ts",
+       't',
+       from_utc,
+       6,
+       prepare<false, second, -1, 1>},
+      {{"to_utc_timestamp", "time", "to_utc_timestamp(local timestamp, zone string) -> timestamp",
+        "The moment at which the clock of the zone shows this; the first of two, the jump itself when it skips this."},
+       "ts",
+       't',
+       to_utc,
+       60,
+       prepare<false, second, -1, 1>},
+      {{"convert_tz", "time", "convert_tz(text string, from string, to string) -> string",
+        "A 'yyyy-MM-dd HH:mm:ss' of one zone in another."},
+       "sss",
+       's',
+       convert_tz,
+       300,
+       prepare_convert},
+      {{"timestampadd", "time", "timestampadd(unit, n int64, ts timestamp) -> timestamp",
+        "n units later; months and years keep the day of the month, or take its last."},
+       "sit",
+       't',
+       timestampadd,
+       10,
+       prepare<true, year, -1, -1>},
+      {{"timestampdiff", "time", "timestampdiff(unit, from timestamp, to timestamp) -> int64",
+        "Whole units between two times, negative when `to` is earlier."},
+       "stt",
+       'i',
+       timestampdiff,
+       15,
+       prepare<true, year, -1, -1>},
+      {{"last_day", "time", "last_day(ts timestamp) -> timestamp", "Midnight of the last day of the month, UTC."},
+       "t",
+       't',
+       last_day,
+       12},
+      {{"make_timestamp", "time",
+        "make_timestamp(year int64, month int64, day int64, hour int64, minute int64, second int64 [, zone string]) -> "
+        "timestamp",
+        "The timestamp of these numbers; an error when there is none."},
+       "iiiiiis?",
+       't',
+       make_timestamp,
+       30,
+       prepare<false, second, -1, 6>},
   };
   return table;
 }

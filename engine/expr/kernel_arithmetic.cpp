@@ -101,24 +101,110 @@ void decimal_rows(KernelCall& call, F&& f) {
   }
 }
 
-// params: a, b = digits to add to each side to reach the common scale
+// Magnitudes of up to 256 bits, for what two decimals of 38 digits give before it is rounded to 38.
+struct Wide {
+  std::uint64_t limb[4] = {};  // the lowest first
+
+  static Wide product(UDecimal a, UDecimal b) {
+    const std::uint64_t x[2] = {static_cast<std::uint64_t>(a), static_cast<std::uint64_t>(a >> 64)},
+                        y[2] = {static_cast<std::uint64_t>(b), static_cast<std::uint64_t>(b >> 64)};
+    Wide w;
+    for (int i = 0; i < 2; ++i) {
+      std::uint64_t carry = 0;
+      for (int k = 0; k < 2; ++k) {
+        const UDecimal t = static_cast<UDecimal>(x[i]) * y[k] + w.limb[i + k] + carry;
+        w.limb[i + k] = static_cast<std::uint64_t>(t);
+        carry = static_cast<std::uint64_t>(t >> 64);
+      }
+      w.limb[i + 2] = carry;
+    }
+    return w;
+  }
+  int compare(const Wide& o) const {
+    for (int i = 3; i >= 0; --i)
+      if (limb[i] != o.limb[i]) return limb[i] < o.limb[i] ? -1 : 1;
+    return 0;
+  }
+  void add(const Wide& o) {
+    std::uint64_t carry = 0;
+    for (int i = 0; i < 4; ++i) {
+      const UDecimal t = static_cast<UDecimal>(limb[i]) + o.limb[i] + carry;
+      limb[i] = static_cast<std::uint64_t>(t);
+      carry = static_cast<std::uint64_t>(t >> 64);
+    }
+  }
+  void subtract(const Wide& o) {  // o <= *this
+    std::uint64_t borrow = 0;
+    for (int i = 0; i < 4; ++i) {
+      const UDecimal t = static_cast<UDecimal>(limb[i]) - o.limb[i] - borrow;
+      limb[i] = static_cast<std::uint64_t>(t);
+      borrow = static_cast<std::uint64_t>(t >> 64) != 0;
+    }
+  }
+  std::uint64_t divide(std::uint64_t d) {  // the remainder
+    UDecimal r = 0;
+    for (int i = 3; i >= 0; --i) {
+      r = r << 64 | limb[i];
+      limb[i] = static_cast<std::uint64_t>(r / d);
+      r %= d;
+    }
+    return static_cast<std::uint64_t>(r);
+  }
+  // Without its last `digits` digits, rounded half up: only the first of them decides. False: more than 38 are left.
+  bool rounded(int digits, UDecimal& out) {
+    bool up = false;
+    for (; digits > 1; --digits) divide(10);
+    if (digits == 1) up = divide(10) >= 5;
+    if (limb[2] != 0 || limb[3] != 0) return false;
+    out = static_cast<UDecimal>(limb[1]) << 64 | limb[0];
+    if (up) ++out;
+    return out < static_cast<UDecimal>(kDecimalLimit);
+  }
+};
+
+UDecimal magnitude(Decimal v) { return v < 0 ? -static_cast<UDecimal>(v) : static_cast<UDecimal>(v); }
+
+// params: a, b = digits to add to each side to reach the common scale; c = digits of it that the result does not have
 template <bool subtract>
 void decimal_add(KernelCall& call) {
   const Decimal sx = power_of_ten(static_cast<unsigned>(call.params->a)),
                 sy = power_of_ten(static_cast<unsigned>(call.params->b));
+  const auto drop = static_cast<int>(call.params->c);
   decimal_rows(call, [&](std::uint32_t i, Decimal x, Decimal y, Decimal& r) {
-    const bool over = __builtin_mul_overflow(x, sx, &x) || __builtin_mul_overflow(y, sy, &y) ||
-                      (subtract ? __builtin_sub_overflow(x, y, &r) : __builtin_add_overflow(x, y, &r)) || !in_range(r);
-    if (over) call.fail(i, overflow_text(call.type));
-    return !over;
+    Decimal u = 0, v = 0;
+    if (drop == 0 && !__builtin_mul_overflow(x, sx, &u) && !__builtin_mul_overflow(y, sy, &v) &&
+        !(subtract ? __builtin_sub_overflow(u, v, &r) : __builtin_add_overflow(u, v, &r)) && in_range(r))
+      return true;
+    Wide a = Wide::product(magnitude(x), static_cast<UDecimal>(sx)),
+         b = Wide::product(magnitude(y), static_cast<UDecimal>(sy));
+    bool negative = x < 0;
+    if (negative == ((y < 0) != subtract)) {
+      a.add(b);
+    } else if (a.compare(b) >= 0) {
+      a.subtract(b);
+    } else {
+      b.subtract(a);
+      a = b;
+      negative = !negative;
+    }
+    UDecimal m = 0;
+    const bool fits = a.rounded(drop, m);
+    if (!fits) call.fail(i, overflow_text(call.type));
+    r = negative ? -static_cast<Decimal>(m) : static_cast<Decimal>(m);
+    return fits;
   });
 }
 
+// params: c = digits of the product that the result does not have
 void decimal_multiply(KernelCall& call) {
+  const auto drop = static_cast<int>(call.params->c);
   decimal_rows(call, [&](std::uint32_t i, Decimal x, Decimal y, Decimal& r) {
-    const bool over = __builtin_mul_overflow(x, y, &r) || !in_range(r);
-    if (over) call.fail(i, overflow_text(call.type));
-    return !over;
+    if (drop == 0 && !__builtin_mul_overflow(x, y, &r) && in_range(r)) return true;
+    UDecimal m = 0;
+    const bool fits = Wide::product(magnitude(x), magnitude(y)).rounded(drop, m);
+    if (!fits) call.fail(i, overflow_text(call.type));
+    r = (x < 0) != (y < 0) ? -static_cast<Decimal>(m) : static_cast<Decimal>(m);
+    return fits;
   });
 }
 
@@ -206,7 +292,9 @@ void decimal_negate(KernelCall& call) {
   call.each<Decimal>([&](std::uint32_t i) { return -call.args[0].at<Decimal>(i); });
 }
 
+// Beyond 38 digits, digits behind the point go, down to six of them: the rule of Flink (and Hive).
 DataType decimal_of(int precision, int scale) {
+  if (precision > 38) scale = std::max(38 - (precision - scale), std::min(scale, 6));
   return types::decimal(static_cast<std::uint8_t>(std::clamp(precision, std::max(1, scale), 38)),
                         static_cast<std::uint8_t>(scale));
 }
@@ -215,29 +303,54 @@ KernelChoice decimal_kernel(char op, DataType a, DataType b) {
   KernelChoice k;
   k.cost = 4;
   const int scale = std::max(a.scale, b.scale);
-  const int whole = std::max(a.precision - a.scale, b.precision - b.scale);
+  const int whole_a = a.precision - a.scale, whole_b = b.precision - b.scale;
   k.params.a = scale - a.scale;
   k.params.b = scale - b.scale;
   switch (op) {
-    case '+': k.run = decimal_add<false>, k.type = decimal_of(whole + scale + 1, scale); break;
-    case '-': k.run = decimal_add<true>, k.type = decimal_of(whole + scale + 1, scale); break;
-    case '%': k.run = decimal_modulo, k.type = decimal_of(whole + scale, scale), k.cost = 20; break;
-    case '*':
-      if (a.scale + b.scale > 38) return k;
-      k.run = decimal_multiply;
-      k.type = decimal_of(a.precision + b.precision, a.scale + b.scale);
+    case '+':
+    case '-':
+      k.run = op == '+' ? decimal_add<false> : decimal_add<true>;
+      k.type = decimal_of(std::max(whole_a, whole_b) + scale + 1, scale);
+      k.params.c = scale - k.type.scale;
       break;
-    default: {  // Flink's (and Hive's) rule
-      int s = std::max(6, a.scale + b.precision + 1);
-      const int p = a.precision - a.scale + b.scale + s;
-      if (p > 38) s = std::max(std::min(s, 6), 38 - (p - s));
+    case '%':
+      k.run = decimal_modulo;
+      k.type = decimal_of(std::min(whole_a, whole_b) + scale, scale);
+      k.cost = 20;
+      break;
+    case '*':
+      k.run = decimal_multiply;
+      k.type = decimal_of(a.precision + b.precision + 1, a.scale + b.scale);
+      k.params.c = a.scale + b.scale - k.type.scale;
+      break;
+    default: {
+      const int s = std::max(6, a.scale + b.precision + 1);
       k.run = decimal_divide;
-      k.type = decimal_of(p, s);
-      k.params.a = s + b.scale - a.scale;
+      k.type = decimal_of(whole_a + b.scale + s, s);
+      k.params.a = k.type.scale + b.scale - a.scale;
       k.cost = 25;
     }
   }
   return k;
+}
+
+// duration * factor, duration / divisor; to the nearest millisecond
+template <bool divide>
+void scale_duration(KernelCall& call) {
+  auto* out = call.result<std::int64_t>();
+  for (std::uint32_t i = 0; i < call.rows; ++i) {
+    out[i] = 0;
+    if (!call.computes(i)) continue;
+    const bool first = divide || call.params->a == 0;  // where the duration is
+    const auto ms = static_cast<double>(call.args[first ? 0 : 1].at<std::int64_t>(i));
+    const double by = call.args[first ? 1 : 0].at<double>(i), r = std::round(divide ? ms / by : ms * by);
+    if (divide && by == 0)
+      call.fail(i, "division by zero");
+    else if (!(r >= -9223372036854775808.0 && r < 9223372036854775808.0))
+      call.fail(i, overflow_text(call.type));
+    else
+      out[i] = static_cast<std::int64_t>(r);
+  }
 }
 
 }  // namespace
@@ -283,7 +396,13 @@ KernelChoice arithmetic_kernel(char op, DataType a, DataType b) {
       k.type = types::int64;
     else if (pair(duration, int64) || pair(int64, duration))
       k.type = types::duration;
-    else
+    else if (pair(duration, float64) || pair(float64, duration)) {
+      k.run = scale_duration<false>;
+      k.type = types::duration;
+      k.params.a = b.kind == duration;
+      k.cost = 4;
+      return k;
+    } else
       return k;
     k.run = int_op<Multiply>;
   } else if (op == '/') {
@@ -291,7 +410,12 @@ KernelChoice arithmetic_kernel(char op, DataType a, DataType b) {
       k.type = types::int64;
     else if (pair(duration, int64))
       k.type = types::duration;
-    else
+    else if (pair(duration, float64)) {
+      k.run = scale_duration<true>;
+      k.type = types::duration;
+      k.cost = 4;
+      return k;
+    } else
       return k;
     k.run = int_divide<false>;
     k.cost = 8;

@@ -38,11 +38,15 @@ std::span<const Overload* const> all_overloads();
 DataType type_of_letter(char letter);
 
 std::span<const Overload> string_functions();
+std::span<const Overload> text_functions();  // more of them
+std::span<const Overload> math_functions();
 std::span<const Overload> numeric_functions();
 std::span<const Overload> null_functions();
 std::span<const Overload> dictionary_functions();
 std::span<const Overload> time_functions();
-std::span<const Overload> regexp_functions();  // and hash
+std::span<const Overload> regexp_functions();
+std::span<const Overload> hash_functions();
+std::span<const Overload> encoding_functions();
 std::span<const Overload> nested_functions();
 std::span<const Overload> json_functions();
 

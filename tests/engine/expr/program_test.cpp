@@ -84,7 +84,7 @@ TEST(Binding, Types) {
     return t ? to_string(*t) : t.errors()[0].message;
   };
   EXPECT_EQ(type("price + 1"), "decimal(19,4)");
-  EXPECT_EQ(type("price * price"), "decimal(36,8)");
+  EXPECT_EQ(type("price * price"), "decimal(37,8)");
   EXPECT_EQ(type("price / 3"), "decimal(20,6)");
   EXPECT_EQ(type("price + 1e0"), "float64");
   EXPECT_EQ(type("ts - ts"), "duration");
