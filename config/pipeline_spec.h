@@ -273,6 +273,14 @@ struct SinkSpec {
 
 // --- the pipeline ---
 
+// A function of the user: an expression over its arguments, put in where it is called.
+struct FunctionSpec {
+  std::vector<Id> args;
+  Expression body;
+  std::string doc;
+  static const ObjectTable& table();
+};
+
 struct DeadLetterSpec {
   Origin origin;  // its key
   std::size_t end = 0;
@@ -302,6 +310,7 @@ struct PipelineSpec {
   std::int64_t version = 1;
   Text name;
   IdMap<ParamSpec> params;
+  IdMap<FunctionSpec> functions;
   IdMap<SourceSpec> sources;
   IdMap<StepSpec> steps;
   IdMap<SinkSpec> sinks;

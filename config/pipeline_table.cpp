@@ -255,6 +255,15 @@ const ObjectTable& StateSpec::table() {
   return kTable;
 }
 
+const ObjectTable& FunctionSpec::table() {
+  static const ObjectTable kTable =
+      TableBuilder<FunctionSpec>("a function", "An expression over its arguments, put in where it is called.")
+          .field("args", &FunctionSpec::args, "The names of its arguments; the body sees nothing else.")
+          .field("body", &FunctionSpec::body, "The expression.", {.required = true})
+          .field("doc", &FunctionSpec::doc, "What it computes.");
+  return kTable;
+}
+
 const ObjectTable& PipelineSpec::table() {
   static const ObjectTable kTable =
       TableBuilder<PipelineSpec>("the pipeline", "One pipeline: a named graph of sources, steps and sinks.")
@@ -262,6 +271,7 @@ const ObjectTable& PipelineSpec::table() {
                  {.required = true, .min = 1, .max = 1})
           .field("name", &PipelineSpec::name, "The pipeline's name: a-z, 0-9, '_' and '-'.", {.required = true})
           .field("params", &PipelineSpec::params, "Values that ${param:name} stands for.")
+          .field("functions", &PipelineSpec::functions, "Functions that the expressions of this pipeline may call.")
           .field("sources", &PipelineSpec::sources, "Where rows come from.", {.required = true, .not_empty = true})
           .field("steps", &PipelineSpec::steps, "What is computed.")
           .field("sinks", &PipelineSpec::sinks, "Where results go.", {.required = true, .not_empty = true})
@@ -275,7 +285,6 @@ const ObjectTable& PipelineSpec::table() {
           .unavailable("on_state_damage")
           .unavailable("keep_revisions")
           .unavailable("discard_lag")
-          .unavailable("functions")
           .unavailable("health")
           .unavailable("upgrade");
   return kTable;

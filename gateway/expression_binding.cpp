@@ -6,102 +6,79 @@ using engine::Ast;
 using engine::AstKind;
 using engine::AstPtr;
 
-void report(const engine::ExprErrors& errors, const config::Text& at, config::Diagnostics& diagnostics) {
-  for (const engine::ExprError& e : errors) diagnostics.error_at(at, e.offset, e.length, "T0401", e.message, e.hint);
-}
-
-AstPtr parse(const config::Text& text, config::Diagnostics& diagnostics) {
-  auto parsed = engine::parse_expression(text.value);
-  if (parsed.ok()) return std::move(parsed).value();
-  report(parsed.errors(), text, diagnostics);
-  return nullptr;
-}
-
-LetScope::LetScope(const config::NameMap<config::Expression>& let, config::Diagnostics& diagnostics) {
+LetScope::LetScope(const config::NameMap<config::Expression>& let, ExpressionReader& reader,
+                   config::Diagnostics& diagnostics)
+    : reader_(reader), diagnostics_(diagnostics) {
   for (const auto& entry : let) {
-    AstPtr ast = parse(entry.value, diagnostics);
-    if (ast != nullptr) names_[entry.name.value] = expand(ast);
+    AstPtr ast = reader.parse(entry.value, diagnostics);
+    if (ast != nullptr) ast = expand(ast);
+    if (ast != nullptr) names_[entry.name.value] = {std::move(ast), &entry.value};
   }
+}
+
+AstPtr LetScope::part(const std::string& name, const Name& let, const Ast& use) const {
+  AstPtr tree = reader_.used(let.tree, *let.written, "let `" + name + "`", use);
+  if (tree == nullptr)
+    diagnostics_.error(let.written->origin, "T0401", "the expressions that use '" + name + "' have become too large",
+                       "compute it with select in a step of its own");
+  return tree;
 }
 
 AstPtr LetScope::expand(const AstPtr& ast) const {
   if ((names_.empty() && calls_.empty()) || ast == nullptr) return ast;
-  if (ast->kind == AstKind::column && !ast->qualifier.empty()) {  // `r.b` where r is a let: a field of it
-    auto it = names_.find(ast->qualifier);
+  if (ast->kind == AstKind::column) {
+    const auto it = names_.find(ast->qualifier.empty() ? ast->text : ast->qualifier);
     if (it == names_.end()) return ast;
-    auto whole = std::make_shared<Ast>(*it->second);
-    whole->offset = ast->offset;
-    whole->length = ast->length;
-    auto field = std::make_shared<Ast>();
+    AstPtr whole = part(it->first, it->second, *ast);
+    if (whole == nullptr || ast->qualifier.empty()) return whole;
+    auto field = std::make_shared<Ast>();  // `r.b` where r is a let: a field of it
     field->kind = AstKind::field;
     field->offset = ast->offset;
     field->length = ast->length;
+    field->origin = ast->origin;
     field->text = ast->text;
-    field->depth = static_cast<std::uint16_t>(whole->depth + 1);
     field->children.push_back(std::move(whole));
+    engine::measure(*field);
     return field;
   }
-  if (ast->kind == AstKind::column) {
-    auto it = names_.find(ast->text);
-    if (it == names_.end()) return ast;
-    // Errors inside a let point at the place that uses it: its own offsets belong to another scalar.
-    auto copy = std::make_shared<Ast>(*it->second);
-    copy->offset = ast->offset;
-    copy->length = ast->length;
-    return copy;
+  bool good = true;
+  AstPtr out = engine::map_children(ast, [&](const AstPtr& c) {
+    AstPtr child = good ? expand(c) : nullptr;
+    good = good && child != nullptr;
+    return good ? child : c;
+  });
+  if (good && out->size > engine::kMaxExprNodes && out != ast) {
+    diagnostics_.error(names_.begin()->second.written->origin, "T0401",
+                       "with `let` put in, an expression of this step has become too large",
+                       "compute what is used often with select in a step of its own");
+    good = false;
   }
-  std::shared_ptr<Ast> copy;
-  for (std::size_t i = 0; i < ast->children.size(); ++i) {
-    AstPtr child = expand(ast->children[i]);
-    if (child == ast->children[i]) continue;
-    if (!copy) copy = std::make_shared<Ast>(*ast);
-    copy->children[i] = std::move(child);
-  }
-  if (ast->filter != nullptr) {
-    AstPtr filter = expand(ast->filter);
-    if (filter != ast->filter) {
-      if (!copy) copy = std::make_shared<Ast>(*ast);
-      copy->filter = std::move(filter);
-    }
-  }
-  AstPtr expanded = copy ? AstPtr(copy) : ast;
-  return calls_.empty() ? expanded : column_of(expanded);
+  return good ? column_of(out) : nullptr;
 }
 
 AstPtr LetScope::value_of(const std::string& name) const {
   const auto it = names_.find(name);
-  return it == names_.end() ? nullptr : it->second;
+  return it == names_.end() ? nullptr : it->second.tree;
 }
 
 void LetScope::replace_call(std::string canonical, const std::string& column) {
   calls_[std::move(canonical)] = column;
-  for (auto& [name, ast] : names_) ast = replace_calls(ast);
+  for (auto& [name, let] : names_) let.tree = replace_calls(let.tree);
 }
 
 AstPtr LetScope::column_of(const AstPtr& ast) const {
-  if (ast->kind != AstKind::call) return ast;
+  if (calls_.empty() || ast->kind != AstKind::call) return ast;
   const auto it = calls_.find(to_string(*ast));
   if (it == calls_.end()) return ast;
   auto column = std::make_shared<Ast>(*column_ast(it->second));
   column->offset = ast->offset;
   column->length = ast->length;
+  column->origin = ast->origin;
   return column;
 }
 
 AstPtr LetScope::replace_calls(const AstPtr& ast) const {
-  auto copy = std::make_shared<Ast>(*ast);
-  bool changed = false;
-  for (AstPtr& child : copy->children) {
-    AstPtr now = replace_calls(child);
-    changed |= now != child;
-    child = std::move(now);
-  }
-  if (copy->filter != nullptr) {
-    AstPtr now = replace_calls(copy->filter);
-    changed |= now != copy->filter;
-    copy->filter = std::move(now);
-  }
-  return column_of(changed ? AstPtr(copy) : ast);
+  return column_of(engine::map_children(ast, [&](const AstPtr& c) { return replace_calls(c); }));
 }
 
 AstPtr column_ast(const std::string& name) {

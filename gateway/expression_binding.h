@@ -1,5 +1,5 @@
 #pragma once
-// Expressions of a pipeline file, compiled, with their errors put where they stand in the YAML. Thread: control.
+// What the planner does with expressions of a pipeline file before they are compiled. Thread: control.
 
 #include <map>
 #include <optional>
@@ -9,20 +9,16 @@
 #include "config/diagnostic.h"
 #include "config/pipeline_spec.h"
 #include "engine/expr/program.h"
+#include "gateway/expression_reader.h"
 
 namespace twinspan::gateway {
-
-// Adds each error of `errors` to the diagnostics at its bytes inside `at`.
-void report(const engine::ExprErrors& errors, const config::Text& at, config::Diagnostics& diagnostics);
-
-// nullptr: it does not parse (reported).
-engine::AstPtr parse(const config::Text& text, config::Diagnostics& diagnostics);
 
 // `let` names of a step. Each may use those before it; they are substituted into the expressions that name them, so
 // that the compiler sees one expression and computes equal parts once.
 class LetScope {
  public:
-  LetScope(const config::NameMap<config::Expression>& let, config::Diagnostics& diagnostics);
+  LetScope(const config::NameMap<config::Expression>& let, ExpressionReader& reader, config::Diagnostics& diagnostics);
+  // nullptr: it became too large (reported).
   engine::AstPtr expand(const engine::AstPtr& ast) const;
   bool has(const std::string& name) const { return names_.count(name) > 0; }
   engine::AstPtr value_of(const std::string& name) const;  // expanded; nullptr: it did not parse
@@ -32,8 +28,16 @@ class LetScope {
   engine::AstPtr replace_calls(const engine::AstPtr& ast) const;
 
  private:
+  struct Name {
+    engine::AstPtr tree;
+    const config::Text* written;
+  };
+  engine::AstPtr part(const std::string& name, const Name& let, const engine::Ast& use) const;
   engine::AstPtr column_of(const engine::AstPtr& call) const;
-  std::map<std::string, engine::AstPtr> names_;
+
+  ExpressionReader& reader_;
+  config::Diagnostics& diagnostics_;
+  std::map<std::string, Name> names_;
   std::map<std::string, std::string, std::less<>> calls_;
 };
 

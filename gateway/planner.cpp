@@ -16,7 +16,6 @@ std::unique_ptr<Plan> make_plan(const config::PipelineSpec& spec, config::Diagno
 }
 
 std::unique_ptr<Plan> Planner::run() {
-  const std::size_t before = diagnostics_.error_count();
   plan_ = std::make_unique<Plan>();
   plan_->name = spec_.name.value;
   plan_->spec = &spec_;
@@ -26,7 +25,7 @@ std::unique_ptr<Plan> Planner::run() {
   if (!order_steps()) return nullptr;
   for (const auto* step : order_) plan_step(step->name.value, step->value);
   for (const auto& sink : spec_.sinks) plan_sink(sink.name.value, sink.value);
-  if (diagnostics_.error_count() != before) return nullptr;
+  if (diagnostics_.error_count() != errors_before_) return nullptr;
   return std::move(plan_);
 }
 
@@ -308,7 +307,7 @@ void Planner::plan_transform(const std::string& id, const config::StepSpec& step
   if (!step.from || step.from->ids.empty()) return;
   const auto source = input_stream(id, step.from->ids);
   if (!source) return;
-  LetScope let(step.let, diagnostics_);
+  LetScope let(step.let, expressions_, diagnostics_);
   std::optional<config::Expression> where = step.where;
   const config::OnError on_error = config::effective_on_error(step.on_error, spec_);
   const auto input = add_dictionaries(id, *source, step, let, where, on_error);

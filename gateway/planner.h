@@ -17,7 +17,10 @@ namespace twinspan::gateway {
 class Planner {
  public:
   Planner(const config::PipelineSpec& spec, config::Diagnostics& diagnostics)
-      : spec_(spec), diagnostics_(diagnostics) {}
+      : spec_(spec),
+        diagnostics_(diagnostics),
+        errors_before_(diagnostics.error_count()),
+        expressions_(spec.functions, diagnostics) {}
   std::unique_ptr<Plan> run();
 
  private:
@@ -35,6 +38,12 @@ class Planner {
     void add(const std::set<std::pair<std::string, std::string>>& columns, const std::string& only_qualifier = "");
   };
 
+  engine::AstPtr parse(const config::Text& text, config::Diagnostics& diagnostics) const {
+    return expressions_.parse(text, diagnostics);
+  }
+  void report(const engine::ExprErrors& errors, const config::Text& at, config::Diagnostics& diagnostics) const {
+    expressions_.report(errors, at, diagnostics);
+  }
   bool order_steps();
   Needed needed_of(const std::string& id) const;
   // Whether a step that reads this one must be told what a change takes back.
@@ -71,6 +80,8 @@ class Planner {
 
   const config::PipelineSpec& spec_;
   config::Diagnostics& diagnostics_;
+  const std::size_t errors_before_;
+  mutable ExpressionReader expressions_;  // remembers what it put where
   std::unique_ptr<Plan> plan_;
   std::map<std::string, Stream> streams_;
   std::vector<const config::NamedMap<config::StepSpec>::Entry*> order_;

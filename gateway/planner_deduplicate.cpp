@@ -23,7 +23,7 @@ void Planner::plan_deduplicate(const std::string& id, const config::StepSpec& st
     return;
   }
   warn_about_budget(step.max_state, step.from->ids[0].origin);
-  LetScope let(step.let, diagnostics_);
+  LetScope let(step.let, expressions_, diagnostics_);
   std::optional<config::Expression> where = step.where;
   const config::OnError on_error = config::effective_on_error(step.on_error, spec_);
   const auto input = add_dictionaries(id, *source, step, let, where, on_error);

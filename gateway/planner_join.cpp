@@ -87,7 +87,7 @@ void Planner::plan_join(const std::string& id, const config::StepSpec& step) {
   }
 
   // Only the columns that somebody reads are kept in state.
-  const LetScope let(step.let, diagnostics_);
+  const LetScope let(step.let, expressions_, diagnostics_);
   std::vector<std::pair<std::string, AstPtr>> select;
   std::vector<const config::Text*> select_text;
   std::set<std::pair<std::string, std::string>> used;

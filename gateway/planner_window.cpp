@@ -71,7 +71,7 @@ void Planner::plan_window(const std::string& id, const config::StepSpec& step) {
   const auto source = input_stream(id, step.from->ids);
   if (!source) return;
   warn_about_budget(step.max_state, step.from->ids[0].origin);
-  LetScope let(step.let, diagnostics_);
+  LetScope let(step.let, expressions_, diagnostics_);
   std::optional<config::Expression> where = step.where;
   const config::OnError on_error = config::effective_on_error(step.on_error, spec_);
   const auto input = add_dictionaries(id, *source, step, let, where, on_error);
@@ -236,7 +236,7 @@ void Planner::plan_window(const std::string& id, const config::StepSpec& step) {
   for (const std::string& k : key_names) named.emplace_back(k, column(k)), named_text.push_back(&nowhere);
   for (const char* w : {"window_start", "window_end"}) named.emplace_back(w, column(w)), named_text.push_back(&nowhere);
   for (std::size_t i = 0; i < outer.size(); ++i) named.push_back(outer[i]), named_text.push_back(outer_text[i]);
-  const LetScope no_let({}, diagnostics_);
+  const LetScope no_let({}, expressions_, diagnostics_);
   auto out = add_transform(id + ".output", window, engine::Scope(*schema), std::nullopt, named, named_text, false,
                            no_let, on_error);
   if (!out) return;

@@ -32,7 +32,7 @@ class Splitter {
 
  private:
   void fail(const Ast& at, std::string message, std::string hint = "") {
-    errors_.push_back({std::move(message), at.offset, at.length, std::move(hint)});
+    errors_.push_back(error_at(at, std::move(message), std::move(hint)));
   }
 
   AstPtr take(const Ast& ast, const AggregateInfo& info) {

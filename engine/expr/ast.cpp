@@ -1,5 +1,7 @@
 #include "engine/expr/ast.h"
 
+#include <algorithm>
+
 #include <fmt/format.h>
 
 namespace twinspan::engine {
@@ -225,6 +227,22 @@ void print(const Ast& a, std::string& out) {
 }
 
 }  // namespace
+
+void measure(Ast& ast) {
+  std::size_t depth = 0, size = 1;
+  const auto add = [&](const Ast& child) {
+    depth = std::max<std::size_t>(depth, child.depth);
+    size += child.size;
+  };
+  for (const AstPtr& c : ast.children) add(*c);
+  if (ast.filter) add(*ast.filter);
+  ast.depth = static_cast<std::uint16_t>(std::min<std::size_t>(depth + 1, UINT16_MAX));
+  ast.size = static_cast<std::uint32_t>(std::min<std::size_t>(size, UINT32_MAX));
+}
+
+ExprError error_at(const Ast& ast, std::string message, std::string hint) {
+  return {std::move(message), ast.offset, ast.length, std::move(hint), ast.origin};
+}
 
 std::string to_string(const Ast& ast) {
   std::string out;

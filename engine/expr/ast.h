@@ -16,11 +16,19 @@
 
 namespace twinspan::engine {
 
+// Where a part of an expression was written, when that is not in its text: in a `let` or in the body of a function that
+// the text uses. `source` is a number of whoever put the trees together; 0 = in the text itself.
+struct ExprOrigin {
+  std::uint32_t source = 0;
+  std::size_t offset = 0, length = 0;
+};
+
 // One thing wrong with an expression. `offset` and `length` are bytes of the expression's text; `hint` may be empty.
 struct ExprError {
   std::string message;
   std::size_t offset = 0, length = 0;
   std::string hint;
+  ExprOrigin origin = {};
 };
 using ExprErrors = std::vector<ExprError>;
 
@@ -83,7 +91,8 @@ using AstPtr = std::shared_ptr<const Ast>;
 
 struct Ast {
   AstKind kind = AstKind::null_literal;
-  std::size_t offset = 0, length = 0;  // bytes of the parsed text
+  std::size_t offset = 0, length = 0;  // bytes of the parsed text; of a part from elsewhere: where it is used
+  ExprOrigin origin;                   // where such a part was written
   std::string text, qualifier;
   std::int64_t number = 0;
   DataType type;  // cast
@@ -92,10 +101,12 @@ struct Ast {
   AstPtr filter;                   // call: FILTER (WHERE ...)
   bool negated = false, has_operand = false, has_else = false, safe = false, distinct = false, star = false;
   std::uint16_t depth = 1;  // of the tree below and including this node; the parser keeps it at or under kMaxExprDepth
+  std::uint32_t size = 1;   // nodes of it; what is used twice counts twice
 };
 
 inline constexpr std::size_t kMaxExprBytes = 64 * 1024;
-inline constexpr std::size_t kMaxExprDepth = 200;  // chains of AND, OR and || count once
+inline constexpr std::size_t kMaxExprDepth = 200;      // chains of AND, OR and || count once
+inline constexpr std::size_t kMaxExprNodes = 100'000;  // once `let` and functions are put in
 
 // Keywords are contextual: `end`, `order`, `timestamp`, `left` ... are names wherever a name can stand. Only TRUE,
 // FALSE and NULL always need back-ticks.
@@ -104,6 +115,28 @@ ExprResult<AstPtr> parse_expression(std::string_view text);
 // Canonical text: parses to an equal tree, and is equal for trees that mean the same up to blanks, letter case of
 // keywords and functions, and superfluous parentheses. The identity for sharing, and what explain shows.
 std::string to_string(const Ast& ast);
+
+// Depth and size of a node from those of its children; to be called after they were changed.
+void measure(Ast& ast);
+// The error at this node.
+ExprError error_at(const Ast& ast, std::string message, std::string hint = "");
+
+// The tree with `f` applied to every child (and FILTER); the same tree when nothing changes.
+template <class F>
+AstPtr map_children(const AstPtr& ast, F&& f) {
+  std::shared_ptr<Ast> copy;
+  const auto own = [&]() -> Ast& {
+    if (!copy) copy = std::make_shared<Ast>(*ast);
+    return *copy;
+  };
+  for (std::size_t i = 0; i < ast->children.size(); ++i)
+    if (AstPtr child = f(ast->children[i]); child != ast->children[i]) own().children[i] = std::move(child);
+  if (ast->filter != nullptr)
+    if (AstPtr filter = f(ast->filter); filter != ast->filter) own().filter = std::move(filter);
+  if (!copy) return ast;
+  measure(*copy);
+  return copy;
+}
 
 // The same tree (spans aside).
 inline bool same_expression(const Ast& a, const Ast& b) { return to_string(a) == to_string(b); }

@@ -25,13 +25,23 @@ DataType decimal_type(int whole, int scale) {
 
 std::optional<NodeId> ExprBuilder::bind(const Ast& ast, ExprErrors& errors) {
   errors_ = &errors;
+  if (ast.depth > kMaxExprDepth) {
+    errors.push_back(error_at(ast, fmt::format("the expression is nested more than {} levels deep", kMaxExprDepth),
+                              "split it over several steps"));
+    return std::nullopt;
+  }
+  if (ast.size > kMaxExprNodes) {
+    errors.push_back(error_at(ast, fmt::format("the expression has more than {} parts", kMaxExprNodes),
+                              "split it over several steps"));
+    return std::nullopt;
+  }
   auto id = visit(ast);
   errors_ = nullptr;
   return id;
 }
 
 std::optional<NodeId> ExprBuilder::fail(const Ast& at, std::string message, std::string hint) {
-  errors_->push_back({std::move(message), at.offset, at.length, std::move(hint)});
+  errors_->push_back(error_at(at, std::move(message), std::move(hint)));
   return std::nullopt;
 }
 

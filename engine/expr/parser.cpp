@@ -84,11 +84,9 @@ class Parser {
     auto ast = std::make_shared<Ast>();
     ast->kind = kind;
     ast->offset = offset;
-    std::size_t depth = 0;
-    for (const AstPtr& c : children) depth = std::max<std::size_t>(depth, c->depth);
     ast->children = std::move(children);
-    check_depth(depth + 1);
-    ast->depth = static_cast<std::uint16_t>(depth + 1);
+    measure(*ast);
+    check_depth(ast->depth);
     return ast;
   }
   void check_depth(std::size_t depth) {
@@ -565,7 +563,7 @@ class Parser {
       expect_word("WHERE");
       ast->filter = expression(kNone);
       expect(")");
-      ast->depth = std::max<std::uint16_t>(ast->depth, static_cast<std::uint16_t>(ast->filter->depth + 1));
+      measure(*ast);
       check_depth(ast->depth);
     }
     AstPtr done = close(std::move(ast));

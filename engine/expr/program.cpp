@@ -115,8 +115,8 @@ ExprResult<std::size_t> ProgramBuilder::add(const Ast& ast, DataType type) {
   const auto converted = builder_->convert(*id, type);
   if (!converted) {
     const DataType have = builder_->nodes.type(*id);
-    return ExprError{fmt::format("{} is due here, this is {}", to_string(type), to_string(have)), ast.offset,
-                     ast.length, fmt::format("use CAST(... AS {})", to_string(type))};
+    return error_at(ast, fmt::format("{} is due here, this is {}", to_string(type), to_string(have)),
+                    fmt::format("use CAST(... AS {})", to_string(type)));
   }
   builder_->slots.push_back(*converted);
   return builder_->slots.size() - 1;

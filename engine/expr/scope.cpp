@@ -66,7 +66,7 @@ ExprResult<const ScopeColumn*> Scope::find(const Ast& ast) const {
   }
   if (found != nullptr && others.find(" or ") != std::string::npos &&
       !(found->qualifier.empty() && ast.qualifier.empty()))
-    return ExprError{fmt::format("`{}` is ambiguous", ast.text), ast.offset, ast.length, "write " + others};
+    return error_at(ast, fmt::format("`{}` is ambiguous", ast.text), "write " + others);
   if (found != nullptr) return found;
   if (!ast.qualifier.empty()) {
     bool qualifies = false, holds = false;
@@ -80,6 +80,7 @@ ExprResult<const ScopeColumn*> Scope::find(const Ast& ast) const {
       whole.text = ast.qualifier;
       whole.offset = ast.offset;
       whole.length = ast.qualifier.size();
+      whole.origin = ast.origin;
       return find(whole);
     }
   }
@@ -102,7 +103,7 @@ ExprResult<const ScopeColumn*> Scope::find(const Ast& ast) const {
               (columns[i].qualifier.empty() ? columns[i].name : columns[i].qualifier + "." + columns[i].name);
     if (columns.size() > 12) hint += ", ...";
   }
-  return ExprError{fmt::format("unknown column `{}`", shown), ast.offset, ast.length, hint};
+  return error_at(ast, fmt::format("unknown column `{}`", shown), hint);
 }
 
 std::vector<int> used_columns(const Ast& ast, const Scope& scope) {
