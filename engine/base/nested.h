@@ -93,6 +93,7 @@ class ArrayBuilder {
   void add(const void* value);  // value_width bytes; string-like: points to a std::string_view. Bytes are copied
   void add_null();
   std::uint32_t size() const { return size_; }
+  std::size_t bytes() const { return slots_.size() + bytes_.size(); }
   std::string_view finish();  // valid until the next clear()
 
  private:

@@ -31,7 +31,9 @@ void text_rows(KernelCall& call, const char* reason, F&& f) {
     out[i] = {};
     if (!call.computes(i)) continue;
     text.clear();
-    if (f(arg(call, 0, i), text))
+    if (arg(call, 0, i).size() > kMaxValue / 3)  // what these make of a byte
+      call.fail(i, kValueTooLong);
+    else if (f(arg(call, 0, i), text))
       out[i] = call.bytes->copy(text);
     else
       call.fail(i, reason);

@@ -119,13 +119,25 @@ void json_length(KernelCall& call) {
   }
 }
 
-void json_quote(KernelCall& call) {
+// f(row, out) writes a value; one that became too long is an error.
+template <class F>
+void written(KernelCall& call, F&& f) {
   std::string out;
-  call.each<View>([&](std::uint32_t i) -> View {
+  auto* to = call.result<View>();
+  for (std::uint32_t i = 0; i < call.rows; ++i) {
+    to[i] = {};
+    if (!call.computes(i)) continue;
     out.clear();
-    append_json_string(text(call, 0, i), out);
-    return call.bytes->copy(out);
-  });
+    f(i, out);
+    if (out.size() > kMaxValue)
+      call.fail(i, kValueTooLong);
+    else
+      to[i] = call.bytes->copy(out);
+  }
+}
+
+void json_quote(KernelCall& call) {
+  written(call, [&](std::uint32_t i, std::string& out) { append_json_string(text(call, 0, i), out); });
 }
 
 void json_unquote(KernelCall& call) {
@@ -158,12 +170,7 @@ void append_argument(const KernelCall& call, std::size_t arg, std::uint32_t row,
 }
 
 void to_json(KernelCall& call) {
-  std::string out;
-  call.each<View>([&](std::uint32_t i) -> View {
-    out.clear();
-    append_argument(call, 0, i, out);
-    return call.bytes->copy(out);
-  });
+  written(call, [&](std::uint32_t i, std::string& out) { append_argument(call, 0, i, out); });
 }
 
 bool prepare_object(std::span<const ArgInfo> args, KernelChoice& k, std::string& error, std::size_t& bad) {
@@ -187,7 +194,7 @@ void json_object(KernelCall& call) {
     to[i] = {};
     out = "{";
     bool good = true;
-    for (std::uint32_t k = 0; k + 1 < call.count && good; k += 2) {
+    for (std::uint32_t k = 0; k + 1 < call.count && good && out.size() <= kMaxValue; k += 2) {
       good = !call.args[k].is_null(i);
       if (!good) break;
       if (k > 0) out += ',';
@@ -196,23 +203,21 @@ void json_object(KernelCall& call) {
       append_argument(call, k + 1, i, out);
     }
     out += '}';
-    if (good)
+    if (good && out.size() <= kMaxValue)
       to[i] = call.bytes->copy(out);
     else
-      call.fail(i, "the key of a JSON object is NULL");
+      call.fail(i, good ? kValueTooLong : "the key of a JSON object is NULL");
   }
 }
 
 void json_array(KernelCall& call) {
-  std::string out;
-  call.each<View>([&](std::uint32_t i) -> View {
+  written(call, [&](std::uint32_t i, std::string& out) {
     out = "[";
-    for (std::uint32_t k = 0; k < call.count; ++k) {
+    for (std::uint32_t k = 0; k < call.count && out.size() <= kMaxValue; ++k) {
       if (k > 0) out += ',';
       append_argument(call, k, i, out);
     }
     out += ']';
-    return call.bytes->copy(out);
   });
 }
 

@@ -81,18 +81,24 @@ void split(KernelCall& call) {
 
 void array_join(KernelCall& call) {
   std::string out;
-  call.each<View>([&](std::uint32_t i) -> View {
+  auto* to = call.result<View>();
+  for (std::uint32_t i = 0; i < call.rows; ++i) {
+    to[i] = {};
+    if (!call.computes(i)) continue;
     const ArrayView a(bytes(call, 0, i), types::string);
     out.clear();
     bool first = true;
-    for (std::uint32_t k = 0; k < a.size(); ++k) {
+    for (std::uint32_t k = 0; k < a.size() && out.size() <= kMaxValue; ++k) {
       if (a.is_null(k) && call.count < 3) continue;
       if (!first) out += bytes(call, 1, i);
       out += a.is_null(k) ? bytes(call, 2, i) : a.text(k);
       first = false;
     }
-    return call.bytes->copy(out);
-  });
+    if (out.size() > kMaxValue)
+      call.fail(i, kValueTooLong);
+    else
+      to[i] = call.bytes->copy(out);
+  }
 }
 
 bool join_type(std::span<const ArgInfo> args, KernelChoice&, std::string& error, std::size_t& bad) {
@@ -128,8 +134,10 @@ void array_concat(KernelCall& call) {
     out.clear();
     std::size_t total = 0;
     for (std::uint32_t n = 0; n < call.count; ++n) total += array(call, n, i).size();
-    if (total > kMaxElements) {
-      call.fail(i, kTooMany);
+    std::size_t size = 0;
+    for (std::uint32_t n = 0; n < call.count; ++n) size += bytes(call, n, i).size();
+    if (total > kMaxElements || size > kMaxValue) {
+      call.fail(i, size > kMaxValue ? kValueTooLong : kTooMany);
       continue;
     }
     for (std::uint32_t n = 0; n < call.count; ++n) {

@@ -121,24 +121,6 @@ void regexp_extract(KernelCall& call) {
   }
 }
 
-void regexp_replace(KernelCall& call) {
-  const auto& p = call.params->as<Pattern>();
-  auto* to = call.result<std::string_view>();
-  std::string out;
-  for (std::uint32_t i = 0; i < call.rows; ++i) {
-    to[i] = {};
-    if (!call.computes(i)) continue;
-    const auto s = call.args[0].at<std::string_view>(i);
-    out = s;
-    if (re2::RE2::GlobalReplace(&out, *p.re, piece(p.rewrite)) == 0)
-      to[i] = s;
-    else if (out.size() > kMaxText + s.size())
-      call.fail(i, "the text would be longer than 1 MiB");
-    else
-      to[i] = call.bytes->copy(out);
-  }
-}
-
 // f(match, place) for every match, none overlapping another; an empty one moves on by a character.
 template <class F>
 void each_match(const re2::RE2& re, std::string_view s, re2::StringPiece* groups, int n, F&& f) {
@@ -148,6 +130,38 @@ void each_match(const re2::RE2& re, std::string_view s, re2::StringPiece* groups
     if (!f(begin)) return;
     at = begin + groups[0].size();
     if (groups[0].empty()) at += at < s.size() ? utf8_offset(s.substr(at), 1) : 1;
+  }
+}
+
+// As RE2::GlobalReplace, but gives up when the text grows too long: a replacement can name a group many times.
+void regexp_replace(KernelCall& call) {
+  const auto& p = call.params->as<Pattern>();
+  const int groups = 1 + re2::RE2::MaxSubmatch(piece(p.rewrite));
+  std::vector<re2::StringPiece> match(static_cast<std::size_t>(groups));
+  auto* to = call.result<std::string_view>();
+  std::string out;
+  for (std::uint32_t i = 0; i < call.rows; ++i) {
+    to[i] = {};
+    if (!call.computes(i)) continue;
+    const auto s = call.args[0].at<std::string_view>(i);
+    std::size_t done = 0, replaced = 0;
+    out.clear();
+    each_match(*p.re, s, match.data(), groups, [&](std::size_t at) {
+      if (match[0].empty() && at == done && replaced > 0) return true;  // right behind the match before
+      out.append(s.substr(done, at - done));
+      p.re->Rewrite(&out, piece(p.rewrite), match.data(), groups);
+      done = at + match[0].size();
+      ++replaced;
+      return out.size() <= kMaxText + s.size();
+    });
+    if (replaced == 0) {
+      to[i] = s;
+    } else if (out.size() > kMaxText + s.size()) {
+      call.fail(i, "the text would be longer than 1 MiB");
+    } else {
+      out.append(s.substr(done));
+      to[i] = call.bytes->copy(out);
+    }
   }
 }
 

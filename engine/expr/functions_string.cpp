@@ -136,9 +136,16 @@ void replace(KernelCall& call) {
 }
 
 void concat(KernelCall& call) {
-  call.each<View>([&](std::uint32_t i) -> View {
+  auto* to = call.result<View>();
+  for (std::uint32_t i = 0; i < call.rows; ++i) {
+    to[i] = {};
+    if (!call.computes(i)) continue;
     std::size_t n = 0;
     for (std::uint32_t k = 0; k < call.count; ++k) n += text(call, k, i).size();
+    if (n > kMaxValue) {
+      call.fail(i, kValueTooLong);
+      continue;
+    }
     char* out = room(call, n);
     char* p = out;
     for (std::uint32_t k = 0; k < call.count; ++k) {
@@ -146,8 +153,8 @@ void concat(KernelCall& call) {
       if (!s.empty()) std::memcpy(p, s.data(), s.size());
       p += s.size();
     }
-    return {out, n};
-  });
+    to[i] = {out, n};
+  }
 }
 
 void concat_ws(KernelCall& call) {  // not strict: NULL arguments are passed over
@@ -161,13 +168,16 @@ void concat_ws(KernelCall& call) {  // not strict: NULL arguments are passed ove
     }
     out.clear();
     bool first = true;
-    for (std::uint32_t k = 1; k < call.count; ++k) {
+    for (std::uint32_t k = 1; k < call.count && out.size() <= kMaxValue; ++k) {
       if (call.args[k].is_null(i)) continue;
       if (!first) out.append(text(call, 0, i));
       out.append(text(call, k, i));
       first = false;
     }
-    to[i] = call.bytes->copy(out);
+    if (out.size() > kMaxValue)
+      call.fail(i, kValueTooLong);
+    else
+      to[i] = call.bytes->copy(out);
   }
 }
 

@@ -119,6 +119,11 @@ struct KernelChoice {
   int cost = 1;             // nanoseconds a row, roughly: decides whether a branch is run on fewer rows
 };
 
+// Bytes of one text or packed value that a function may put together: expressions can double what they are given at
+// every step.
+inline constexpr std::size_t kMaxValue = 16 << 20;
+inline constexpr const char* kValueTooLong = "the value would be longer than 16 MiB";
+
 constexpr Decimal power_of_ten(unsigned n) {
   Decimal v = 1;
   for (unsigned i = 0; i < n; ++i) v *= 10;

@@ -129,19 +129,27 @@ struct ArrayContains {
   }
 };
 
+void keep(KernelCall& call, std::uint32_t i, View packed) {
+  if (packed.size() > kMaxValue)
+    call.fail(i, kValueTooLong);
+  else
+    call.result<View>()[i] = call.bytes->copy(packed);
+}
+
 void make_array(KernelCall& call) {
   const DataType element = types::element(call.type);
   ArrayBuilder builder(element);
-  call.each<View>([&](std::uint32_t i) -> View {
+  for (std::uint32_t i = 0; i < call.rows; ++i) {
+    call.result<View>()[i] = {};
     builder.clear();
-    for (std::uint32_t k = 0; k < call.count; ++k) {
+    for (std::uint32_t k = 0; k < call.count && builder.bytes() <= kMaxValue; ++k) {
       if (call.args[k].is_null(i))
         builder.add_null();
       else
         builder.add(value_at(call.args[k], element, i));
     }
-    return call.bytes->copy(builder.finish());
-  });
+    keep(call, i, builder.finish());
+  }
 }
 
 void make_map(KernelCall& call) {
@@ -159,7 +167,7 @@ void make_map(KernelCall& call) {
                     call.args[k + 1].is_null(i) ? nullptr : value_at(call.args[k + 1], value, i));
     }
     if (good)
-      out[i] = call.bytes->copy(builder.finish());
+      keep(call, i, builder.finish());
     else
       call.fail(i, "the key of a map is NULL");
   }
@@ -167,12 +175,13 @@ void make_map(KernelCall& call) {
 
 void make_row(KernelCall& call) {
   RowBuilder builder(*call.type.info);
-  call.each<View>([&](std::uint32_t i) -> View {
+  for (std::uint32_t i = 0; i < call.rows; ++i) {
+    call.result<View>()[i] = {};
     builder.clear();
     for (std::uint32_t k = 0; k < call.count; ++k)
       if (!call.args[k].is_null(i)) builder.set(k, value_at(call.args[k], call.type.info->fields[k].type, i));
-    return call.bytes->copy(builder.finish());
-  });
+    keep(call, i, builder.finish());
+  }
 }
 
 std::string shown(View text) {

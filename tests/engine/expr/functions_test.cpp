@@ -178,6 +178,10 @@ TEST(Functions, Regexp) {
       {"regexp_extract_all('a1b22c', '([a-z])([0-9]+)?', 2)", R"(["1","22",null])"},
       {"regexp_extract_all('xyz', '[0-9]')", "[]"},
       {"'abc' IS NOT NULL AND rlike('abc', 'b')", "true"},
+      {"regexp_replace('abc', '', '-')", "-a-b-c-"},
+      {"regexp_replace('a1b22', '([0-9]+)', '<$1$1>')", "a<11>b<2222>"},
+      {"regexp_replace('baaac', 'a*', 'x')", "xbxcx"},
+      {"regexp_replace('abc', 'x', 'y')", "abc"},
   });
 }
 
@@ -197,6 +201,31 @@ TEST(Functions, PathologicalPatternsAreBounded) {
   ASSERT_EQ(errors.size(), 1u);
   EXPECT_EQ(errors[0].offset, 33u);  // at the pattern
   EXPECT_EQ(errors[0].length, 3u);
+}
+
+// Expressions that double their text at every level.
+TEST(Functions, ValuesAreBounded) {
+  Table t;
+  t.strings("s", {std::string(100'000, 'x')});
+  const auto nested = [](const std::string& function, int levels, const std::string& inner) {
+    std::string out = inner;
+    for (int i = 0; i < levels; ++i) out = function + "(" + out + ")";
+    return out;
+  };
+  EXPECT_EQ(evaluate(t, nested("hex", 40, "s"))[0], "!the value would be longer than 16 MiB");
+  EXPECT_EQ(evaluate(t, nested("url_encode", 40, "s || '/'"))[0].substr(0, 10), "xxxxxxxxxx");  // only the blanks grow
+  EXPECT_EQ(evaluate(t, nested("json_quote", 40, "s || '\"'"))[0], "!the value would be longer than 16 MiB");
+  std::string doubled = "s";
+  for (int i = 0; i < 12; ++i) doubled = "concat(" + doubled + ", " + doubled + ")";
+  EXPECT_EQ(evaluate(t, doubled)[0], "!the value would be longer than 16 MiB");
+  EXPECT_EQ(evaluate(t, "cardinality(ARRAY[" + std::string("s") + "])")[0], "1");
+  std::string array = "ARRAY[s, s, s, s]";
+  for (int i = 0; i < 6; ++i) array = "ARRAY[" + array + ", " + array + "]";
+  EXPECT_EQ(evaluate(t, "cardinality(" + array + ")")[0], "!the value would be longer than 16 MiB");
+  EXPECT_EQ(evaluate(t, "length(array_join(split(s, ''), s))")[0], "100000");
+  EXPECT_EQ(evaluate(t, "array_join(split(repeat('a,', 1000), ','), s)")[0], "!the value would be longer than 16 MiB");
+  EXPECT_EQ(evaluate(t, "regexp_replace(s, '.', '" + std::string(60'000, '_') + "')")[0],
+            "!the text would be longer than 1 MiB");
 }
 
 TEST(Functions, DecimalsHaveTheTypesOfFlink) {
