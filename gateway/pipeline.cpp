@@ -186,12 +186,17 @@ Status Pipeline::build() {
                                                    shards_, kPacketsPerRing);
   std::vector<std::string> node_names;
   for (const auto& n : plan_->graph.nodes) node_names.push_back(n.id);
+  std::vector<config::OnError> policies = plan_->node_on_error;
+  for (const auto& [step, on_error] : plan_->stage_on_error) {
+    node_names.push_back(step);
+    policies.push_back(on_error);
+  }
   for (unsigned s = 0; s < shards_; ++s) {
     ShardParts parts;
     parts.dead_letters =
         std::make_unique<DeadLetterDesk>(name(), has_dead_letters ? &sinks_.back()->writer(s) : nullptr,
                                          has_dead_letters && spec_->dead_letter->file.has_value(), errors_);
-    parts.dead_letters->set_node_policies(node_names, plan_->node_on_error);
+    parts.dead_letters->set_node_policies(node_names, policies);
     std::vector<engine::Feed*> feeds;
     for (std::size_t i = 0; i < sources_.size(); ++i) {
       TS_TRY(decoder, connectors::JsonDecoder::make(plan_->sources[i].decoder));

@@ -88,10 +88,13 @@ admin::PipelineStatus Pipeline::status() const {
     for (const auto& shard : shards) {
       if (info.node >= shard->nodes.size()) continue;
       const engine::OperatorStats& n = shard->nodes[info.node];
-      s.rows_in += n.rows_in;
-      s.rows_out += n.rows_out;
+      const bool part = info.stage >= 0 && static_cast<std::size_t>(info.stage) < n.steps.size();
+      const engine::StepRows rows =
+          part ? n.steps[static_cast<std::size_t>(info.stage)] : engine::StepRows{n.rows_in, n.rows_out, n.rows_failed};
+      s.rows_in += rows.rows_in;
+      s.rows_out += rows.rows_out;
       s.rows_late += n.rows_late;
-      s.rows_failed += n.rows_failed;
+      s.rows_failed += rows.rows_failed;
       s.state_rows += n.state_rows;
       s.state_bytes += n.state_bytes;
     }

@@ -39,6 +39,7 @@ struct SinkPlan {
 struct StepInfo {
   std::string id, kind;  // as the user knows it
   unsigned node = 0;     // whose figures are shown
+  int stage = -1;        // of a node that several steps became: the one whose figures they are; -1: all of it
 };
 
 struct Plan {
@@ -49,6 +50,7 @@ struct Plan {
   std::vector<SinkPlan> sinks;      // by Graph::terminals
   std::vector<StepInfo> steps;
   std::vector<config::OnError> node_on_error;          // by Graph::nodes
+  std::vector<std::pair<std::string, config::OnError>> stage_on_error;  // of steps that became part of another's node
   std::vector<std::shared_ptr<const Schema>> schemas;  // what batches point to
 };
 

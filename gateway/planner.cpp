@@ -146,7 +146,19 @@ unsigned Planner::add_node(engine::OperatorNode node, config::OnError on_error) 
   return static_cast<unsigned>(plan_->graph.nodes.size() - 1);
 }
 
+std::size_t Planner::readers(const std::string& id) const {
+  std::size_t n = 0;
+  for (const auto& step : spec_.steps)
+    for (const config::Id* input : step.value.inputs()) n += input->value == id;
+  for (const auto& sink : spec_.sinks) n += sink.value.from && sink.value.from->value == id;
+  return n;
+}
+
 void Planner::connect(const Stream& from, Target target) {
+  if (!from.source) {
+    const auto t = transforms_.find(from.index);
+    TS_CHECK(t == transforms_.end() || from.stage + 1 == t->second->steps.size());  // else it is no end of the node
+  }
   auto& out = from.source ? plan_->graph.sources[from.index].out : plan_->graph.nodes[from.index].out;
   out.push_back(std::move(target));
 }
@@ -214,7 +226,10 @@ void Planner::plan_source(const std::string& id, const config::SourceSpec& sourc
 std::optional<Planner::Stream> Planner::input_stream(const std::string& node_id, const std::vector<config::Id>& ids) {
   if (ids.size() == 1) {
     const Stream* s = find(ids[0]);
-    return s ? std::optional<Stream>(*s) : std::nullopt;
+    if (s == nullptr) return std::nullopt;
+    Stream out = *s;
+    out.shared = readers(ids[0].value) > 1;
+    return out;
   }
   std::vector<const Stream*> inputs;
   for (const config::Id& id : ids) {
@@ -246,52 +261,52 @@ std::optional<Planner::Stream> Planner::add_transform(const std::string& node_id
                                                       const std::vector<std::pair<std::string, AstPtr>>& select,
                                                       const std::vector<const config::Text*>& select_text,
                                                       bool identity, const LetScope& let, config::OnError on_error) {
+  static constexpr std::size_t kMaxStages = 32;
   const std::size_t before = diagnostics_.error_count();
-  engine::TransformSpec t;
+  const auto upstream = input.source || input.shared ? transforms_.end() : transforms_.find(input.index);
+  const bool joins = upstream != transforms_.end() && upstream->second->steps.size() < kMaxStages;
+  auto plan =
+      joins ? std::make_unique<TransformPlan>(*upstream->second) : std::make_unique<TransformPlan>(*input.schema);
+  plan->chain.scope(scope);
   if (where) {
     if (AstPtr ast = let.expand(parse(*where, diagnostics_))) {
-      auto predicate = engine::Predicate::compile(*ast, scope);
-      if (predicate.ok()) {
-        t.where = std::move(predicate).value();
-        t.where_columns = engine::used_columns(*ast, scope);
-      } else {
-        report(predicate.errors(), *where, diagnostics_);
-      }
+      if (const engine::ExprErrors errors = plan->chain.where(*ast); !errors.empty())
+        report(errors, *where, diagnostics_);
     }
   }
-  t.identity = identity;
-  if (identity) {
-    t.output = *input.schema;
-  } else {
-    engine::ProgramBuilder builder(scope);
-    for (std::size_t i = 0; i < select.size(); ++i) {
-      if (select[i].second == nullptr) continue;
-      auto slot = builder.add(*select[i].second);
-      if (!slot.ok()) {
-        report(slot.errors(), *select_text[i], diagnostics_);
-        continue;
-      }
-      const DataType type = builder.type(slot.value());
-      if (type.kind == TypeKind::null) {
-        diagnostics_.error(select_text[i]->origin, "T0414", fmt::format("'{}' is NULL without a type", select[i].first),
-                           "write CAST(NULL AS string), or another type");
-        continue;
-      }
-      t.output.fields.push_back({select[i].first, type});
-    }
-    if (diagnostics_.error_count() == before) {
-      t.select_columns = builder.used_columns();
-      t.select = builder.build();
+  if (identity) plan->chain.keep_all();
+  for (std::size_t i = 0; i < select.size() && !identity; ++i) {
+    if (select[i].second == nullptr) continue;
+    const auto type = plan->chain.select(select[i].first, *select[i].second);
+    if (!type.ok()) {
+      report(type.errors(), *select_text[i], diagnostics_);
+    } else if (type->kind == TypeKind::null) {
+      diagnostics_.error(select_text[i]->origin, "T0414", fmt::format("'{}' is NULL without a type", select[i].first),
+                         "write CAST(NULL AS string), or another type");
     }
   }
   if (diagnostics_.error_count() != before) return std::nullopt;
+  plan->chain.end_stage();
+  plan->steps.push_back(node_id);
+  engine::TransformSpec t{plan->chain.build(), plan->chain.output(), plan->steps};
   const auto schema = keep(t.output);
-  engine::OperatorNode node;
-  node.id = node_id;
+  unsigned index = input.index;
+  if (joins) {
+    plan_->stage_on_error.emplace_back(node_id, on_error);
+  } else {
+    engine::OperatorNode node;
+    node.id = node_id;
+    index = add_node(std::move(node), on_error);
+    connect(input, {Target::Kind::node, index, 0, nullptr, true});
+  }
+  engine::OperatorNode& node = plan_->graph.nodes[index];
+  node.steps = plan->steps;
+  node.program = t.program.explain();
   node.make = [t](unsigned, unsigned) { return std::make_unique<engine::Transform>(t); };
-  const unsigned index = add_node(std::move(node), on_error);
-  connect(input, {Target::Kind::node, index, 0, nullptr, true});
-  return Stream{false, index, schema, input.append_only};
+  Stream out{false, index, schema, input.append_only};
+  out.stage = static_cast<unsigned>(plan->steps.size() - 1);
+  transforms_[index] = std::move(plan);
+  return out;
 }
 
 void Planner::plan_step(const std::string& id, const config::StepSpec& step) {
@@ -326,7 +341,7 @@ void Planner::plan_transform(const std::string& id, const config::StepSpec& step
       add_transform(id, *input, engine::Scope(*input->schema), where, select, text, select.empty(), let, on_error);
   if (!out) return;
   streams_[id] = *out;
-  plan_->steps.push_back({id, step.select.empty() ? "filter" : "project", out->index});
+  plan_->steps.push_back({id, step.select.empty() ? "filter" : "project", out->index, static_cast<int>(out->stage)});
 }
 
 void Planner::plan_sink(const std::string& id, const config::SinkSpec& sink) {

@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "engine/expr/chain.h"
 #include "engine/operators/named_dictionary.h"
 #include "gateway/expression_binding.h"
 #include "gateway/plan.h"
@@ -30,6 +31,8 @@ class Planner {
     unsigned index = 0;  // in Graph::sources or Graph::nodes
     std::shared_ptr<const Schema> schema;
     bool append_only = true;  // false: windows, which update what they said before
+    bool shared = false;      // several steps or sinks read it
+    unsigned stage = 0;       // of a node that several steps became: which of them this is the result of
   };
   // Names of columns somebody downstream reads; `all`: every one (a sink, or a step without select before one).
   struct Needed {
@@ -56,8 +59,8 @@ class Planner {
   void plan_deduplicate(const std::string& id, const config::StepSpec& step);
   void plan_sink(const std::string& id, const config::SinkSpec& sink);
 
-  // `where` and `select` as one stateless node over `input`; with neither, nothing is added and the input itself
-  // returned.
+  // `where` and `select` over `input` as a stateless node, or as one more stage of the stateless node that `input`
+  // comes from, when nobody else reads that: equal calls of both are then evaluated once.
   std::optional<Stream> add_transform(const std::string& node_id, const Stream& input, const engine::Scope& scope,
                                       const std::optional<config::Expression>& where,
                                       const std::vector<std::pair<std::string, engine::AstPtr>>& select,
@@ -77,6 +80,7 @@ class Planner {
   void warn_about_budget(const std::optional<config::MaxStateSpec>& budget, const config::Origin& at);
   int sink_index(const std::string& id) const;
   const Stream* find(const config::Id& id) const;
+  std::size_t readers(const std::string& id) const;  // steps and sinks that read it
 
   const config::PipelineSpec& spec_;
   config::Diagnostics& diagnostics_;
@@ -84,6 +88,12 @@ class Planner {
   mutable ExpressionReader expressions_;  // remembers what it put where
   std::unique_ptr<Plan> plan_;
   std::map<std::string, Stream> streams_;
+  struct TransformPlan {
+    explicit TransformPlan(const Schema& input) : chain(input) {}
+    engine::ChainBuilder chain;
+    std::vector<std::string> steps;
+  };
+  std::map<unsigned, std::unique_ptr<TransformPlan>> transforms_;  // by node
   std::vector<const config::NamedMap<config::StepSpec>::Entry*> order_;
   struct NamedDictionary {
     std::shared_ptr<engine::DictionaryPlaces> places;

@@ -40,6 +40,11 @@ std::optional<NodeId> ExprBuilder::bind(const Ast& ast, ExprErrors& errors) {
   return id;
 }
 
+void ExprBuilder::rebase(Scope scope, std::vector<NodeId> values) {
+  scope_ = std::move(scope);
+  values_ = std::move(values);
+}
+
 std::optional<NodeId> ExprBuilder::fail(const Ast& at, std::string message, std::string hint) {
   errors_->push_back(error_at(at, std::move(message), std::move(hint)));
   return std::nullopt;
@@ -73,8 +78,8 @@ std::optional<NodeId> ExprBuilder::visit(const Ast& ast) {
         errors_->push_back(found.errors()[0]);
         return std::nullopt;
       }
-      columns.insert((*found)->index);
-      const NodeId column = nodes.column(**found);
+      if (!values_) columns.insert((*found)->index);
+      const NodeId column = values_ ? (*values_)[static_cast<std::size_t>((*found)->index)] : nodes.column(**found);
       return Scope::is_field_of(ast, **found) ? visit_field(ast, column, ast.text) : column;
     }
     case AstKind::call: return visit_call(ast);

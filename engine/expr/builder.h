@@ -40,6 +40,8 @@ class NodeBuilder {
 
   // The plan of these slots: unreachable nodes stay in it and never run. See schedule.cpp.
   std::shared_ptr<const ExprPlan> finish(const std::vector<NodeId>& slots) const;
+  // The plan of a chain of steps, `outputs` being what the last one gives.
+  std::shared_ptr<const ExprPlan> finish(std::vector<ExprStage> stages, const std::vector<NodeId>& outputs) const;
 
  private:
   NodeId intern(ExprNode node, const std::string& key);
@@ -59,6 +61,9 @@ class ExprBuilder {
   std::optional<NodeId> bind(const Ast& ast, ExprErrors& errors);
   // `id`, converted implicitly; nullopt without a message when there is no such conversion.
   std::optional<NodeId> convert(NodeId id, DataType to);
+
+  // From now on names are looked up in `scope`, and its column i is this node: the next step of a chain.
+  void rebase(Scope scope, std::vector<NodeId> values);
 
   NodeBuilder nodes;
   std::vector<NodeId> slots;
@@ -101,6 +106,7 @@ class ExprBuilder {
   DataType as_decimal(NodeId id) const;  // of a decimal or int64; a constant int64 takes only the digits it has
 
   Scope scope_;
+  std::optional<std::vector<NodeId>> values_;  // of the scope's columns; nullopt: columns of the batch
   ExprErrors* errors_ = nullptr;
 };
 

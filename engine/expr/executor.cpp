@@ -1,5 +1,6 @@
 #include "engine/expr/executor.h"
 
+#include <algorithm>
 #include <cstring>
 
 #include "engine/base/result.h"
@@ -9,9 +10,9 @@ namespace twinspan::engine {
 namespace {
 
 template <class T>
-const void* pick(const void* from, const std::uint32_t* selection, std::uint32_t n, Scratch& scratch) {
+const void* pick(const void* from, const std::uint32_t* selection, std::uint32_t n, Scratch& scratch, Arena* arena) {
   const T* values = static_cast<const T*>(from);
-  T* to = scratch.make<T>(n);
+  T* to = arena != nullptr ? static_cast<T*>(arena->allocate(n * sizeof(T), alignof(Decimal))) : scratch.make<T>(n);
   for (std::uint32_t k = 0; k < n; ++k) to[k] = values[selection[k]];
   return to;
 }
@@ -32,12 +33,32 @@ void scatter(void* to, const Value& v, bool compact, const std::uint32_t* select
 
 }  // namespace
 
+// A constant as a column.
+Column spread(const Value& v, DataType type, std::uint32_t rows, Arena& arena) {
+  const std::size_t width = value_width(type.kind);
+  auto* data = static_cast<char*>(arena.allocate(width * rows, alignof(Decimal)));
+  for (std::uint32_t i = 0; i < rows; ++i) std::memcpy(data + i * width, v.data, width);
+  if (type.is_string_like()) {  // the bytes belong to the plan, which the batch may outlive
+    const auto text = arena.copy(*static_cast<const std::string_view*>(v.data));
+    for (std::uint32_t i = 0; i < rows; ++i) reinterpret_cast<std::string_view*>(data)[i] = text;
+  }
+  Column column{type, data, nullptr};
+  if (v.valid != nullptr)
+    column.valid = static_cast<std::uint8_t*>(std::memset(arena.allocate(rows, 1), *v.valid, rows));
+  return column;
+}
+
 ExprExecutor::ExprExecutor(const ExprPlan& plan) : plan_(plan), values_(plan.nodes.size()) {
   for (NodeId id = 0; id < plan.nodes.size(); ++id)
     if (plan.nodes[id].kind == NodeKind::constant) values_[id] = plan.nodes[id].constant;
 }
 
 void ExprExecutor::run(const Batch& in, Arena& bytes, Arena* results) {
+  begin(in, bytes, results);
+  run_group(kRootGroup, in.rows);
+}
+
+void ExprExecutor::begin(const Batch& in, Arena& bytes, Arena* results) {
   scratch_.reset();
   messages_.clear();
   bytes_ = &bytes;
@@ -54,7 +75,106 @@ void ExprExecutor::run(const Batch& in, Arena& bytes, Arena* results) {
       values_[id].data = text;
     }
   }
+}
+
+// Goes on with the rows `selection` of those at work.
+void ExprExecutor::keep_rows(const std::vector<NodeId>& ids, const std::uint32_t* selection, std::uint32_t n, bool last,
+                             ChainResult& out) {
+  for (NodeId id : ids) {
+    if (values_[id].stride == 0) continue;
+    const bool result = last && plan_.nodes[id].output;  // moves no more
+    values_[id] = gathered(values_[id], plan_.nodes[id].type, selection, n, result ? results_ : nullptr);
+    moved_[id] = !result;
+  }
+  auto* rows = scratch_.make<std::uint32_t>(n);
+  for (std::uint32_t k = 0; k < n; ++k) rows[k] = out.selection != nullptr ? out.selection[selection[k]] : selection[k];
+  out.selection = rows;
+  out.rows = n;
+}
+
+void ExprExecutor::run_chain(const Batch& in, Arena& results, ChainResult& out) {
+  begin(in, results, &results);
+  moved_.assign(plan_.nodes.size(), 0);
+  out.rows = in.rows;
+  out.selection = nullptr;
+  out.failures.clear();
+  out.columns.clear();
+  out.stages.assign(plan_.stages.size(), {});
+  std::uint8_t* failed = nullptr;  // rows at work that failed in a step since the last filter
+  std::uint32_t alive = in.rows;
+  const auto fail = [&](std::size_t stage, std::uint32_t k, std::uint32_t error) {
+    if (failed == nullptr) failed = static_cast<std::uint8_t*>(std::memset(scratch_.allocate(out.rows), 0, out.rows));
+    if (failed[k] != 0) return;
+    failed[k] = 1;
+    --alive;
+    out.failures.push_back({static_cast<std::uint32_t>(stage), out.selection != nullptr ? out.selection[k] : k, error});
+  };
+  // The rows at work that are left, as a selection; all of them: nothing to do.
+  const auto compact = [&](const std::vector<NodeId>& ids, const std::uint32_t* selection, std::uint32_t n, bool last) {
+    if (n < out.rows) keep_rows(ids, selection, n, last, out);
+    failed = nullptr;
+    alive = n;
+  };
+
   run_group(kRootGroup, in.rows);
+  for (std::size_t s = 0; s < plan_.stages.size(); ++s) {
+    const ExprStage& stage = plan_.stages[s];
+    out.stages[s].in = alive;
+    if (stage.where != ExprStage::kNoFilter) {
+      const Value& w = values_[stage.where];
+      auto* selection = scratch_.make<std::uint32_t>(out.rows);
+      std::uint32_t n = 0;
+      for (std::uint32_t k = 0; k < out.rows; ++k) {
+        if (w.errors != nullptr && w.errors[k] != 0) {
+          if (failed == nullptr || failed[k] == 0) fail(s, k, w.errors[k]);
+          continue;
+        }
+        selection[n] = k;
+        n += !w.is_null(k) && w.at<std::uint8_t>(k) != 0 && (failed == nullptr || failed[k] == 0);
+      }
+      const bool last = std::none_of(plan_.stages.begin() + static_cast<std::ptrdiff_t>(s) + 1, plan_.stages.end(),
+                                     [](const ExprStage& t) { return t.where != ExprStage::kNoFilter; });
+      compact(plan_.groups[stage.group].inputs, selection, n, last);
+      if (n == 0) return;
+      run_group(stage.group, n);
+    }
+    for (NodeId id : stage.select) {
+      const Value& v = values_[id];
+      if (v.errors == nullptr) continue;
+      for (std::uint32_t k = 0; k < out.rows; ++k)
+        if (v.errors[k] != 0) fail(s, k, v.errors[k]);
+    }
+    out.stages[s].out = alive;
+  }
+  if (alive < out.rows) {
+    auto* selection = scratch_.make<std::uint32_t>(out.rows);
+    std::uint32_t n = 0;
+    for (std::uint32_t k = 0; k < out.rows; ++k) {
+      selection[n] = k;
+      n += failed[k] == 0;
+    }
+    std::vector<NodeId> ids = plan_.slots;  // each once
+    std::sort(ids.begin(), ids.end());
+    ids.erase(std::unique(ids.begin(), ids.end()), ids.end());
+    compact(ids, selection, n, true);
+  }
+  if (out.rows == 0) return;
+  out.columns.reserve(plan_.slots.size());
+  for (NodeId slot : plan_.slots) out.columns.push_back(finished(slot, out.rows, results));
+}
+
+// A result as a column whose memory is the caller's or the batch's.
+Column ExprExecutor::finished(NodeId slot, std::uint32_t rows, Arena& results) {
+  const Value& v = values_[slot];
+  const DataType type = plan_.nodes[slot].type;
+  if (v.stride == 0) return spread(v, type, rows, results);
+  Column column{type, v.data, v.valid};
+  if (moved_[slot] == 0) return column;
+  const std::size_t bytes = value_width(type.kind) * rows;
+  column.data = std::memcpy(results.allocate(bytes, alignof(Decimal)), v.data, bytes);
+  if (v.valid != nullptr)
+    column.valid = static_cast<const std::uint8_t*>(std::memcpy(results.allocate(rows, 1), v.valid, rows));
+  return column;
 }
 
 void ExprExecutor::run_group(std::uint32_t group, std::uint32_t rows) {
@@ -110,6 +230,7 @@ void ExprExecutor::run_kernel(const ExprNode& node, NodeId id, std::uint32_t row
   if (node.kernel.reuses_arg && args_[0].stride == 1) {
     values_[id] = args_[0];
     values_[id].valid = kept(node, args_[0].valid, rows);
+    if (!moved_.empty()) moved_[id] = moved_[node.args[0]];  // the same memory
     return;
   }
   ++evaluations_;
@@ -141,22 +262,23 @@ void ExprExecutor::run_kernel(const ExprNode& node, NodeId id, std::uint32_t row
   values_[id] = {call.out, kept(node, call.own_valid != nullptr ? call.own_valid : call.valid, rows), call.errors, 1};
 }
 
-Value ExprExecutor::gathered(const Value& v, DataType type, const std::uint32_t* selection, std::uint32_t n) {
+Value ExprExecutor::gathered(const Value& v, DataType type, const std::uint32_t* selection, std::uint32_t n,
+                             Arena* to) {
   if (v.stride == 0) return v;
   Value out;
   switch (value_width(type.kind)) {
-    case 1: out.data = pick<std::uint8_t>(v.data, selection, n, scratch_); break;
-    case 8: out.data = pick<std::uint64_t>(v.data, selection, n, scratch_); break;
+    case 1: out.data = pick<std::uint8_t>(v.data, selection, n, scratch_, to); break;
+    case 8: out.data = pick<std::uint64_t>(v.data, selection, n, scratch_, to); break;
     default:
       if (type.is_string_like())
-        out.data = pick<std::string_view>(v.data, selection, n, scratch_);
+        out.data = pick<std::string_view>(v.data, selection, n, scratch_, to);
       else
-        out.data = pick<Decimal>(v.data, selection, n, scratch_);
+        out.data = pick<Decimal>(v.data, selection, n, scratch_, to);
   }
   if (v.valid != nullptr)
-    out.valid = static_cast<const std::uint8_t*>(pick<std::uint8_t>(v.valid, selection, n, scratch_));
+    out.valid = static_cast<const std::uint8_t*>(pick<std::uint8_t>(v.valid, selection, n, scratch_, to));
   if (v.errors != nullptr)
-    out.errors = static_cast<const std::uint32_t*>(pick<std::uint32_t>(v.errors, selection, n, scratch_));
+    out.errors = static_cast<const std::uint32_t*>(pick<std::uint32_t>(v.errors, selection, n, scratch_, to));
   return out;
 }
 

@@ -43,13 +43,25 @@ struct ExprGroup {
   std::vector<NodeId> inputs;  // values of outer groups and columns to bring along
 };
 
+// One step of a chain: its filter is computed with what ran before it, its results in a group of their own that runs on
+// the rows the filter let through. What several steps need runs where the first of them needs it.
+struct ExprStage {
+  static constexpr NodeId kNoFilter = UINT32_MAX;
+  NodeId where = kNoFilter;
+  std::vector<NodeId> select;        // all of its results: an error in one is this step's, used later or not
+  std::uint32_t group = kRootGroup;  // of `select`
+};
+
 struct ExprPlan {
   std::vector<ExprNode> nodes;
   std::vector<ExprGroup> groups;  // [0] runs for all rows
-  std::vector<NodeId> slots;
+  std::vector<NodeId> slots;      // of a chain: what its last step gives
+  std::vector<ExprStage> stages;  // of a chain; empty: every slot runs for all rows
   std::vector<NodeId> columns;    // nodes of kind column that are used
   std::vector<NodeId> texts;      // constants whose bytes may become part of a result: copied to the result's arena
   std::shared_ptr<Arena> memory;  // constants
 };
+
+std::string explain_plan(const ExprPlan& plan);  // one line a node
 
 }  // namespace twinspan::engine

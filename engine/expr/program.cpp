@@ -25,21 +25,6 @@ void collect_errors(const ExprPlan& plan, const ExprExecutor& run, std::uint32_t
   }
 }
 
-// A constant as a column.
-Column spread(const Value& v, DataType type, std::uint32_t rows, Arena& arena) {
-  const std::size_t width = value_width(type.kind);
-  auto* data = static_cast<char*>(arena.allocate(width * rows, alignof(Decimal)));
-  for (std::uint32_t i = 0; i < rows; ++i) std::memcpy(data + i * width, v.data, width);
-  if (type.is_string_like()) {  // the bytes belong to the plan, which the batch may outlive
-    const auto text = arena.copy(*static_cast<const std::string_view*>(v.data));
-    for (std::uint32_t i = 0; i < rows; ++i) reinterpret_cast<std::string_view*>(data)[i] = text;
-  }
-  Column column{type, data, nullptr};
-  if (v.valid != nullptr)
-    column.valid = static_cast<std::uint8_t*>(std::memset(arena.allocate(rows, 1), *v.valid, rows));
-  return column;
-}
-
 const std::shared_ptr<const ExprPlan>& empty_plan() {
   static const std::shared_ptr<const ExprPlan> plan = NodeBuilder().finish({});
   return plan;
@@ -73,27 +58,7 @@ std::vector<Column> Program::evaluate(const Batch& in, Arena& arena, EvalErrors&
   return out;
 }
 
-std::string Program::explain() const {
-  std::string out;
-  const auto name = [&](NodeId id) {
-    const ExprNode& n = plan_->nodes[id];
-    return n.kind == NodeKind::constant || n.kind == NodeKind::column ? n.name : fmt::format("%{}", id);
-  };
-  for (std::size_t g = 0; g < plan_->groups.size(); ++g) {
-    if (g > 0) out += fmt::format("only where needed ({}):\n", g);
-    for (NodeId id : plan_->groups[g].nodes) {
-      const ExprNode& n = plan_->nodes[id];
-      out += fmt::format("{}%{}: {} = {}(", g > 0 ? "  " : "", id, to_string(n.type), n.name);
-      for (std::size_t k = 0; k < n.args.size(); ++k) {
-        out += (k > 0 ? ", " : "") + name(n.args[k]);
-        if (n.groups[k] != kRootGroup) out += fmt::format(" in {}", n.groups[k]);
-      }
-      out += ")\n";
-    }
-  }
-  for (std::size_t s = 0; s < plan_->slots.size(); ++s) out += fmt::format("slot {}: {}\n", s, name(plan_->slots[s]));
-  return out;
-}
+std::string Program::explain() const { return explain_plan(*plan_); }
 
 ProgramBuilder::ProgramBuilder(Scope scope) : builder_(std::make_unique<ExprBuilder>(std::move(scope))) {}
 ProgramBuilder::ProgramBuilder(ProgramBuilder&&) noexcept = default;

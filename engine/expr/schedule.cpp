@@ -18,6 +18,7 @@ struct Context {
   std::uint32_t depth = 0;
   int cost = 0;
   bool merged = false;
+  bool filtered = false;  // behind the filter of a step: always a group of its own
   std::uint32_t group = kRootGroup;
 };
 
@@ -60,8 +61,19 @@ class Scheduler {
     used_.assign(n, false);
     edges_.resize(n);
     contexts_.push_back({});
+    std::uint32_t at = 0;
+    for (ExprStage& stage : plan_.stages) {
+      if (stage.where != ExprStage::kNoFilter) {
+        use(stage.where, at);
+        contexts_.push_back({at, contexts_[at].depth + 1});
+        at = static_cast<std::uint32_t>(contexts_.size() - 1);
+        contexts_[at].filtered = true;
+      }
+      stage.group = at;  // the context, until there are groups
+      for (NodeId id : stage.select) use(id, at);
+    }
     for (NodeId slot : plan_.slots) {
-      use(slot, 0);
+      use(slot, at);
       plan_.nodes[slot].output = true;
     }
     for (NodeId id = static_cast<NodeId>(n); id-- > 0;) {  // users before what they use
@@ -88,6 +100,7 @@ class Scheduler {
   void merge_cheap() {
     for (std::size_t c = contexts_.size(); c-- > 1;) {  // inner ones come later, so they are seen first
       Context& context = contexts_[c];
+      if (context.filtered) continue;
       context.merged = context.cost < kWorthWaiting;
       contexts_[context.parent].cost += context.merged ? context.cost : context.cost / 2;
     }
@@ -122,6 +135,16 @@ class Scheduler {
           plan_.groups[node.group].inputs.push_back(arg);
       }
     }
+    // What a step gives or filters by may have been computed before an earlier filter.
+    for (std::size_t s = 0; s < plan_.stages.size(); ++s) {
+      ExprStage& stage = plan_.stages[s];
+      stage.group = group_of(stage.group);
+      auto& inputs = plan_.groups[stage.group].inputs;
+      inputs.insert(inputs.end(), stage.select.begin(), stage.select.end());
+      if (s + 1 < plan_.stages.size() && plan_.stages[s + 1].where != ExprStage::kNoFilter)
+        inputs.push_back(plan_.stages[s + 1].where);
+      if (s + 1 == plan_.stages.size()) inputs.insert(inputs.end(), plan_.slots.begin(), plan_.slots.end());
+    }
     for (std::size_t g = plan_.groups.size(); g-- > 1;) {
       ExprGroup& group = plan_.groups[g];
       std::vector<NodeId> outer;
@@ -151,9 +174,15 @@ class Scheduler {
 }  // namespace
 
 std::shared_ptr<const ExprPlan> NodeBuilder::finish(const std::vector<NodeId>& slots) const {
+  return finish({}, slots);
+}
+
+std::shared_ptr<const ExprPlan> NodeBuilder::finish(std::vector<ExprStage> stages,
+                                                    const std::vector<NodeId>& outputs) const {
   auto plan = std::make_shared<ExprPlan>();
   plan->nodes = nodes_;
-  plan->slots = slots;
+  plan->slots = outputs;
+  plan->stages = std::move(stages);
   plan->memory = memory_;
   Scheduler(*plan).run();
   return plan;

@@ -20,6 +20,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "engine/base/batch.h"
 #include "engine/base/result.h"
@@ -35,6 +36,11 @@ class Output {
   virtual void late(Batch&& rows) = 0;  // rows this operator no longer takes; same schema as its input `late_input`
   // One row that failed: goes to the dead letters with its origin (batch.origins) when it has one.
   virtual void failed(const Batch& batch, std::uint32_t row, std::string_view reason) = 0;
+  // The same for an operator that several steps became (Transform): `step` is the id of the one it failed in.
+  virtual void failed_in(const std::string& step, const Batch& batch, std::uint32_t row, std::string_view reason) {
+    (void)step;
+    failed(batch, row, reason);
+  }
   // Whether whoever is below takes more now. Ask after each emit if there may be many; one batch more always fits, and
   // so does a watermark.
   virtual bool has_room() const { return true; }
@@ -47,10 +53,15 @@ struct Idleness {
   friend constexpr bool operator==(const Idleness&, const Idleness&) = default;
 };
 
+struct StepRows {
+  std::uint64_t rows_in = 0, rows_out = 0, rows_failed = 0;
+};
+
 struct OperatorStats {
   std::uint64_t rows_in = 0, rows_out = 0, rows_late = 0, rows_failed = 0;
   std::uint64_t state_rows = 0;   // rows, panes x keys, ids: what the step keeps
   std::uint64_t state_bytes = 0;  // resident, estimated from above
+  std::vector<StepRows> steps;    // of a Transform: each of the steps it is made of
 };
 
 class Operator {

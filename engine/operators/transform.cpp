@@ -7,17 +7,17 @@ namespace twinspan::engine {
 namespace {
 
 // The flags after the rows not in `kept` were left out: half an update is a remove or an insert. `kept` ascends.
-const std::uint8_t* flags_of_rest(const Batch& batch, const std::vector<std::uint32_t>& kept, Arena& arena) {
+const std::uint8_t* flags_of_rest(const Batch& batch, const std::uint32_t* kept, std::uint32_t n, Arena& arena) {
   if (batch.flags == nullptr) return nullptr;
   auto* flags = arena.make<std::uint8_t>(batch.rows);
   std::copy(batch.flags, batch.flags + batch.rows, flags);
   const auto turn = [&](std::uint32_t row, RowOp op) {
     flags[row] = static_cast<std::uint8_t>((flags[row] & ~(kOpMask | kForStepsFlag)) | static_cast<std::uint8_t>(op));
   };
-  for (std::size_t i = 0; i < kept.size(); ++i) {
+  for (std::uint32_t i = 0; i < n; ++i) {
     const std::uint32_t row = kept[i];
     if (op_of(batch.flags[row]) == RowOp::update_before) {
-      const bool with_next = i + 1 < kept.size() && kept[i + 1] == row + 1;
+      const bool with_next = i + 1 < n && kept[i + 1] == row + 1;
       if (!with_next || op_of(batch.flags[row + 1]) != RowOp::update_after) turn(row, RowOp::remove);
     } else if (op_of(batch.flags[row]) == RowOp::update_after && row > 0) {
       const bool with_previous = i > 0 && kept[i - 1] == row - 1;
@@ -29,63 +29,39 @@ const std::uint8_t* flags_of_rest(const Batch& batch, const std::vector<std::uin
 
 }  // namespace
 
-void Transform::fail(const Batch& batch, const EvalErrors& errors, Output& out) {
-  for (const EvalError& e : errors) {
-    if (is_retraction(batch.flag(e.row))) continue;
-    out.failed(batch, e.row, e.message);
+void Transform::fail(const Batch& batch, const std::vector<Chain::Failure>& failures, Output& out) {
+  for (const Chain::Failure& f : failures) {
+    if (is_retraction(batch.flag(f.row))) continue;
     ++stats_.rows_failed;
+    ++stats_.steps[f.stage].rows_failed;
+    if (spec_.steps.size() > 1)
+      out.failed_in(spec_.steps[f.stage], batch, f.row, f.message);
+    else
+      out.failed(batch, f.row, f.message);
   }
 }
 
 void Transform::process(unsigned, Batch&& batch, Output& out) {
+  auto arena = std::make_shared<Arena>(16 * 1024);
+  Chain::Result result = spec_.program.evaluate(batch, *arena);
   stats_.rows_in += batch.rows;
-  EvalErrors errors;
-  if (spec_.where) {
-    spec_.where->select(batch, selection_, errors);
-    fail(batch, errors, out);
-    errors.clear();
-    if (selection_.empty()) return;
-    if (selection_.size() < batch.rows) {
-      // Columns nobody reads any more are not copied.
-      if (!spec_.identity) {
-        for (int c = 0; c < static_cast<int>(batch.columns.size()); ++c) {
-          if (std::binary_search(spec_.select_columns.begin(), spec_.select_columns.end(), c)) continue;
-          batch.columns[c].data = nullptr;
-          batch.columns[c].valid = nullptr;
-        }
-      }
-      auto arena = std::make_shared<Arena>(16 * 1024);
-      batch.flags = flags_of_rest(batch, selection_, *arena);
-      batch = gather(batch, selection_.data(), static_cast<std::uint32_t>(selection_.size()), std::move(arena));
-    }
+  stats_.rows_out += result.rows;
+  for (std::size_t s = 0; s < result.stages.size(); ++s) {
+    stats_.steps[s].rows_in += result.stages[s].in;
+    stats_.steps[s].rows_out += result.stages[s].out;
   }
+  fail(batch, result.failures, out);
+  if (result.rows == 0) return;
   batch.hash = nullptr;
-  if (!spec_.identity) {
-    auto arena = std::make_shared<Arena>(16 * 1024);
-    std::vector<Column> columns = spec_.select.evaluate(batch, *arena, errors);
-    if (!errors.empty()) {
-      std::vector<std::uint32_t> good;
-      std::size_t next = 0;
-      for (std::uint32_t row = 0; row < batch.rows; ++row) {
-        if (next < errors.size() && errors[next].row == row) {
-          ++next;
-        } else {
-          good.push_back(row);
-        }
-      }
-      fail(batch, errors, out);
-      batch.columns = std::move(columns);
-      batch.arenas.push_back(arena);
-      auto rest = std::make_shared<Arena>(16 * 1024);
-      batch.flags = flags_of_rest(batch, good, *rest);
-      batch = gather(batch, good.data(), static_cast<std::uint32_t>(good.size()), std::move(rest));
-    } else {
-      batch.columns = std::move(columns);
-      batch.arenas.push_back(std::move(arena));
-    }
+  if (result.selection != nullptr) {
+    batch.columns.clear();  // gathered already
+    batch.flags = flags_of_rest(batch, result.selection, result.rows, *arena);
+    batch = gather(batch, result.selection, result.rows, std::move(arena));
+  } else {
+    batch.arenas.push_back(std::move(arena));
   }
+  batch.columns = std::move(result.columns);
   batch.schema = &spec_.output;
-  stats_.rows_out += batch.rows;
   out.emit(std::move(batch));
 }
 

@@ -1,42 +1,40 @@
 #pragma once
-// Filter and projection: `where`, then `select`, over one input. `let` names are substituted into both before
-// compiling, so equal parts are computed once (expr/program.h). Rows keep their event time, op, watermarks and origin.
-// A row whose condition or value fails goes to Output::failed and is left out. Of an update (update_before, then its
-// update_after) one half may be left out: what remains is then a remove or an insert. A former row that fails has
+// Filters and projections over one input: one step, or several steps in a row that became one (expr/chain.h). `let`
+// names are substituted before compiling. Rows keep their event time, op, watermarks and origin. A row whose condition
+// or value fails goes to Output::failed for the step it failed in, and is left out. Of an update (update_before, then
+// its update_after) one half may be left out: what remains is then a remove or an insert. A former row that fails has
 // failed when it came, and is not told again. Keeps no state. Thread: shard.
 
-#include <optional>
+#include <string>
+#include <vector>
 
-#include "engine/expr/program.h"
+#include "engine/expr/chain.h"
 #include "engine/operators/operator.h"
 
 namespace twinspan::engine {
 
 struct TransformSpec {
-  std::optional<Predicate> where;
-  std::vector<int> where_columns;   // read by `where`
-  Program select;                   // slot i computes column i of `output`; not run when `identity`
-  std::vector<int> select_columns;  // read by `select`
-  bool identity = false;            // no `select`: all columns pass
+  Chain program;
   Schema output;
+  std::vector<std::string> steps;  // the id of each stage of the program
 };
 
 class Transform final : public Operator {
  public:
-  explicit Transform(TransformSpec spec) : spec_(std::move(spec)) {}
+  explicit Transform(TransformSpec spec) : spec_(std::move(spec)) { stats_.steps.resize(spec_.program.stages()); }
 
   void process(unsigned input, Batch&& batch, Output& out) override;
   void watermark(unsigned, Watermark watermark, Output& out) override { out.watermark(watermark); }
   void restore_watermark(unsigned, Watermark) override {}
   OperatorStats stats() const override { return stats_; }
   const Schema& schema() const override { return spec_.output; }
+  std::uint64_t evaluations() const { return spec_.program.evaluations(); }
 
  private:
-  void fail(const Batch& batch, const EvalErrors& errors, Output& out);
+  void fail(const Batch& batch, const std::vector<Chain::Failure>& failures, Output& out);
 
   TransformSpec spec_;
   OperatorStats stats_;
-  std::vector<std::uint32_t> selection_;
 };
 
 // Rows of several inputs of one schema as one stream; its watermark is the smallest of theirs, idle ones left out, and

@@ -31,7 +31,9 @@ struct OperatorNode {
   unsigned inputs = 1;
   std::function<std::unique_ptr<Operator>(unsigned shard, unsigned shards)> make;
   std::vector<Target> out;
-  int late_terminal = -1;  // late rows go there; -1: they are counted and dropped
+  int late_terminal = -1;          // late rows go there; -1: they are counted and dropped
+  std::vector<std::string> steps;  // a Transform: ids of the steps that became one, in their order
+  std::string program;             // a Transform: how its expressions run, for explain
 };
 
 struct Graph {

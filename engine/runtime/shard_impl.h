@@ -34,6 +34,9 @@ class Shard::NodeOutput final : public Output {
   void failed(const Batch& batch, std::uint32_t row, std::string_view reason) override {
     shard_.failures_.failed(shard_.graph_.nodes[node_].id, batch, row, reason);
   }
+  void failed_in(const std::string& step, const Batch& batch, std::uint32_t row, std::string_view reason) override {
+    shard_.failures_.failed(step, batch, row, reason);
+  }
   bool has_room() const override { return shard_.room_below(node_); }
 
  private:

@@ -69,9 +69,9 @@ class Generator {
       case 10: return "nullif(" + text(depth - 1) + ", " + text(depth - 1) + ")";
       case 11: return one_of({"ltrim(", "rtrim("}) + text(depth - 1) + ", " + one_of({"'a'", "' '", "'ki'"}) + ")";
       case 12:
-        return "('' || json_value('{\"a\":\"' || " + text(depth - 1) + " || '\",\"n\":[' || CAST(" + integer(depth - 1) +
-               " AS string) || ',{\"b\":2}]}', " + one_of({"'$.a'", "'$.n[0]'", "'$.n[1].b'", "'$.n[2]'", "'$.b'"}) +
-               "))";
+        return "('' || json_value('{\"a\":\"' || " + text(depth - 1) + " || '\",\"n\":[' || CAST(" +
+               integer(depth - 1) + " AS string) || ',{\"b\":2}]}', " +
+               one_of({"'$.a'", "'$.n[0]'", "'$.n[1].b'", "'$.n[2]'", "'$.b'"}) + "))";
       case 13: return "iif(" + boolean(depth - 1) + ", " + text(depth - 1) + ", " + text(depth - 1) + ")";
       case 0: return "upper(" + text(depth - 1) + ")";
       case 1: return "lower(" + text(depth - 1) + ")";

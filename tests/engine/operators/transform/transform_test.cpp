@@ -11,7 +11,7 @@ namespace {
 
 const Schema kInput{{{"id", types::int64}, {"price", types::int64}, {"name", types::string}}};
 
-struct Collected final : Output {
+struct Collected : Output {
   void emit(Batch&& b) override { batches.push_back(std::move(b)); }
   void watermark(Watermark w) override { watermarks.push_back(w); }
   void late(Batch&&) override { ADD_FAILURE() << "nothing is late here"; }
@@ -66,27 +66,22 @@ Batch batch_of(const std::vector<Row>& rows) {
   return b;
 }
 
-TransformSpec spec(const char* where, const std::vector<std::pair<std::string, std::string>>& select) {
-  const Scope scope(kInput);
-  TransformSpec s;
+void add_step(ChainBuilder& chain, const char* where, const std::vector<std::pair<std::string, std::string>>& select) {
   if (*where != '\0') {
-    const AstPtr ast = parse_expression(where).value();
-    s.where = Predicate::compile(*ast, scope).value();
-    s.where_columns = used_columns(*ast, scope);
+    EXPECT_TRUE(chain.where(*parse_expression(where).value()).empty()) << where;
   }
-  s.identity = select.empty();
-  s.output = kInput;
-  if (!s.identity) {
-    ProgramBuilder builder(scope);
-    s.output.fields.clear();
-    for (const auto& [name, text] : select) {
-      const std::size_t slot = builder.add(*parse_expression(text).value()).value();
-      s.output.fields.push_back({name, builder.type(slot)});
-    }
-    s.select_columns = builder.used_columns();
-    s.select = builder.build();
+  if (select.empty()) chain.keep_all();
+  for (const auto& [name, text] : select) {
+    const auto type = chain.select(name, *parse_expression(text).value());
+    EXPECT_TRUE(type.ok()) << text << ": " << type.errors()[0].message;
   }
-  return s;
+  chain.end_stage();
+}
+
+TransformSpec spec(const char* where, const std::vector<std::pair<std::string, std::string>>& select) {
+  ChainBuilder chain(kInput);
+  add_step(chain, where, select);
+  return {chain.build(), chain.output(), {"s"}};
 }
 
 const std::vector<Row> kRows{{1, 5, "a"}, {2, 50, "bb"}, {3, std::nullopt, "ccc"}, {4, 500, "dddd"}, {5, 7, "e"}};
@@ -151,6 +146,37 @@ TEST(Transform, AFormerRowThatFailsIsNotToldAgain) {
   ASSERT_EQ(out.batches.at(0).rows, 2u);
   EXPECT_EQ(op_of(out.batches[0].flag(0)), RowOp::insert);
   EXPECT_EQ(op_of(out.batches[0].flag(1)), RowOp::remove);
+}
+
+// Two steps that became one: each keeps its own figures and its own failures.
+TEST(Transform, SeveralStepsAreOneAndStayThemselves) {
+  ChainBuilder chain(kInput);
+  add_step(chain, "length(name) > 1", {{"id", "id"}, {"n", "length(name)"}, {"share", "100 / (id - 3)"}});
+  add_step(chain, "100 / (id - 4) < 1000", {{"n", "n * 10"}});
+  Transform transform({chain.build(), chain.output(), {"first", "second"}});
+  struct ByStep : Collected {
+    void failed_in(const std::string& step, const Batch& batch, std::uint32_t row, std::string_view reason) override {
+      steps.push_back(step);
+      failed(batch, row, reason);
+    }
+    std::vector<std::string> steps;
+  } out;
+  transform.process(0, batch_of({{2, 1, "bb"}, {3, 1, "ccc"}, {4, 1, "dddd"}, {5, 1, "e"}, {6, 1, "ff"}}), out);
+  ASSERT_EQ(out.batches.size(), 1u);
+  ASSERT_EQ(out.batches[0].rows, 2u);
+  EXPECT_EQ(out.batches[0].columns[0].as<std::int64_t>()[0], 20);
+  EXPECT_EQ(out.batches[0].columns[0].as<std::int64_t>()[1], 20);
+  EXPECT_EQ(out.batches[0].time[1], 1004);
+  const auto stats = transform.stats();
+  ASSERT_EQ(stats.steps.size(), 2u);
+  EXPECT_EQ(stats.steps[0].rows_in, 5u);
+  EXPECT_EQ(stats.steps[0].rows_out, 3u);
+  EXPECT_EQ(stats.steps[1].rows_in, 3u);
+  EXPECT_EQ(stats.steps[1].rows_out, 2u);
+  // Row 1 was a former row (flags are row % 4), whose failure is not told again.
+  EXPECT_EQ(out.steps, std::vector<std::string>{"second"});
+  EXPECT_EQ(stats.steps[0].rows_failed, 0u);
+  EXPECT_EQ(stats.steps[1].rows_failed, 1u);
 }
 
 TEST(Transform, NothingLeftEmitsNothing) {
