@@ -64,7 +64,7 @@ struct LaneStatus {
   std::int64_t end = -1;      // end offset last seen
   std::int64_t lag = -1;      // end - position; -1 = end never seen
   EventTime watermark = kMinTime;
-  bool at_end = false, stopped = false, pending_cut = false;
+  bool at_end = false, stopped = false, pending_cut = false, paused = false;
   std::string note;  // why it is stopped, or what is pending
 };
 
@@ -84,6 +84,7 @@ struct SourceStatus {
   Watermark watermark;            // firing and retention
   RateLimits limits;
   double throttled_seconds = 0;  // time spent held back by the limits
+  std::uint64_t outage_bytes = 0, outage_budget = 0;  // state kept for a lost cluster's late records, and its limit
 };
 
 struct SinkStatus {
@@ -105,6 +106,8 @@ struct StepStatus {
   std::string id, kind;  // kind: filter | interval_join | window | ...
   std::uint64_t rows_in = 0, rows_out = 0, rows_late = 0, rows_failed = 0;
   std::uint64_t state_rows = 0, state_bytes = 0;
+  std::uint64_t state_budget = 0;  // max_state.bytes; 0 = none
+  std::uint64_t rows_shed = 0;     // not taken because the budget was spent
 };
 
 struct CheckpointStatus {

@@ -39,7 +39,9 @@ json::object source_summary(const SourceStatus& s) {
           {"lag_records", known(s.lag_records)},
           {"watermark", to_json(s.watermark)},
           {"limits", admin::to_json(s.limits)},
-          {"throttled_seconds", s.throttled_seconds}};
+          {"throttled_seconds", s.throttled_seconds},
+          {"outage_bytes", s.outage_bytes},
+          {"outage_budget", s.outage_budget}};
 }
 
 json::object source_json(const SourceStatus& s) {
@@ -56,6 +58,7 @@ json::object source_json(const SourceStatus& s) {
                                  {"at_end", l.at_end},
                                  {"stopped", l.stopped},
                                  {"pending_cut", l.pending_cut},
+                                 {"paused", l.paused},
                                  {"note", l.note}});
   }
   out["lanes"] = std::move(lanes);
@@ -89,7 +92,9 @@ json::object step_json(const StepStatus& s) {
           {"rows_late", s.rows_late},
           {"rows_failed", s.rows_failed},
           {"state_rows", s.state_rows},
-          {"state_bytes", s.state_bytes}};
+          {"state_bytes", s.state_bytes},
+          {"state_budget", s.state_budget},
+          {"rows_shed", s.rows_shed}};
 }
 
 json::value checkpoint_json(const CheckpointStatus& c) {

@@ -48,13 +48,17 @@ void add_source(const SourceStatus& s, std::int64_t now_ms, const Adder& pipelin
     }
   }
   std::map<std::string, double> lag;
-  std::uint64_t idle = 0;
+  std::uint64_t idle = 0, paused = 0;
   for (const LaneStatus& l : s.lanes) {
     if (l.lag >= 0) lag[l.cluster] += static_cast<double>(l.lag);
     idle += l.at_end ? 1 : 0;
+    paused += l.paused ? 1 : 0;
   }
   for (const auto& [cluster, records] : lag) add.with("cluster", cluster)("source_lag_records", records);
   add("idle_partitions", idle);
+  add("paused_partitions", paused);
+  add("outage_state_bytes", s.outage_bytes);
+  add("outage_state_budget_bytes", s.outage_budget);
   for (const auto& [kind, time] :
        {std::pair{"firing", s.watermark.firing}, std::pair{"retention", s.watermark.retention}}) {
     if (time == kMinTime || time == kMaxTime) continue;
@@ -94,6 +98,10 @@ void append_metrics(const PipelineStatus& p, std::int64_t now_ms, std::vector<Me
     step("records_error_total", s.rows_failed);
     step("step_state_rows", s.state_rows);
     step("state_bytes", s.state_bytes);
+    if (s.state_budget > 0) {
+      step("state_budget_bytes", s.state_budget);
+      step("shed_records_total", s.rows_shed);
+    }
   }
   for (const SinkStatus& s : p.sinks) add_sink(s, add);
   add("dead_letter_total", p.dead_letters);

@@ -176,9 +176,11 @@ void print_pipeline(const json::value& p, std::int64_t now_ms, std::ostream& out
 
   TextTable steps({"STEP", "KIND", ">IN", ">OUT", ">LATE", ">FAILED", ">STATE ROWS", ">STATE"});
   for (const json::value& s : list(p, "steps")) {
+    const double limit = real(s, "state_budget");
+    const std::string budget = limit > 0 ? " of " + format_bytes(limit) : "";
     steps.add({text(s, "id"), text(s, "kind"), format_count(number(s, "rows_in")), format_count(number(s, "rows_out")),
                format_count(number(s, "rows_late")), format_count(number(s, "rows_failed")),
-               format_count(number(s, "state_rows")), format_bytes(real(s, "state_bytes"))});
+               format_count(number(s, "state_rows")), format_bytes(real(s, "state_bytes")) + budget});
   }
   if (!steps.empty()) {
     out << '\n';

@@ -60,7 +60,7 @@ struct Choices<JoinTime> {
 template <>
 struct Choices<WhenFull> {
   static constexpr std::array words{Choice<WhenFull>{"slow_sources", WhenFull::slow_sources},
-                                    Choice<WhenFull>{"spill", std::nullopt}, Choice<WhenFull>{"shed", std::nullopt}};
+                                    Choice<WhenFull>{"spill", std::nullopt}, Choice<WhenFull>{"shed", WhenFull::shed}};
 };
 template <>
 struct Choices<Unmatched> {

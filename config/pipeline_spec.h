@@ -24,7 +24,7 @@ enum class PairMode { split };
 enum class JoinType { inner, left };
 enum class Matches { all, first };
 enum class JoinTime { left, right };
-enum class WhenFull { slow_sources };
+enum class WhenFull { slow_sources, shed };
 enum class Unmatched { wait };
 enum class EmitMode { accumulating, discarding, retracting };
 enum class EmitClock { event, wall };

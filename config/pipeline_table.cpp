@@ -110,7 +110,7 @@ const ObjectTable& MaxStateSpec::table() {
   static const ObjectTable kTable =
       TableBuilder<MaxStateSpec>("max_state", "The state budget of a step.")
           .field("bytes", &MaxStateSpec::bytes, "The budget.", {.required = true, .min = 1 << 20})
-          .field("when_full", &MaxStateSpec::when_full, "slow_sources: lanes ahead of the slowest are paused.");
+          .field("when_full", &MaxStateSpec::when_full, "slow_sources: lanes ahead of the slowest are paused. shed: rows are left out, with a ledger entry.");
   return kTable;
 }
 

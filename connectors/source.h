@@ -67,6 +67,10 @@ class SourceReader {
   // Returns the position it left: the skipped range is [returned, to) and empty if to <= returned.
   virtual std::int64_t jump(LaneIndex lane, std::int64_t to) = 0;
 
+  // A paused lane delivers little or nothing more (what is on its way may still come) and keeps its position; the
+  // others go on. Not for a source without lanes that could wait (a file).
+  virtual void set_paused(LaneIndex lane, bool paused) { (void)lane, (void)paused; }
+
   // Bounded runs: every lane reached the end it had when the source was started.
   virtual bool ended() const = 0;
 };

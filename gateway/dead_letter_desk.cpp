@@ -14,11 +14,6 @@ void DeadLetterDesk::set_node_policies(const std::vector<std::string>& nodes,
   node_on_error_ = on_error;
 }
 
-LaneIndex DeadLetterDesk::know_lane(const connectors::LaneKey& key) {
-  lanes_.push_back(key);
-  return LaneIndex(static_cast<std::uint32_t>(lanes_.size() - 1));
-}
-
 namespace {
 constexpr std::size_t kLargestCopy = 900 * 1024;  // below the 1 MiB that brokers take by default
 constexpr std::size_t kLongestReason = 1000;
@@ -55,7 +50,7 @@ void DeadLetterDesk::row_failed(config::OnError on_error, const std::string& sta
   if (batch.origins != nullptr) {
     const std::uint32_t at = batch.origin_row != nullptr ? batch.origin_row[row] : row;
     const LaneIndex lane = batch.origins->lane[at];
-    if (lane.value < lanes_.size()) origin = origin_text(lanes_[lane.value], batch.origins->offset[at]);
+    if (const auto key = lanes_->find(lane)) origin = origin_text(*key, batch.origins->offset[at]);
     payload = batch.origins->payload[at];
   }
   act(on_error, stage, origin, {}, false, payload, batch.origins != nullptr, reason);

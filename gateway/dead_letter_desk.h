@@ -5,8 +5,11 @@
 // Thread: shard, except counters and failure(): any.
 
 #include <atomic>
+#include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
+#include <vector>
 
 #include "config/pipeline_spec.h"
 #include "connectors/sink.h"
@@ -18,6 +21,25 @@ namespace twinspan::gateway {
 // Shared by the shards of a pipeline: how many rows there were and how many failed.
 struct ErrorCounts {
   std::atomic<std::uint64_t> records{0}, failed{0};
+};
+
+// The lanes of a pipeline by number. One table for all shards: rows keep the number of their lane when they move to
+// another shard. Thread: any.
+class LaneNames {
+ public:
+  LaneIndex know(const connectors::LaneKey& key) {
+    std::lock_guard lock(mutex_);
+    lanes_.push_back(key);
+    return LaneIndex(static_cast<std::uint32_t>(lanes_.size() - 1));
+  }
+  std::optional<connectors::LaneKey> find(LaneIndex index) const {
+    std::lock_guard lock(mutex_);
+    return index.value < lanes_.size() ? std::optional(lanes_[index.value]) : std::nullopt;
+  }
+
+ private:
+  mutable std::mutex mutex_;
+  std::vector<connectors::LaneKey> lanes_;
 };
 
 class DeadLetterDesk final : public engine::Terminal, public engine::FailureListener {
@@ -41,8 +63,11 @@ class DeadLetterDesk final : public engine::Terminal, public engine::FailureList
   // An output record that no cluster takes.
   void output_refused(const std::string& sink, const connectors::OutputRecord& record, std::string_view reason);
 
-  // The number under which the desk knows a lane. A source's own numbers would meet those of the next source.
-  LaneIndex know_lane(const connectors::LaneKey& key);
+  // The number under which the pipeline knows a lane. A source's own numbers would meet those of the next source.
+  LaneIndex know_lane(const connectors::LaneKey& key) { return lanes_->know(key); }
+  // Before the first lane: the desks of all shards share one table.
+  void share_lanes(std::shared_ptr<LaneNames> lanes) { lanes_ = std::move(lanes); }
+  const LaneNames& lanes() const { return *lanes_; }
 
   // Terminal: nothing is written by edges, but room and acknowledgement count.
   void write(const Batch&) override {}
@@ -68,7 +93,7 @@ class DeadLetterDesk final : public engine::Terminal, public engine::FailureList
   ErrorCounts& counts_;
   std::vector<std::string> nodes_;
   std::vector<config::OnError> node_on_error_;
-  std::vector<connectors::LaneKey> lanes_;
+  std::shared_ptr<LaneNames> lanes_ = std::make_shared<LaneNames>();
   std::atomic<bool> stopped_{false};
   std::atomic<std::uint64_t> refused_up_to_{0};
   mutable std::mutex failure_mutex_;

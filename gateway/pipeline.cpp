@@ -182,6 +182,7 @@ Status Pipeline::build() {
   sink_records_.resize(sinks_.size());
   sink_rates_.resize(sinks_.size());
 
+  build_budgets();
   rings_ = std::make_unique<engine::ExchangeRings>(shards_ > 1 ? engine::Shard::count_exchanges(plan_->graph) : 0,
                                                    shards_, kPacketsPerRing);
   std::vector<std::string> node_names;
@@ -191,12 +192,14 @@ Status Pipeline::build() {
     node_names.push_back(step);
     policies.push_back(on_error);
   }
+  const auto lanes = std::make_shared<LaneNames>();
   for (unsigned s = 0; s < shards_; ++s) {
     ShardParts parts;
     parts.dead_letters =
         std::make_unique<DeadLetterDesk>(name(), has_dead_letters ? &sinks_.back()->writer(s) : nullptr,
                                          has_dead_letters && spec_->dead_letter->file.has_value(), errors_);
     parts.dead_letters->set_node_policies(node_names, policies);
+    parts.dead_letters->share_lanes(lanes);
     std::vector<engine::Feed*> feeds;
     for (std::size_t i = 0; i < sources_.size(); ++i) {
       TS_TRY(decoder, connectors::JsonDecoder::make(plan_->sources[i].decoder));
@@ -217,7 +220,9 @@ Status Pipeline::build() {
     if (has_dead_letters) terminals.push_back(parts.dead_letters.get());
     parts.shard = std::make_unique<engine::Shard>(plan_->graph, s, *rings_, feeds, terminals, *parts.dead_letters);
     threads_.push_back(std::make_unique<ShardThread>(s, std::move(parts), env_.clock, [this](engine::ShardBarrier&& b) {
-      if (cycle_) cycle_->barrier_from(std::move(b));
+      if (!cycle_) return;
+      record_shed(b.shed, *threads_[b.shard]->parts().dead_letters);  // before the cycle asks for ranges
+      cycle_->barrier_from(std::move(b));
     }));
   }
   if (!env_.bounded) {
@@ -275,6 +280,7 @@ bool Pipeline::control_tick() {
                            : "checkpoints are written again: sources go on");
     }
   }
+  check_budgets(now);
   if (now - sampled_at_ >= 1000) {
     sample_rates(now);
     check_errors(now);

@@ -12,6 +12,7 @@
 #include <deque>
 #include <memory>
 #include <mutex>
+#include <set>
 #include <string>
 #include <thread>
 #include <vector>
@@ -28,6 +29,7 @@
 #include "gateway/plan.h"
 #include "gateway/shard_thread.h"
 #include "throttle/discard_plan.h"
+#include "throttle/state_pressure.h"
 
 namespace twinspan::gateway {
 
@@ -85,6 +87,11 @@ class Pipeline {
     bool pending = false;
     std::uint64_t operation = 0;  // restored ones
   };
+  struct BudgetWatch {
+    const StepBudget* budget;
+    throttle::StatePressure pressure;
+    bool shedding;
+  };
   struct ErrorWindow {
     std::int64_t at = 0;
     std::uint64_t records = 0, failed = 0;
@@ -107,6 +114,13 @@ class Pipeline {
   bool acknowledged(const std::vector<engine::ShardBarrier>& barriers) const;
   void record_skipped(SkippedRange range);
   void set_paused(bool paused);
+  void build_budgets();
+  void check_budgets(std::int64_t now);
+  std::vector<bool> check_outages(const std::vector<std::shared_ptr<const ShardSnapshot>>& shards,
+                                  const std::vector<std::uint64_t>& state);
+  void check_steps(const std::vector<std::shared_ptr<const ShardSnapshot>>& shards,
+                   const std::vector<std::uint64_t>& state, const std::vector<bool>& outage);
+  void record_shed(const std::vector<engine::ShedRows>& shed, const DeadLetterDesk& desk);
   unsigned source_index(const std::string& name) const;  // sources_.size() if there is none
   admin::Discard describe(const DiscardOperation& operation) const;
 
@@ -130,6 +144,10 @@ class Pipeline {
   std::vector<std::pair<std::uint64_t, std::string>> routes_;  // by sink: generation, cluster
   std::unique_ptr<engine::ExchangeRings> rings_;
   std::vector<std::unique_ptr<ShardThread>> threads_;
+  std::vector<BudgetWatch> budgets_;             // Thread: control, as the next three
+  std::vector<throttle::OutageBudget> outages_;  // by source
+  std::set<std::pair<unsigned, connectors::LaneKey>> paused_lanes_;
+  std::int64_t next_budget_look_ = 0;
   std::unique_ptr<CheckpointCycle> cycle_;
   std::unique_ptr<engine::BaseMerger> merger_;
 
@@ -148,6 +166,7 @@ class Pipeline {
   // Operations whose cut of a lane is pending, oldest first: the order in which the source takes them.
   std::map<std::pair<std::string, connectors::LaneKey>, std::deque<std::uint64_t>> waiting_cuts_;
   std::vector<SkippedRange> skipped_;
+  std::vector<std::uint64_t> outage_held_;  // by source: bytes kept for a lost cluster
   std::uint64_t last_operation_ = 0;
   std::uint64_t barrier_operation_ = 0;  // the last one before the barrier under way. Thread: control
   std::mutex executing_;                 // discards one after the other: last_operation_ never runs ahead of a jump

@@ -25,6 +25,7 @@ admin::PipelineStatus Pipeline::status() const {
   for (const auto& t : threads_) shards.push_back(t->snapshot());
   std::vector<RateSample> rates;
   std::vector<double> sink_rates;
+  std::vector<std::uint64_t> outage_held;
   {
     std::lock_guard lock(mutex_);
     out.state = state_;
@@ -32,6 +33,7 @@ admin::PipelineStatus Pipeline::status() const {
     out.since_at = since_ms_;
     out.discarded_records = discarded_;
     rates = rates_;
+    outage_held = outage_held_;
     sink_rates = sink_rates_;
   }
   for (std::size_t i = 0; i < sources_.size(); ++i) {
@@ -55,7 +57,7 @@ admin::PipelineStatus Pipeline::status() const {
       for (const auto& shard : shards) {
         if (i >= shard->lanes.size()) continue;
         for (const auto& t : shard->lanes[i])
-          if (t.lane == l.lane) lane.watermark = t.watermark;
+          if (t.lane == l.lane) lane.watermark = t.watermark, lane.paused = t.paused;
       }
       if (lane.lag >= 0) s.lag_records = std::max<std::int64_t>(0, s.lag_records) + lane.lag;
       s.lanes.push_back(std::move(lane));
@@ -69,6 +71,8 @@ admin::PipelineStatus Pipeline::status() const {
       s.records_per_s = rates[i].records_per_s;
       s.bytes_per_s = rates[i].bytes_per_s;
     }
+    s.outage_budget = plan_->sources[i].spec->outage_state.bytes;
+    if (i < outage_held.size()) s.outage_bytes = outage_held[i];
     bool any = false;
     for (const auto& shard : shards) {
       if (i >= shard->sources.size() || shard->lanes[i].empty()) continue;
@@ -97,7 +101,10 @@ admin::PipelineStatus Pipeline::status() const {
       s.rows_failed += rows.rows_failed;
       s.state_rows += n.state_rows;
       s.state_bytes += n.state_bytes;
+      s.rows_shed += shard->shed[info.node];
     }
+    for (const StepBudget& b : plan_->budgets)
+      if (b.node == info.node) s.state_budget = b.bytes;
     out.steps.push_back(std::move(s));
   }
   for (std::size_t i = 0; i < sinks_.size(); ++i) {

@@ -42,6 +42,13 @@ struct StepInfo {
   int stage = -1;        // of a node that several steps became: the one whose figures they are; -1: all of it
 };
 
+struct StepBudget {
+  unsigned node = 0;
+  std::uint64_t bytes = 0;
+  config::WhenFull when_full = config::WhenFull::slow_sources;
+  std::vector<unsigned> sources;  // whose rows reach the step
+};
+
 struct Plan {
   std::string name;
   const config::PipelineSpec* spec = nullptr;
@@ -49,6 +56,8 @@ struct Plan {
   std::vector<SourcePlan> sources;  // by Graph::sources
   std::vector<SinkPlan> sinks;      // by Graph::terminals
   std::vector<StepInfo> steps;
+  std::vector<StepBudget> budgets;
+  std::vector<std::vector<unsigned>> fed_by;           // by Graph::sources: the nodes that its rows reach
   std::vector<config::OnError> node_on_error;          // by Graph::nodes
   std::vector<std::pair<std::string, config::OnError>> stage_on_error;  // of steps that became part of another's node
   std::vector<std::shared_ptr<const Schema>> schemas;  // what batches point to

@@ -25,6 +25,7 @@ std::unique_ptr<Plan> Planner::run() {
   if (!order_steps()) return nullptr;
   for (const auto* step : order_) plan_step(step->name.value, step->value);
   for (const auto& sink : spec_.sinks) plan_sink(sink.name.value, sink.value);
+  plan_budgets();
   if (diagnostics_.error_count() != errors_before_) return nullptr;
   return std::move(plan_);
 }
@@ -132,12 +133,6 @@ int Planner::sink_index(const std::string& id) const {
   const auto& names = plan_->graph.terminals;
   const auto it = std::find(names.begin(), names.end(), id);
   return it == names.end() ? -1 : static_cast<int>(it - names.begin());
-}
-
-void Planner::warn_about_budget(const std::optional<config::MaxStateSpec>& budget, const config::Origin& at) {
-  if (budget && budget->bytes)
-    diagnostics_.warning(at, "T0191", "max_state is measured but not enforced in this version",
-                         "watch state_bytes in the metrics");
 }
 
 unsigned Planner::add_node(engine::OperatorNode node, config::OnError on_error) {

@@ -58,6 +58,7 @@ class Planner {
   void plan_window(const std::string& id, const config::StepSpec& step);
   void plan_deduplicate(const std::string& id, const config::StepSpec& step);
   void plan_sink(const std::string& id, const config::SinkSpec& sink);
+  void plan_budgets();
 
   // `where` and `select` over `input` as a stateless node, or as one more stage of the stateless node that `input`
   // comes from, when nobody else reads that: equal calls of both are then evaluated once.
@@ -77,7 +78,6 @@ class Planner {
   unsigned add_node(engine::OperatorNode node, config::OnError on_error);
   void connect(const Stream& from, engine::Target target);
   std::shared_ptr<const Schema> keep(Schema schema);
-  void warn_about_budget(const std::optional<config::MaxStateSpec>& budget, const config::Origin& at);
   int sink_index(const std::string& id) const;
   const Stream* find(const config::Id& id) const;
   std::size_t readers(const std::string& id) const;  // steps and sinks that read it

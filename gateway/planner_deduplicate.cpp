@@ -22,7 +22,6 @@ void Planner::plan_deduplicate(const std::string& id, const config::StepSpec& st
         "deduplicate before the window");
     return;
   }
-  warn_about_budget(step.max_state, step.from->ids[0].origin);
   LetScope let(step.let, expressions_, diagnostics_);
   std::optional<config::Expression> where = step.where;
   const config::OnError on_error = config::effective_on_error(step.on_error, spec_);

@@ -38,7 +38,6 @@ void Planner::plan_join(const std::string& id, const config::StepSpec& step) {
           fmt::format("'{}' changes its results later; an interval join needs rows that stay", at->value),
           "join before the window");
 
-  warn_about_budget(join.max_state, join.left.origin);
   IntervalJoinSpec spec;
   spec.lower = join.between.lower.count();
   spec.upper = join.between.upper.count();

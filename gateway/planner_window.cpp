@@ -70,7 +70,6 @@ void Planner::plan_window(const std::string& id, const config::StepSpec& step) {
   if (!step.from || step.from->ids.empty()) return;
   const auto source = input_stream(id, step.from->ids);
   if (!source) return;
-  warn_about_budget(step.max_state, step.from->ids[0].origin);
   LetScope let(step.let, expressions_, diagnostics_);
   std::optional<config::Expression> where = step.where;
   const config::OnError on_error = config::effective_on_error(step.on_error, spec_);

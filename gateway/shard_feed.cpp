@@ -78,6 +78,7 @@ void ShardFeed::take_events(std::int64_t now_ms) {
         const LaneIndex lane = dead_letters_.know_lane(e.key);
         if (of_source_.size() <= e.lane.value) of_source_.resize(e.lane.value + 1);
         of_source_[e.lane.value] = lane;
+        by_key_[e.key] = e.lane;
         lanes_.resize(lane.value + 1);
         lanes_[lane.value] = e.key;
         decoder_->add_lane(lane, e.key);
@@ -238,8 +239,16 @@ std::vector<ShardFeed::LaneTime> ShardFeed::lane_times() const {
   std::vector<LaneTime> out;
   for (std::uint32_t i = 0; i < lanes_.size(); ++i)
     if (!lanes_[i].topic.empty())
-      out.push_back({lanes_[i], tracker_.lane_watermark(LaneIndex(i)), tracker_.lane_idle(LaneIndex(i))});
+      out.push_back({lanes_[i], tracker_.lane_watermark(LaneIndex(i)), tracker_.lane_idle(LaneIndex(i)),
+                     tracker_.lane_counts(LaneIndex(i)), paused_.contains(lanes_[i])});
   return out;
+}
+
+void ShardFeed::set_lane_paused(const connectors::LaneKey& lane, bool paused) {
+  const auto known = by_key_.find(lane);
+  if (known == by_key_.end()) return;  // of another shard
+  if (paused ? !paused_.insert(lane).second : paused_.erase(lane) == 0) return;
+  reader_.set_paused(known->second, paused);
 }
 
 }  // namespace twinspan::gateway

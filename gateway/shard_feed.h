@@ -6,6 +6,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -71,8 +72,13 @@ class ShardFeed final : public engine::Feed {
     connectors::LaneKey lane;
     EventTime watermark = kMinTime;
     bool idle = false;
+    bool counts = false;  // others wait for it (WatermarkTracker::lane_counts)
+    bool paused = false;
   };
   std::vector<LaneTime> lane_times() const;
+  void set_lane_paused(const connectors::LaneKey& lane, bool paused);
+  void give_up_outage() { tracker_.give_up_outage(); }
+  bool outage() const { return tracker_.outage(); }
 
   // For pipelines in virtual time. Every live lane `wanted` names is now where a row with `watermark` as what is left
   // of its time (out_of_order taken off) would have brought it.
@@ -102,6 +108,8 @@ class ShardFeed final : public engine::Feed {
   std::map<std::string, connectors::ClusterState> clusters_;
   std::vector<connectors::LaneKey> lanes_;  // by the desk's LaneIndex, which batches carry; others' lanes are empty
   std::vector<LaneIndex> of_source_;        // the source's LaneIndex -> the desk's
+  std::map<connectors::LaneKey, LaneIndex> by_key_;  // the source's LaneIndex
+  std::set<connectors::LaneKey> paused_;
   std::vector<connectors::RawRecord> records_;
   std::vector<connectors::DecodeFailure> failures_;
   std::vector<connectors::LaneEvent> events_;

@@ -74,10 +74,12 @@ void ShardThread::publish() {
   for (unsigned i = 0; i < shard.node_count(); ++i) {
     next->nodes.push_back(shard.stats(i));
     next->late_dropped.push_back(shard.late_dropped(i));
+    next->shed.push_back(shard.shed_rows(i));
   }
   for (unsigned i = 0; i < parts_.feeds.size(); ++i) {
     next->sources.push_back(shard.source_watermark(i));
     next->lanes.push_back(parts_.feeds[i]->lane_times());
+    next->outage.push_back(parts_.feeds[i]->outage());
     if (next->failure.empty()) next->failure = parts_.feeds[i]->stopped_lane();
   }
   next->ended = shard.ended();

@@ -23,6 +23,8 @@ namespace twinspan::gateway {
 struct ShardSnapshot {
   std::vector<engine::OperatorStats> nodes;             // by Graph::nodes
   std::vector<std::uint64_t> late_dropped;              // by Graph::nodes
+  std::vector<std::uint64_t> shed;                      // by Graph::nodes
+  std::vector<bool> outage;                             // by Graph::sources: a cluster is away or catching up
   std::vector<Watermark> sources;                       // by Graph::sources
   std::vector<std::vector<ShardFeed::LaneTime>> lanes;  // by Graph::sources
   bool ended = false;

@@ -291,6 +291,15 @@ void ClusterConsumer::seek(const TopicPartition& at, std::int64_t offset) {
   const RdError error(rd_kafka_seek_partitions(handle(), list.get(), 0));
 }
 
+void ClusterConsumer::set_paused(const TopicPartition& at, bool paused) {
+  RdPartitions list = make_partitions(1);
+  rd_kafka_topic_partition_list_add(list.get(), at.topic.c_str(), at.partition);
+  if (paused)
+    rd_kafka_pause_partitions(handle(), list.get());
+  else
+    rd_kafka_resume_partitions(handle(), list.get());
+}
+
 void ClusterConsumer::cached_watermarks(const TopicPartition& at, std::int64_t* low, std::int64_t* end) {
   *low = *end = -1;
   if (rd_kafka_get_watermark_offsets(handle(), at.topic.c_str(), at.partition, low, end) != RD_KAFKA_RESP_ERR_NO_ERROR)

@@ -87,6 +87,9 @@ class ClusterConsumer {
   // Never blocks. What was fetched before is dropped by the client from here on.
   void seek(const TopicPartition& at, std::int64_t offset);
 
+  // Never blocks. Pair them: never the same twice in a row (kafka_ha.md 0.8). Outlives a release and a new assignment.
+  void set_paused(const TopicPartition& at, bool paused);
+
   void cached_watermarks(const TopicPartition& at, std::int64_t* low, std::int64_t* end);
 
   std::string last_error() const;

@@ -297,6 +297,14 @@ std::int64_t KafkaSourceReader::jump(LaneIndex index, std::int64_t to) {
   return from;
 }
 
+void KafkaSourceReader::set_paused(LaneIndex index, bool paused) {
+  const auto found = std::find_if(lanes_.begin(), lanes_.end(), [&](const SourceLane* l) { return l->index == index; });
+  if (found == lanes_.end() || (*found)->paused == paused) return;
+  SourceLane& lane = **found;
+  lane.paused = paused;
+  feeds_[lane.member]->consumer->set_paused({lane.key.topic, lane.key.partition}, paused);
+}
+
 bool KafkaSourceReader::ended() const {
   if (!bounded_) return false;
   for (const auto& feed : feeds_) {

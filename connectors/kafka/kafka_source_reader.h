@@ -34,6 +34,7 @@ class KafkaSourceReader final : public SourceReader {
   void take_events(std::vector<LaneEvent>& out) override;
   void positions(std::vector<LanePosition>& out) const override;
   std::int64_t jump(LaneIndex lane, std::int64_t to) override;
+  void set_paused(LaneIndex lane, bool paused) override;
   bool ended() const override;
 
   // Positions to repeat at every barrier without being lanes: of clusters that left the configuration.

@@ -54,6 +54,7 @@ struct SourceLane {
 
   // Shard only.
   bool halted = false;
+  bool paused = false;  // by set_paused()
 
   void set_note(std::string note) {
     std::lock_guard lock(note_mutex_);

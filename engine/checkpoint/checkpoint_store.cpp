@@ -29,27 +29,32 @@ std::optional<Epoch> parse_epoch_name(const std::string& name) {
   return Epoch(v);
 }
 
-// "<step>@<shard>of<shards>.delta" or "<step>.base"
+bool is_segment(const std::string& name) { return name.ends_with(".seg"); }
+
+// "<step>@<shard>of<shards>.delta", the same with ".<number>.seg", or "<step>.base"
 struct StateFile {
   std::string step;
   unsigned shard = 0, shards = 1;
+  std::string segment;  // "<number>.seg" of one
 };
 std::optional<StateFile> parse_state_file(const std::string& name) {
-  if (name.ends_with(".base")) return StateFile{name.substr(0, name.size() - 5), 0, 1};
+  if (name.ends_with(".base")) return StateFile{name.substr(0, name.size() - 5), 0, 1, {}};
   const std::size_t at = name.rfind('@');
-  if (at == std::string::npos || !name.ends_with(".delta")) return std::nullopt;
-  StateFile f{name.substr(0, at), 0, 1};
+  if (at == std::string::npos || !(name.ends_with(".delta") || is_segment(name))) return std::nullopt;
+  StateFile f{name.substr(0, at), 0, 1, {}};
   const char* end = name.data() + name.size();
   auto r = std::from_chars(name.data() + at + 1, end, f.shard);
   if (r.ec != std::errc() || end - r.ptr < 2 || r.ptr[0] != 'o' || r.ptr[1] != 'f') return std::nullopt;
   r = std::from_chars(r.ptr + 2, end, f.shards);
   if (r.ec != std::errc() || f.shards == 0 || f.shard >= f.shards) return std::nullopt;
+  if (is_segment(name)) f.segment = r.ptr + 1;
   return f;
 }
 
 std::uint64_t bytes_of(const Manifest& manifest) {
   std::uint64_t total = 0;
-  for (const ManifestFile& f : manifest.files) total += f.size;
+  for (const ManifestFile& f : manifest.files)
+    if (!is_segment(f.name)) total += f.size;  // those are links
   return total;
 }
 
@@ -119,6 +124,13 @@ Result<Manifest> CheckpointStore::verify(const char* parent, Epoch epoch, Conten
   TS_TRY(manifest, read_manifest(parent, epoch));
   for (const ManifestFile& f : manifest.files) {
     const std::string path = place(parent, epoch) + "/" + f.name;
+    if (is_segment(f.name)) {
+      if (!parse_state_file(f.name))
+        return permanent_error(fmt::format("{} {} holds an unknown file '{}'", manifest.kind, epoch.value, f.name));
+      TS_TRYV(verify_segment(files_, {f.name, path, f.size, f.sum}));
+      contents.push_back(std::make_unique<std::string>());
+      continue;
+    }
     TS_TRY(content, files_.read(path));
     const bool plain = f.name == kMeta;
     if (content.size() != f.size || (plain && content_sum(content) != f.sum))
@@ -150,8 +162,18 @@ Result<CheckpointStore::Chain> CheckpointStore::read_chain(const std::vector<Epo
 Status CheckpointStore::load(const char* parent, Epoch epoch, RestoredState& into) {
   Contents contents;
   TS_TRY(manifest, verify(parent, epoch, contents));
+  into.segments.clear();  // an epoch names all it has
   for (std::size_t i = 0; i < manifest.files.size(); ++i) {
     const ManifestFile& f = manifest.files[i];
+    if (is_segment(f.name)) {
+      const StateFile file = *parse_state_file(f.name);
+      auto of = std::find_if(into.segments.begin(), into.segments.end(), [&](const StepSegments& s) {
+        return s.step == file.step && s.shard == file.shard && s.shards == file.shards;
+      });
+      if (of == into.segments.end()) of = into.segments.insert(of, {file.step, file.shard, file.shards, {}});
+      of->files.push_back({file.segment, place(parent, epoch) + "/" + f.name, f.size, f.sum});
+      continue;
+    }
     if (f.name == kMeta) {
       into.meta = *contents[i];
       continue;
@@ -292,6 +314,13 @@ Status CheckpointStore::write(const PreparedEpoch& epoch) {
           TS_TRY(written, write_state_file(files_, draft.directory + "/" + name, d.bytes));
           draft.files.push_back({name, written.size, std::move(written.sum)});
         }
+        for (const StepSegments& s : epoch.segments) {
+          for (const SegmentFile& f : s.files) {
+            const std::string name = fmt::format("{}@{}of{}.{}", s.step, s.shard, s.shards, f.name);
+            TS_TRYV(files_.link(f.path, draft.directory + "/" + name));
+            draft.files.push_back({name, f.size, f.sum});
+          }
+        }
         return ok();
       },
       bytes));
@@ -368,7 +397,7 @@ Result<Epoch> CheckpointStore::merge_from(Epoch base, const std::vector<Epoch>& 
   const auto add = [&](const char* parent, Epoch epoch) -> Status {
     TS_TRY(manifest, read_manifest(parent, epoch));
     for (const ManifestFile& f : manifest.files) {
-      if (f.name == kMeta) continue;
+      if (f.name == kMeta || is_segment(f.name)) continue;
       const auto file = parse_state_file(f.name);
       if (!file)
         return permanent_error(fmt::format("{} {} holds an unknown file '{}'", manifest.kind, epoch.value, f.name));
@@ -397,6 +426,12 @@ Result<Epoch> CheckpointStore::merge_from(Epoch base, const std::vector<Epoch>& 
       [&](Draft& draft) -> Status {
         TS_TRY(meta, files_.read(place(kEpochs, upto) + "/" + kMeta));
         TS_TRYV(write_plain(draft, kMeta, meta));
+        TS_TRY(newest, read_manifest(kEpochs, upto));
+        for (const ManifestFile& f : newest.files) {
+          if (!is_segment(f.name)) continue;
+          TS_TRYV(files_.link(place(kEpochs, upto) + "/" + f.name, draft.directory + "/" + f.name));
+          draft.files.push_back(f);
+        }
         for (const auto& [step, inputs] : steps) {
           const std::string name = step + ".base";
           TS_TRY(merged, merge_state_files(files_, inputs, draft.directory + "/" + name, stop));

@@ -8,8 +8,8 @@
 // go on above everything ever prepared (protocol.md 9) and may leave gaps, and an epoch whose write failed may come
 // back after a crash.
 //
-//   <root>/epochs/<epoch, 20 digits>/{manifest, meta.json, <step>@<shard>of<shards>.delta}
-//   <root>/bases/<epoch>/{manifest, meta.json, <step>.base}          <root>/quarantine/...
+//   <root>/epochs/<epoch, 20 digits>/{manifest, meta.json, <step>@<shard>of<shards>.{delta,<number>.seg}}
+//   <root>/bases/<epoch>/{manifest, meta.json, <step>.base, <step>@...seg}          <root>/quarantine/...
 //
 // Deltas and bases are state files (state_file.h). An epoch and a base that are being made share nothing but the lists
 // in memory: each is a directory of its own until its rename, and what a merge removes is older than what anybody
@@ -32,6 +32,7 @@
 #include "engine/base/result.h"
 #include "engine/checkpoint/file_system.h"
 #include "engine/checkpoint/manifest.h"
+#include "engine/checkpoint/segment_files.h"
 #include "engine/checkpoint/state_image.h"
 #include "engine/state/state_entry.h"
 
@@ -43,16 +44,26 @@ struct StepDelta {
   Delta bytes;
 };
 
+// Sealed parts of a step's state that lie in files of their own (segment_files.h). An epoch names all that belong to it
+// and links them: nothing of them is written again.
+struct StepSegments {
+  std::string step;
+  unsigned shard = 0, shards = 1;
+  std::vector<SegmentFile> files;
+};
+
 struct PreparedEpoch {
   Epoch epoch;
   std::string meta;
   std::vector<StepDelta> deltas;
+  std::vector<StepSegments> segments;
 };
 
 struct RestoredState {
   Epoch epoch;
   std::string meta;
   StateImage state;
+  std::vector<StepSegments> segments;               // verified; paths within the checkpoint, for SegmentFiles::adopt
   std::vector<std::unique_ptr<std::string>> bytes;  // what `state` points into
   std::vector<std::string> warnings;                // what was damaged and set aside
 };
@@ -77,7 +88,7 @@ class CheckpointStore {
   Status merge(std::stop_token stop = {});
 
   struct Figures {
-    std::uint64_t epoch_bytes = 0, last_epoch_bytes = 0;  // written by write(), since open
+    std::uint64_t epoch_bytes = 0, last_epoch_bytes = 0;  // written by write(), since open; without what it links
     std::uint64_t merges = 0, merge_read_bytes = 0, merge_written_bytes = 0;
     std::uint64_t base_bytes = 0, delta_bytes = 0;  // the newest base, and the epochs since
   };

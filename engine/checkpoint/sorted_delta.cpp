@@ -13,7 +13,13 @@ namespace twinspan::engine {
 namespace {
 
 constexpr unsigned kGroupBits = std::bit_width(unsigned{kKeyGroups - 1});
-constexpr unsigned kHashBits = 30;  // of a million entries with one tag and group, one in a thousand shares its prefix
+// How many bits of the hash a prefix has: so many that, with the tag, few entries share one; each digit more is a pass
+// over all entries. Tags are counted with at most 10 bits, since a few far ones may stretch their range.
+unsigned hash_bits_for(std::size_t entries, unsigned tag_bits) {
+  const auto wanted =
+      static_cast<int>(std::bit_width(entries)) + 8 - static_cast<int>(std::min(tag_bits, 10u) + kGroupBits);
+  return static_cast<unsigned>(std::clamp(wanted, 12, 30));
+}
 
 struct TagRange {
   std::int64_t min = std::numeric_limits<std::int64_t>::max(), max = std::numeric_limits<std::int64_t>::min();
@@ -108,7 +114,9 @@ Result<SortedDelta> SortedDelta::make(const Delta& delta) {
   // Whatever is cut off on the right, the prefix never contradicts the order.
   const unsigned kept_tag = std::min(tag_bits, 64 - space_bits);
   const unsigned group_bits = space_bits + tag_bits + kGroupBits <= 64 ? kGroupBits : 0;
-  const unsigned hash_bits = group_bits == 0 ? 0 : std::min(kHashBits, 64 - space_bits - tag_bits - kGroupBits);
+  const unsigned hash_bits =
+      group_bits == 0 ? 0
+                      : std::min(hash_bits_for(out.items_.size(), tag_bits), 64 - space_bits - tag_bits - kGroupBits);
   for (Item& item : out.items_) {
     const StateEntry e = entry_at(item.frame);
     const std::uint64_t tag = static_cast<std::uint64_t>(e.tag) - static_cast<std::uint64_t>(tags[e.space].min);

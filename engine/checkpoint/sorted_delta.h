@@ -32,9 +32,15 @@ class SortedDelta {
   const std::vector<SpaceDrop>& drops() const { return drops_; }  // one a space
   std::size_t size() const { return items_.size(); }
   StateEntry operator[](std::size_t i) const { return entry_at(items_[i].frame); }
+  // The bytes of an entry, as they lie in the delta.
+  static std::string_view frame_of(const StateEntry& entry) {
+    return {entry.key.data() - kFrameHeader, kFrameHeader + entry.key.size() + entry.value.size()};
+  }
   // What a loop over all entries is about to read: they lie scattered in the delta.
   void prefetch(std::size_t i) const {
-    if (i < items_.size()) __builtin_prefetch(items_[i].frame);
+    if (i >= items_.size()) return;
+    __builtin_prefetch(items_[i].frame);
+    __builtin_prefetch(items_[i].frame + 64);
   }
 
  private:

@@ -83,7 +83,7 @@ Status StateFileWriter::end_block() {
   return ok();
 }
 
-Status StateFileWriter::add(const StateEntry& e) {
+Status StateFileWriter::add(const StateEntry& e, std::string_view frame) {
   if (!block_.empty() && (current_.space != e.space || block_.size() >= kBlock)) TS_TRYV(end_block());
   if (block_.empty()) {
     block_.reserve(kBlock + 4096);
@@ -93,7 +93,10 @@ Status StateFileWriter::add(const StateEntry& e) {
   current_.max_tag = e.tag;  // tags ascend
   ++current_.entries;
   ++entries_;
-  append_frame(block_, e);
+  if (frame.empty())
+    append_frame(block_, e);
+  else
+    block_.append(frame);
   return ok();
 }
 
@@ -132,7 +135,8 @@ Result<WrittenFile> write_state_file(FileSystem& files, const std::string& path,
   constexpr std::size_t kAhead = 16;
   for (std::size_t i = 0; i < sorted.size(); ++i) {
     sorted.prefetch(i + kAhead);
-    TS_TRYV(writer.add(sorted[i]));
+    const StateEntry e = sorted[i];
+    TS_TRYV(writer.add(e, SortedDelta::frame_of(e)));
   }
   TS_TRY(sum, writer.finish());
   return WrittenFile{writer.size(), std::move(sum)};

@@ -44,7 +44,8 @@ class StateFileWriter {
     index_.drops.push_back(drop);
     return ok();
   }
-  Status add(const StateEntry& entry);  // in the order of state files
+  // In the order of state files. `frame`: the entry's bytes if they lie together already.
+  Status add(const StateEntry& entry, std::string_view frame = {});
   // Writes the end and syncs. The sum for the manifest.
   Result<std::string> finish();
   std::uint64_t size() const { return size_; }  // of the whole file, after finish()

@@ -103,7 +103,7 @@ Result<MergeResult> merge_state_files(FileSystem& files, const std::vector<Merge
           TS_TRY(file, files.create(out));
           writer = std::make_unique<StateFileWriter>(std::move(file));
         }
-        TS_TRYV(writer->add(e));
+        TS_TRYV(writer->add(e, SortedDelta::frame_of(e)));
       }
     }
     TS_TRY(more, s.cursor->next());

@@ -56,6 +56,15 @@ class FailureListener {
   virtual void failed(const std::string& step, const Batch& batch, std::uint32_t row, std::string_view reason) = 0;
 };
 
+// Rows that a step did not take because its state had spent its budget (max_state.when_full: shed).
+struct ShedRows {
+  std::string step;
+  bool known = false;  // whether they were still one source record each; else lane and offsets say nothing
+  LaneIndex lane;
+  std::int64_t from = 0, to = 0;  // they lie in [from, to)
+  std::uint64_t rows = 0;
+};
+
 // What one shard hands over at a barrier.
 struct ShardBarrier {
   unsigned shard = 0;
@@ -64,6 +73,7 @@ struct ShardBarrier {
   std::vector<std::string> feeds;                        // barrier_state of each source
   std::vector<std::uint64_t> written;                    // of each terminal
   std::vector<std::vector<Watermark>> input_watermarks;  // [node][input]
+  std::vector<ShedRows> shed;                            // of this epoch
   std::int64_t stall_us = 0;                             // how long its snapshots kept the shard from its rows
 };
 
@@ -87,6 +97,9 @@ class Shard {
   bool barrier_passed() const { return barrier_ && passed_nodes_ == nodes_.size(); }
   ShardBarrier take_barrier();  // once, when barrier_passed()
   void set_paused(bool paused) { paused_ = paused; }
+  // While on, the node takes no rows: they count as shed and are told with the barrier. Time goes on.
+  void set_shedding(unsigned node, bool on);
+  std::uint64_t shed_rows(unsigned node) const;
   bool ended() const {
     return ended_nodes_ == nodes_.size() && ended_sources_ == feeds_.size() && waiting_packets_ == 0;
   }
@@ -135,6 +148,7 @@ class Shard {
   void tell(unsigned node, Message&& message);
   void handle(unsigned node, Message&& message);
   void on_rows(unsigned node, unsigned input, Batch&& batch);
+  void shed(Node& node, const Batch& batch);
   void on_time(unsigned node, unsigned input, Watermark watermark, Idleness idle);
   void on_idle(unsigned node, unsigned input, Idleness idle);
   void on_barrier(unsigned node, unsigned input);

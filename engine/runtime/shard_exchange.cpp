@@ -82,6 +82,10 @@ void Shard::receive(ExchangeIn& in, unsigned from, Packet&& packet) {
         batch.firing = f;
         batch.retention = r;
       }
+      if (node.shedding) [[unlikely]] {
+        shed(node, batch);
+        break;
+      }
       node.op->process(in.input, std::move(batch), node.output);
       after_call(in.node);
       break;

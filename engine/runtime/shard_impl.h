@@ -3,6 +3,7 @@
 // only. Thread: shard.
 
 #include <deque>
+#include <map>
 #include <optional>
 
 #include "engine/runtime/shard.h"
@@ -60,6 +61,9 @@ struct Shard::Node {
   bool finishing = false;  // finish() has been called; the end goes down once it is no longer pending
   std::deque<Message> inbox;
   std::uint64_t late_dropped = 0;
+  bool shedding = false;
+  std::uint64_t shed_rows = 0;
+  std::map<std::optional<LaneIndex>, ShedRows> shed;  // since the last barrier
 };
 
 // The receiving end of one exchange: the minimum over its senders, and who has delivered the barrier.

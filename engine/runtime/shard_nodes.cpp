@@ -88,9 +88,31 @@ void Shard::on_rows(unsigned node, unsigned input, Batch&& batch) {
     w.firing = std::max(w.firing, batch.firing[batch.rows - 1]);
     w.retention = std::max(w.retention, batch.retention[batch.rows - 1]);
   }
+  if (n.shedding) [[unlikely]]
+    return shed(n, batch);
   n.op->process(input, std::move(batch), n.output);
   after_call(node);
 }
+
+void Shard::shed(Node& node, const Batch& batch) {
+  node.shed_rows += batch.rows;
+  for (std::uint32_t i = 0; i < batch.rows; ++i) {
+    std::optional<LaneIndex> lane;
+    std::int64_t offset = 0;
+    if (batch.origins != nullptr) {
+      const std::uint32_t at = batch.origin_row != nullptr ? batch.origin_row[i] : i;
+      lane = batch.origins->lane[at];
+      offset = batch.origins->offset[at];
+    }
+    ShedRows& s = node.shed[lane];
+    s.from = s.rows == 0 ? offset : std::min(s.from, offset);
+    s.to = std::max(s.to, offset + 1);
+    ++s.rows;
+  }
+}
+
+void Shard::set_shedding(unsigned node, bool on) { nodes_[node]->shedding = on; }
+std::uint64_t Shard::shed_rows(unsigned node) const { return nodes_[node]->shed_rows; }
 
 void Shard::on_time(unsigned node, unsigned input, Watermark watermark, Idleness idle) {
   Node& n = *nodes_[node];
@@ -136,6 +158,13 @@ void Shard::on_barrier(unsigned node, unsigned input) {
   barrier_->stall_us +=
       std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::steady_clock::now() - began).count();
   if (delta.bytes() > 0) barrier_->deltas.push_back({graph_.nodes[node].id, index_, shards_, delta.take_delta()});
+  for (auto& [lane, rows] : n.shed) {
+    rows.step = graph_.nodes[node].id;
+    rows.known = lane.has_value();
+    if (lane) rows.lane = *lane;
+    barrier_->shed.push_back(std::move(rows));
+  }
+  n.shed.clear();
   for (std::size_t i = 0; i < n.inputs.size(); ++i) barrier_->input_watermarks[node].push_back(n.inputs[i].watermark);
   for (Input& i : n.inputs) i.barrier = false;
   ++passed_nodes_;

@@ -22,7 +22,7 @@ bool WatermarkTracker::counts_in_firing(const Lane& lane, std::int64_t now) cons
 bool WatermarkTracker::counts_in_retention(const Lane& lane, std::int64_t now) const {
   if (!policy_.merge_backlog) return counts_in_firing(lane, now);
   // A lost cluster holds R from the moment of loss, idle or not, because what it kept for us is still to come.
-  if (lane.presence != Presence::live) return now - lane.lost_at < policy_.outage_budget_ms;
+  if (lane.presence != Presence::live) return !outage_given_up_ && now - lane.lost_at < policy_.outage_budget_ms;
   return !lane.idle;
 }
 
@@ -145,6 +145,7 @@ void WatermarkTracker::advance(std::int64_t now) {
     if (!l.used || l.presence != Presence::live) continue;
     l.idle = now - l.last_row >= policy_.idle_after_ms && l.at_end >= 0 && now - l.at_end <= policy_.idle_after_ms;
   }
+  outage_given_up_ = outage_given_up_ && outage();
   recompute(now);
 }
 
@@ -207,9 +208,15 @@ std::int64_t WatermarkTracker::lane_watermark(LaneIndex lane) const {
 }
 bool WatermarkTracker::lane_idle(LaneIndex lane) const { return lane.value < lanes_.size() && lanes_[lane.value].idle; }
 
+bool WatermarkTracker::lane_counts(LaneIndex lane) const {
+  if (lane.value >= lanes_.size()) return false;
+  const Lane& l = lanes_[lane.value];
+  return l.used && !l.ended && !l.idle && l.presence == Presence::live;
+}
+
 bool WatermarkTracker::outage() const {
-  return std::any_of(lanes_.begin(), lanes_.end(),
-                     [](const Lane& l) { return l.used && l.presence != Presence::live; });
+  const auto away = [](const Lane& l) { return l.used && l.presence != Presence::live; };
+  return std::any_of(lanes_.begin(), lanes_.end(), away) || std::any_of(awaited_.begin(), awaited_.end(), away);
 }
 
 }  // namespace twinspan::engine

@@ -45,6 +45,9 @@ class WatermarkTracker {
   void cluster_lost(const std::string& cluster, std::int64_t now);
   // While every cluster is lost nothing goes on without them: holds and budgets begin when the first one is back.
   void cluster_rejoining(const std::string& cluster, std::int64_t now);
+  // outage_state.bytes is spent: lost clusters no longer hold R, what they bring later goes the late way. Until all of
+  // them have caught up.
+  void give_up_outage() { outage_given_up_ = outage(); }
   void restore(Watermark watermark) { watermark_ = watermark; }
   // How far the source is as a whole, over all shards: what a rejoining lane has to catch up with.
   void source_is_at(EventTime firing) { source_firing_ = std::max(source_firing_, firing); }
@@ -65,7 +68,8 @@ class WatermarkTracker {
   EventTime lane_max(LaneIndex lane) const;          // kMinTime: no row yet. For checkpoints and status
   std::int64_t lane_watermark(LaneIndex lane) const;
   bool lane_idle(LaneIndex lane) const;
-  bool outage() const;  // F and R may differ
+  bool lane_counts(LaneIndex lane) const;  // others wait for it: neither idle nor lost nor catching up
+  bool outage() const;                     // F and R may differ
 
  private:
   enum class Presence : std::uint8_t { live, lost, catching_up };
@@ -93,6 +97,7 @@ class WatermarkTracker {
   Watermark watermark_;
   EventTime source_firing_ = kMinTime;
   bool idle_ = true, idle_firing_ = true;
+  bool outage_given_up_ = false;
 };
 
 }  // namespace twinspan::engine

@@ -121,7 +121,7 @@ struct FakeLane {
   unsigned shard = 0;
   std::int64_t position = 0, bound = -1;
   std::int64_t said_end_at = -1;  // when at_end was last reported
-  bool halted = false;
+  bool halted = false, paused = false;
 };
 
 // What the shards of one source share. Everything under the world's lock.
@@ -173,6 +173,11 @@ class FakeReader final : public connectors::SourceReader {
     const std::int64_t from = l.position;
     move(l, std::max(from, to));
     return from;
+  }
+
+  void set_paused(LaneIndex lane, bool paused) override {
+    std::lock_guard lock(shared_.world.mutex_);
+    shared_.lanes.at(lane.value)->paused = paused;
   }
 
   bool ended() const override {
@@ -274,7 +279,7 @@ class FakeReader final : public connectors::SourceReader {
 
   std::size_t read(FakeLane& lane, connectors::RawRecord* out, std::size_t max) {
     FakeWorld& w = shared_.world;
-    if (w.state(lane.key.cluster) == ClusterState::down || lane.halted) return 0;
+    if (w.state(lane.key.cluster) == ClusterState::down || lane.halted || lane.paused) return 0;
     FakeWorld::Lane& log = w.lanes_[lane.key];
     std::int64_t to = static_cast<std::int64_t>(log.log.size());
     if (log.limit >= 0) to = std::min(to, log.limit);

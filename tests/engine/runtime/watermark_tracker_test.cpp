@@ -197,6 +197,43 @@ TEST_F(WatermarkTrackerTest, ALostClusterHoldsFForATimeAndRUpToTheBudget) {
   EXPECT_EQ(after(1), (Watermark{3089, 3089}));  // the budget is spent
 }
 
+// outage_state.bytes: R moves on at once, until the outage is over; the next one holds again.
+TEST_F(WatermarkTrackerTest, AnOutageThatIsGivenUpNoLongerHoldsR) {
+  two_clusters();
+  row(kA, 1000);
+  row(kB, 1000);
+  const Watermark before = after(0);
+  tracker.cluster_lost("east", now);
+  row(kB, 9000);
+  EXPECT_EQ(after(5000).retention, before.retention);
+  tracker.give_up_outage();
+  EXPECT_EQ(after(0), (Watermark{8989, 8989}));
+  row(kB, 9500);
+  EXPECT_EQ(after(0), (Watermark{9489, 9489}));
+  tracker.cluster_rejoining("east", now);
+  row(kA, 2000);  // its backlog: late, and holds nothing
+  row(kB, 9600);
+  EXPECT_EQ(after(0), (Watermark{9589, 9589}));
+  row(kA, 9700);
+  EXPECT_EQ(after(0).retention, 9589);
+  tracker.cluster_lost("east", now);
+  row(kB, 20'000);
+  const Watermark second = after(5000);
+  EXPECT_EQ(second.firing, 19'989);
+  EXPECT_EQ(second.retention, 9689);
+}
+
+TEST_F(WatermarkTrackerTest, WithoutAnOutageThereIsNothingToGiveUp) {
+  two_clusters();
+  row(kA, 1000);
+  row(kB, 1000);
+  tracker.give_up_outage();
+  const Watermark before = after(0);
+  tracker.cluster_lost("east", now);
+  row(kB, 9000);
+  EXPECT_EQ(after(10).retention, before.retention);
+}
+
 TEST_F(WatermarkTrackerTest, ALostClusterHoldsRFromTheMomentOfLossThoughItWasIdle) {
   two_clusters();
   row(kA, 1000);
