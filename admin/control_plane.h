@@ -64,8 +64,9 @@ struct LaneStatus {
   std::int64_t end = -1;      // end offset last seen
   std::int64_t lag = -1;      // end - position; -1 = end never seen
   EventTime watermark = kMinTime;
-  bool at_end = false, stopped = false, pending_cut = false, paused = false;
+  bool at_end = false, stopped = false, pending_cut = false;
   std::string note;  // why it is stopped, or what is pending
+  bool paused = false;  // held back by a state budget (max_state)
 };
 
 // nullopt = unlimited, 0 = paused.

@@ -3,6 +3,10 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
+#include <semaphore>
+#include <thread>
+
 #include <boost/json.hpp>
 
 #include "tests/support/engine/fault_file_system.h"
@@ -106,6 +110,59 @@ TEST_F(Cycle, RequestIsServedByABarrierThatBeganAfterIt) {
   EXPECT_TRUE(cycle->served(request));
   cycle->tick();
   EXPECT_EQ(begun.size(), 2u);
+}
+
+// A slow disk holds up neither the control thread nor anything it does; the next barrier still waits for PREPARED.
+TEST_F(Cycle, TheWriterThreadWritesWhileTheControlThreadTicks) {
+  std::atomic<bool> in_write{false};
+  std::binary_semaphore go_on(0);
+  cycle->start();
+  const std::uint64_t request = cycle->request_now();
+  cycle->tick();
+  ASSERT_EQ(begun.size(), 1u);
+  disk.reset_calls();
+  disk.before_call(1, [&] {
+    in_write = true;
+    go_on.acquire();
+  });
+  both(1, "a");
+  cycle->tick();
+  while (!in_write) std::this_thread::yield();
+  (void)cycle->request_now();
+  for (int i = 0; i < 100; ++i) cycle->tick();
+  EXPECT_EQ(begun.size(), 1u);
+  EXPECT_TRUE(prepared.empty());
+  EXPECT_FALSE(cycle->served(request));
+  go_on.release();
+  while (prepared.empty()) {
+    cycle->tick();
+    std::this_thread::yield();
+  }
+  EXPECT_TRUE(cycle->served(request));
+  EXPECT_EQ(prepared, std::vector<std::uint64_t>{1});
+  cycle->tick();
+  EXPECT_EQ(begun.size(), 2u);
+  cycle->stop();
+  EXPECT_EQ(restored().second, 2u);
+}
+
+TEST_F(Cycle, ShowsTheStallOfEachShard) {
+  for (std::uint64_t epoch = 1; epoch <= 300; ++epoch) {
+    (void)cycle->request_now();
+    cycle->tick();
+    for (unsigned shard : {1u, 0u}) {
+      engine::ShardBarrier b;
+      b.shard = shard;
+      b.epoch = Epoch(epoch);
+      b.stall_us = shard == 0 ? 1500 : static_cast<std::int64_t>(epoch) * 1000;
+      cycle->barrier_from(std::move(b));
+    }
+    cycle->tick();
+  }
+  const auto stalls = cycle->figures().stall_p99_ms;
+  ASSERT_EQ(stalls.size(), 2u);
+  EXPECT_DOUBLE_EQ(stalls[0], 1.5);
+  EXPECT_DOUBLE_EQ(stalls[1], 298);  // of the last 256: 45 to 300
 }
 
 TEST_F(Cycle, FailedWriteIsNotServedAndIsTriedAgain) {

@@ -150,6 +150,75 @@ TEST(KafkaSourceMock, JumpSkipsExactlyTheRange) {
   EXPECT_EQ(rig.lanes.begin()->second.offsets[before], 15'000);
 }
 
+// max_state, slow_sources: a lane is held, the others are not; whatever happens meanwhile, no record is lost or comes
+// twice (turn() checks that too).
+TEST(KafkaSourceMock, APausedLaneStandsStillWhileOthersGoOn) {
+  MockKafka a;
+  a.create_topic("t", 2);
+  for (int p = 0; p < 2; ++p) a.produce("t", p, 0, 20'000);
+  Rig rig(on({{"a", &a}}, "t"), kMock);
+  ASSERT_TRUE(rig.pump(10s, [&] { return rig.keys.size() == 2 && rig.total >= 500; }));
+  const auto lane = [&](int p) {
+    for (const auto& [index, key] : rig.keys)
+      if (key.partition == p) return index;
+    return LaneIndex(99);
+  };
+  const auto& held = rig.lanes.at({"a", "t", 0}).offsets;
+  const auto& free = rig.lanes.at({"a", "t", 1}).offsets;
+  rig.reader().set_paused(lane(0), true);
+  rig.reader().set_paused(lane(0), true);  // twice is once
+  ASSERT_TRUE(rig.pump(10s, [&] { return free.size() == 20'000; }));
+  const std::size_t stood = held.size();
+  EXPECT_LT(stood, 20'000u);
+  a.produce("t", 1, 20'000, 5000);
+  ASSERT_TRUE(rig.pump(10s, [&] { return free.size() == 25'000; }));
+  EXPECT_EQ(held.size(), stood);
+  EXPECT_EQ(rig.positions()[0].offset, static_cast<std::int64_t>(stood));
+  // The broker goes and comes while the lane is paused.
+  a.down();
+  ASSERT_TRUE(rig.pump(5s, [&] { return rig.told_of("a") == ClusterState::down; }));
+  a.up();
+  ASSERT_TRUE(rig.pump(10s, [&] { return rig.told_of("a") == ClusterState::up; }));
+  a.produce("t", 1, 25'000, 100);
+  ASSERT_TRUE(rig.pump(10s, [&] { return free.size() == 25'100; }));
+  EXPECT_EQ(held.size(), stood);
+  rig.reader().set_paused(lane(0), false);
+  ASSERT_TRUE(rig.pump(10s, [&] { return held.size() == 20'000; }));
+  Rig::expect_contiguous(rig.lanes.at({"a", "t", 0}), 0, 20'000);
+  Rig::expect_contiguous(rig.lanes.at({"a", "t", 1}), 0, 25'100);
+}
+
+TEST(KafkaSourceMock, PausingAgainAndAgainLosesAndRepeatsNothing) {
+  MockKafka a;
+  a.create_topic("t", 2);
+  for (int p = 0; p < 2; ++p) a.produce("t", p, 0, 30'000);
+  Rig rig(on({{"a", &a}}, "t"), kMock);
+  ASSERT_TRUE(rig.pump(10s, [&] { return rig.keys.size() == 2; }));
+  const LaneIndex lane = rig.keys.begin()->first;
+  auto& offsets = rig.lanes.at(rig.keys.begin()->second).offsets;
+  std::int64_t skipped_to = 0;
+  std::size_t before_jump = 0;
+  for (int round = 0; round < 30; ++round) {
+    const std::size_t at = rig.total;
+    rig.reader().set_paused(lane, true);
+    rig.pump(20ms, [&] { return rig.total > at + 300; });
+    if (round == 15) {  // a jump of a paused lane
+      const std::int64_t from = rig.reader().jump(lane, static_cast<std::int64_t>(offsets.size()) + 1000);
+      EXPECT_EQ(from, static_cast<std::int64_t>(offsets.size()));
+      before_jump = offsets.size();
+      skipped_to = from + 1000;
+    }
+    rig.reader().set_paused(lane, false);
+    const std::size_t resumed = offsets.size();
+    if (resumed < 29'000 - 1000) rig.pump(5s, [&] { return offsets.size() > resumed; });
+  }
+  ASSERT_TRUE(rig.pump(20s, [&] { return rig.total >= 59'000; }));
+  ASSERT_EQ(offsets.size(), 29'000u);
+  for (std::size_t i = 0; i < offsets.size(); ++i)
+    ASSERT_EQ(offsets[i], static_cast<std::int64_t>(i) +
+                              (i < before_jump ? 0 : skipped_to - static_cast<std::int64_t>(before_jump)));
+}
+
 TEST(KafkaSourceMock, StartLatestReadsEverythingWrittenAfterTheFirstContact) {
   MockKafka a;
   a.create_topic("t", 1);
