@@ -31,6 +31,7 @@ class RowsTerminal final : public engine::Terminal {
   explicit RowsTerminal(const Schema& schema) : encoder_(schema) {}
   void write(const Batch& batch) override {
     for (std::uint32_t i = 0; i < batch.rows; ++i) {
+      if ((batch.flag(i) & kForStepsFlag) != 0) continue;  // no sink writes it
       line_.clear();
       if (is_retraction(batch.flag(i))) line_ = "-";
       encoder_.encode(batch, i, line_);
@@ -77,7 +78,7 @@ struct Worker {
   std::int64_t cpu_ns = 0, barrier_cpu_ns = 0;
   std::uint64_t delta_bytes = 0, state_rows = 0, state_bytes = 0;
   double rss_mib = 0;
-  std::vector<double> stall_ms;
+  std::vector<double> stall_ms, held_ms;
 };
 
 class Run {
@@ -123,6 +124,7 @@ class Run {
       f.rss_mib = std::max(f.rss_mib, w->rss_mib - base);
       f.failed += w->failures.count;
       f.stall_ms.insert(f.stall_ms.end(), w->stall_ms.begin(), w->stall_ms.end());
+      f.held_ms.insert(f.held_ms.end(), w->held_ms.begin(), w->held_ms.end());
       for (unsigned n = 0; n < w->shard->node_count(); ++n) f.late += w->shard->late_dropped(n);
       for (std::size_t k = 0; k < w->feeds.size(); ++k)
         if (!s_.second_after_first || k == 1) f.rows += w->feeds[k]->rows_given();
@@ -168,7 +170,8 @@ class Run {
       const bool progress = !(in_barrier && shard.barrier_passed()) && shard.step(0);
       if (in_barrier && shard.barrier_passed()) {
         const engine::ShardBarrier barrier = shard.take_barrier();
-        w.stall_ms.push_back(std::chrono::duration<double, std::milli>(Clock::now() - barrier_begin).count());
+        w.stall_ms.push_back(static_cast<double>(barrier.stall_us) / 1000);
+        w.held_ms.push_back(std::chrono::duration<double, std::milli>(Clock::now() - barrier_begin).count());
         w.barrier_cpu_ns += thread_cpu_ns() - barrier_cpu;
         for (const auto& d : barrier.deltas) w.delta_bytes += d.bytes.size();
         in_barrier = false;

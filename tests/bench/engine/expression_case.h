@@ -1,6 +1,6 @@
 #pragma once
-// Expressions against loops written by hand for the same thing, on the same columns: what a vectorised interpreter costs
-// beside a compiler that knew the query. "Within 2 x" is the goal. Thread: main.
+// Expressions against loops written by hand for the same thing, on the same columns: what a vectorised interpreter
+// costs beside a compiler that knew the query. "Within 2 x" is the goal. Thread: main.
 
 #include <string>
 #include <vector>
