@@ -1,5 +1,6 @@
 #include "tests/bench/bench_job.h"
 
+#include <algorithm>
 #include <chrono>
 #include <cstring>
 #include <set>
@@ -52,6 +53,36 @@ sinks:
 )",
        {0},
        530},
+      {"sliding_count",
+       R"(steps:
+  counts:
+    from: events
+    window: { sliding: 60s, every: 1s }
+    key: [page]
+    aggregate: { n: count(*) }
+  some:
+    from: counts
+    where: n % 25 = 0
+sinks:
+  out: { from: some, file: "{SINK}" }
+)",
+       {0},
+       500},
+      {"session_count",
+       R"(steps:
+  counts:
+    from: events
+    window: { session: 5s }
+    key: [device_id]
+    aggregate: { n: count(*) }
+  long:
+    from: counts
+    where: n >= 5
+sinks:
+  out: { from: long, file: "{SINK}" }
+)",
+       {0},
+       500},
       {"interval_join",
        R"(steps:
   joined:
@@ -147,6 +178,41 @@ Rows expected_rows(const std::string& job, std::int64_t count, Events events) {
     for (const auto& [key, devices] : windows)
       ++rows[fmt::format(R"({{"type":"{}","window_start":"{}","window_end":"{}","uv":{}}})", key.second,
                          iso_time(key.first * 10'000), iso_time((key.first + 1) * 10'000), devices.size())];
+  } else if (job == "sliding_count") {
+    std::map<std::string, std::map<std::int64_t, int>> seconds;  // by page
+    for (std::int64_t i = 0; i < count; ++i) {
+      const Event e = events(0, i);
+      ++seconds[e.page()][e.ts / 1000];
+    }
+    for (const auto& [page, counts] : seconds) {
+      std::int64_t n = 0;
+      auto in = counts.begin(), out = counts.begin();
+      for (std::int64_t end = in->first + 1; out != counts.end(); ++end) {  // the window of 60 s before `end`
+        for (; in != counts.end() && in->first < end; ++in) n += in->second;
+        for (; out != counts.end() && out->first < end - 60; ++out) n -= out->second;
+        if (n > 0 && n % 25 == 0)
+          ++rows[fmt::format(R"({{"page":"{}","window_start":"{}","window_end":"{}","n":{}}})", page,
+                             iso_time((end - 60) * 1000), iso_time(end * 1000), n)];
+      }
+    }
+  } else if (job == "session_count") {
+    std::unordered_map<std::uint32_t, std::vector<std::int64_t>> times;
+    for (std::int64_t i = 0; i < count; ++i) {
+      const Event e = events(0, i);
+      times[e.device].push_back(e.ts);
+    }
+    for (auto& [device, all] : times) {
+      std::sort(all.begin(), all.end());
+      Event e;
+      e.device = device;
+      for (std::size_t first = 0, i = 1; i <= all.size(); ++i) {
+        if (i < all.size() && all[i] < all[i - 1] + 5'000) continue;
+        if (i - first >= 5)
+          ++rows[fmt::format(R"({{"device_id":"{}","window_start":"{}","window_end":"{}","n":{}}})", e.device_id(),
+                             iso_time(all[first]), iso_time(all[i - 1] + 5'000), i - first)];
+        first = i;
+      }
+    }
   } else if (job == "interval_join") {
     std::unordered_map<std::uint32_t, std::vector<Event>> right;
     for (std::int64_t i = 0; i < count; ++i) {

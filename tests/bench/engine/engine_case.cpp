@@ -187,6 +187,8 @@ const std::vector<EngineCase>& engine_cases() {
     cases.push_back(make("tumbling_dense", "10 s, one million keys, ten rows a key and window",
                          tumbling("tumbling_dense", 10, 25), dense_event, 60,
                          [](std::int64_t count) { return tumbling_rows(count, dense_event, 10, 25); }));
+    cases.push_back(of_job("sliding_count", "60 s every second, by page (9 000)", 80));
+    cases.push_back(of_job("session_count", "gap 5 s, one million keys", 90));
     cases.push_back(of_job("uv", "exact, per type and 10 s, one million devices", 90));
     cases.push_back(of_job("interval_join", "inner, +-10 s, about 0.9 matches a row", 300));
     cases.back().kept = {{"device_id", "event_id", "dur_ms"}, {"device_id", "event_id"}};

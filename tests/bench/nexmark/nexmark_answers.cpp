@@ -62,6 +62,21 @@ Rows q2(const Events& e) {
   return rows;
 }
 
+Rows q5(const Events& e) {
+  constexpr std::int64_t kEvery = 2'000;
+  std::map<std::int64_t, std::map<std::int64_t, int>> counts;  // window end -> auction
+  for (const Bid& b : e.bids)
+    for (std::int64_t end = window(b.date_time, kEvery) + kEvery; end <= b.date_time + kTen; end += kEvery)
+      ++counts[end][b.auction];
+  Rows rows;
+  for (const auto& [end, auctions] : counts) {
+    std::pair<int, std::string> best;
+    for (const auto& [auction, n] : auctions) best = std::max(best, {n, std::to_string(auction)});
+    ++rows[fmt::format(R"({{"auction":{},"n":{},"window_end":"{}"}})", best.second, best.first, iso_time(end))];
+  }
+  return rows;
+}
+
 Rows q7(const Events& e) {
   struct Best {
     std::int64_t price = -1;
@@ -93,6 +108,22 @@ Rows q8(const Events& e) {
   for (const auto& [key, n] : opened)
     ++rows[fmt::format(R"({{"id":{},"name":"{}",{},"auctions":{}}})", key.second, people[key.second]->name,
                        ends(key.first, kTen), n)];
+  return rows;
+}
+
+Rows q11(const Events& e) {
+  std::map<std::int64_t, std::vector<std::int64_t>> times;  // by bidder
+  for (const Bid& b : e.bids) times[b.bidder].push_back(b.date_time);
+  Rows rows;
+  for (auto& [bidder, all] : times) {
+    std::sort(all.begin(), all.end());
+    for (std::size_t first = 0, i = 1; i <= all.size(); ++i) {
+      if (i < all.size() && all[i] - all[i - 1] < kTen) continue;
+      ++rows[fmt::format(R"({{"bidder":{},{},"bids":{}}})", bidder, ends(all[first], all[i - 1] + kTen - all[first]),
+                         i - first)];
+      first = i;
+    }
+  }
   return rows;
 }
 
@@ -234,8 +265,10 @@ const std::vector<Query>& queries() {
   static const std::vector<Query> all = {{"q0", q0, false, false, true},
                                          {"q1", q1, false, false, true},
                                          {"q2", q2, false, false, true},
+                                         {"q5", q5, false, false, true},
                                          {"q7", q7, false, false, true},
                                          {"q8", q8, true, true, false},
+                                         {"q11", q11, false, false, true},
                                          {"q12", q12, false, false, true},
                                          {"q14", q14, false, false, true},
                                          {"q15", q15, false, false, true},
