@@ -26,6 +26,12 @@ class HyperLogLog {
     else
       add_sparse(hash, memory);
   }
+  [[gnu::always_inline]] void prefetch(std::uint64_t hash) const {
+    if (capacity_ == kRegisters)
+      __builtin_prefetch(p_ + (hash >> (64 - kPrecision)), 1);
+    else if (capacity_ != 0)
+      __builtin_prefetch(slots() + (hash & (capacity_ - 1)), 1);
+  }
   void merge(const HyperLogLog& from, BlockMemory& memory);
   double estimate() const;
   void release(BlockMemory& memory) { memory.give(p_, bytes()); }

@@ -5,8 +5,9 @@
 // made. Thread: shard.
 //
 // K: `Block`; `add(block, row)`; `merge(spec, from, into, memory)`; `finish(spec, block, cell)`; `remove(block, row)`
-// if it can take rows back; and of blocks that own memory (kOwns) `release`, `save` and `load` (which gets a zeroed
-// block, and checks whatever it reads).
+// if it can take rows back; `prepare(block, row)` if it wants to see a group of rows before, to start loading what they
+// will change (its 64 bits are given to `add`); and of blocks that own memory (kOwns) `release`, `save` and `load`
+// (which gets a zeroed block, and checks whatever it reads).
 
 #include <cmath>
 #include <cstdint>
@@ -134,6 +135,11 @@ const Block& as(const char* p) {
   return *reinterpret_cast<const Block*>(p);
 }
 
+template <class K>
+constexpr bool kPrepares = requires(const typename K::Block& b, const AggregateRow& r) {
+  K::prepare(b, r);
+};
+
 template <class K, bool kRemove>
 void run(const AggregateSpec& spec, const Batch& batch, const std::uint32_t* rows, char* const* blocks,
          std::size_t offset, std::uint32_t n, BlockMemory& memory) {
@@ -142,23 +148,42 @@ void run(const AggregateSpec& spec, const Batch& batch, const std::uint32_t* row
   const Column* by = spec.by >= 0 ? &batch.columns[static_cast<std::size_t>(spec.by)] : nullptr;
   const Column* f = spec.filter >= 0 ? &batch.columns[static_cast<std::size_t>(spec.filter)] : nullptr;
   AggregateRow r{spec, x, by, batch.time, 0, memory};
-  auto one = [&](std::uint32_t i) {
-    r.row = rows[i];
-    if constexpr (kRemove)
-      K::remove(as<Block>(blocks[i] + offset), r);
-    else
-      K::add(as<Block>(blocks[i] + offset), r);
+  const auto at = [&](std::uint32_t i) -> Block& { return as<Block>(blocks[i] + offset); };
+  const auto passes = [&](std::uint32_t row) {
+    return (f == nullptr || (!f->is_null(row) && f->as<std::uint8_t>()[row] != 0)) &&
+           (x == nullptr || !x->is_null(row)) && (by == nullptr || !by->is_null(row));
   };
-  if (f == nullptr && by == nullptr && (x == nullptr || x->valid == nullptr)) {
-    for (std::uint32_t i = 0; i < n; ++i) one(i);
-    return;
-  }
-  for (std::uint32_t i = 0; i < n; ++i) {
-    const std::uint32_t row = rows[i];
-    if (f != nullptr && (f->is_null(row) || f->as<std::uint8_t>()[row] == 0)) continue;
-    if (x != nullptr && x->is_null(row)) continue;
-    if (by != nullptr && by->is_null(row)) continue;
-    one(i);
+  if constexpr (!kRemove && kPrepares<K>) {
+    constexpr std::uint32_t kGroup = 32;  // rows looked at together
+    std::uint64_t prepared[kGroup];
+    std::uint32_t chosen[kGroup];
+    for (std::uint32_t from = 0; from < n; from += kGroup) {
+      std::uint32_t some = 0;
+      for (std::uint32_t i = from; i < n && i < from + kGroup; ++i) {
+        if (!passes(rows[i])) continue;
+        r.row = rows[i];
+        prepared[some] = K::prepare(at(i), r);
+        chosen[some++] = i;
+      }
+      for (std::uint32_t j = 0; j < some; ++j) {
+        r.row = rows[chosen[j]];
+        K::add(at(chosen[j]), r, prepared[j]);
+      }
+    }
+  } else {
+    const auto one = [&](std::uint32_t i) {
+      r.row = rows[i];
+      if constexpr (kRemove)
+        K::remove(at(i), r);
+      else
+        K::add(at(i), r);
+    };
+    if (f == nullptr && by == nullptr && (x == nullptr || x->valid == nullptr)) {
+      for (std::uint32_t i = 0; i < n; ++i) one(i);
+      return;
+    }
+    for (std::uint32_t i = 0; i < n; ++i)
+      if (passes(rows[i])) one(i);
   }
 }
 

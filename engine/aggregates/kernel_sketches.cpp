@@ -24,7 +24,12 @@ struct ApproxCountDistinct {
   struct Block {
     HyperLogLog sketch;
   };
-  static void add(Block& b, const AggregateRow& r) { b.sketch.add(hash(r), r.memory); }
+  static std::uint64_t prepare(const Block& b, const AggregateRow& r) {
+    const std::uint64_t h = hash(r);
+    b.sketch.prefetch(h);
+    return h;
+  }
+  static void add(Block& b, const AggregateRow& r, std::uint64_t hash) { b.sketch.add(hash, r.memory); }
   static std::uint64_t hash(const AggregateRow& r) {
     switch (r.x->type.kind) {
       case TypeKind::string:
