@@ -108,7 +108,7 @@ bool SessionWindow::place(const Batch& batch, std::uint32_t row, std::string_vie
   }
   if (i == ~std::uint32_t{0}) {
     if (closed(t + spec_.size)) return false;
-    i = sessions_.add(hash, key);
+    i = sessions_.add(hash, key, first);
     sessions_.head(i).start = t;
     sessions_.head(i).end = t + spec_.size;
     if (!distinct_.empty()) extra_[i].distinct.resize(distinct_.size());

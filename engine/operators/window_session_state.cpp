@@ -66,7 +66,7 @@ Status SessionWindow::restore(const StateEntry& e) {
   std::memcpy(&end, e.value.data(), sizeof end);
   std::memcpy(&flags, e.value.data() + sizeof end, sizeof flags);
   std::string_view value = e.value.substr(kHead);
-  const std::uint32_t i = sessions_.add(hash, e.key);
+  const std::uint32_t i = sessions_.add(hash, e.key, sessions_.find(hash, e.key));
   Head& h = sessions_.head(i);
   h.start = e.tag;
   h.end = end;

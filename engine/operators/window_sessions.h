@@ -58,13 +58,19 @@ class SessionStore {
     __builtin_prefetch(&slots_[head(i).tag & mask_], 1);
     __builtin_prefetch(block(i));
   }
+  // After the slot was prefetched: the record that is probably meant.
   [[gnu::always_inline]] void prefetch_record(std::uint64_t hash) const {
     if (!slots_) return;
-    const Slot& s = slots_[hash & mask_];
-    if (s.index_plus_1 == 0) return;
-    const char* record = records_.at(s.index_plus_1 - 1);
-    __builtin_prefetch(record, 1);
-    __builtin_prefetch(record + sizeof(Head) + key_room_ + 7, 1);
+    const auto tag = static_cast<std::uint32_t>(hash);
+    for (std::size_t i = tag & mask_;; i = (i + 1) & mask_) {
+      const Slot& s = slots_[i];
+      if (s.index_plus_1 == 0) return;
+      if (s.tag != tag) continue;
+      const char* record = records_.at(s.index_plus_1 - 1);
+      __builtin_prefetch(record, 1);
+      __builtin_prefetch(record + sizeof(Head) + key_room_ + 7, 1);
+      return;
+    }
   }
 
   // The first session of this key, + 1; 0: it has none.
@@ -72,8 +78,8 @@ class SessionStore {
     const Slot* s = find_slot(static_cast<std::uint32_t>(hash), key_bytes);
     return s == nullptr ? 0 : s->index_plus_1;
   }
-  // A new session, zero but for its key; the first of its key's list.
-  std::uint32_t add(std::uint64_t hash, std::string_view key_bytes) {
+  // A new session, zero but for its key; the first of its key's list. `first`: as find() has just said.
+  std::uint32_t add(std::uint64_t hash, std::string_view key_bytes, std::uint32_t first) {
     std::uint32_t i;
     if (!free_.empty()) {
       i = free_.back();
@@ -99,9 +105,9 @@ class SessionStore {
       std::memcpy(copy, key_bytes.data(), key_bytes.size());
       std::memcpy(at, &copy, sizeof copy);
     }
-    if (Slot* s = find_slot(h.tag, key_bytes)) {
-      h.next_plus_1 = s->index_plus_1;
-      s->index_plus_1 = i + 1;
+    if (first != 0) {
+      h.next_plus_1 = first;
+      find_slot(h.tag, key_bytes)->index_plus_1 = i + 1;
     } else {
       insert({h.tag, i + 1});
     }
@@ -109,7 +115,7 @@ class SessionStore {
   }
   void remove(std::uint32_t i) {
     Head& h = head(i);
-    Slot* s = find_slot(h.tag, key(i));
+    Slot* s = slot_of(i);
     TS_CHECK(s != nullptr);
     if (s->index_plus_1 == i + 1) {
       if (h.next_plus_1 != 0)
@@ -166,6 +172,13 @@ class SessionStore {
       if (s.index_plus_1 == 0) return nullptr;
       if (s.tag == tag && key_of(records_.at(s.index_plus_1 - 1)) == key_bytes) return &s;
     }
+  }
+  // Of the key of this session: nearly always the slot that names it, so other records are not looked at.
+  Slot* slot_of(std::uint32_t session) const {
+    const std::uint32_t tag = head(session).tag;
+    for (std::size_t i = tag & mask_; slots_[i].index_plus_1 != 0; i = (i + 1) & mask_)
+      if (slots_[i].index_plus_1 == session + 1) return &slots_[i];
+    return find_slot(tag, key(session));
   }
   void insert(const Slot& slot) {
     if (!slots_ || (used_ + 1) * 8 > (mask_ + 1) * 5) grow();
