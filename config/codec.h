@@ -258,7 +258,6 @@ std::optional<double> magnitude(const Located<T>& value) {
   return magnitude(value.value);
 }
 
-std::string limit_text(const Shape& shape, double limit);
 void check_range(Reader& reader, const Node& node, const Shape& shape, const FieldOptions& options, double value);
 void check_not_empty(Reader& reader, const Node& node);
 

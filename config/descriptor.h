@@ -86,6 +86,9 @@ class ObjectTable {
   std::vector<Field> fields_;
 };
 
+// A limit of FieldOptions in the units of the value: "30s", "64MiB".
+std::string limit_text(const Shape& shape, double limit);
+
 // Reads one document into structs; every error is collected, reading always goes on.
 class Reader {
  public:

@@ -13,6 +13,7 @@
 #include "admin/commands.h"
 #include "config/schema.h"
 #include "gateway/command_demo.h"
+#include "gateway/command_docs.h"
 #include "gateway/command_run.h"
 #include "gateway/command_test.h"
 #include "gateway/load.h"
@@ -34,6 +35,7 @@ int usage(std::FILE* to) {
       "time, "
       "without a broker\n"
       "  schema [pipeline|service]                                                 JSON Schema of the files\n"
+      "  docs [--format md|json] [-c SERVICE.yaml]                                 reference of keys, steps and functions\n"
       "  demo [--for 30s] [--plain]                                                two embedded clusters and the main "
       "job\n"
       "  version\n\n"
@@ -91,6 +93,7 @@ int main(int argc, char** argv) {
   if (verb == "version" || verb == "--version") return std::printf("twinspan %s\n", gateway::kVersion), 0;
   if (verb == "run") return gateway::command_run(args);
   if (verb == "demo") return gateway::command_demo(args);
+  if (verb == "docs") return gateway::command_docs(args);
   if (verb == "validate") return validate(args);
   if (verb == "test") return gateway::command_test(args);
   if (verb == "schema") {
