@@ -1,34 +1,58 @@
 #include "engine/expr/functions.h"
 
 #include <algorithm>
+#include <deque>
 #include <vector>
+
+#include <fmt/format.h>
 
 #include "engine/expr/overload.h"
 
 namespace twinspan::engine {
 
-std::span<const Overload* const> all_overloads() {
-  static const std::vector<const Overload*> all = [] {
-    std::vector<const Overload*> out;
+namespace {
+
+// What is built in and what was added, in order.
+struct Catalog {
+  std::vector<const Overload*> overloads;
+  std::vector<FunctionInfo> infos;
+  std::deque<Overload> added;
+
+  Catalog() {
     for (auto group : {string_functions(), text_functions(), numeric_functions(), math_functions(), null_functions(),
                        dictionary_functions(), time_functions(), regexp_functions(), nested_functions(),
                        json_functions(), hash_functions(), encoding_functions()})
-      for (const Overload& o : group) out.push_back(&o);
-    std::stable_sort(out.begin(), out.end(), [](const Overload* a, const Overload* b) {
+      for (const Overload& o : group) overloads.push_back(&o);
+    sort();
+  }
+  void sort() {
+    std::stable_sort(overloads.begin(), overloads.end(), [](const Overload* a, const Overload* b) {
       return a->info.group != b->info.group ? a->info.group < b->info.group : a->info.name < b->info.name;
     });
-    return out;
-  }();
-  return all;
+    infos.clear();
+    for (const Overload* o : overloads) infos.push_back(o->info);
+  }
+};
+
+Catalog& catalog() {
+  static Catalog instance;
+  return instance;
 }
 
-std::span<const FunctionInfo> function_table() {
-  static const std::vector<FunctionInfo> table = [] {
-    std::vector<FunctionInfo> out;
-    for (const Overload* o : all_overloads()) out.push_back(o->info);
-    return out;
-  }();
-  return table;
+}  // namespace
+
+std::span<const Overload* const> all_overloads() { return catalog().overloads; }
+
+std::span<const FunctionInfo> function_table() { return catalog().infos; }
+
+Status add_functions(std::vector<Overload> functions) {
+  Catalog& all = catalog();
+  for (const Overload& f : functions)
+    for (const FunctionInfo& known : all.infos)
+      if (known.name == f.info.name) return config_error(fmt::format("there is a function '{}' already", known.name));
+  for (Overload& f : functions) all.overloads.push_back(&all.added.emplace_back(std::move(f)));
+  all.sort();
+  return ok();
 }
 
 DataType type_of_letter(char letter) {

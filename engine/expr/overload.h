@@ -5,7 +5,9 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
+#include "engine/base/result.h"
 #include "engine/expr/functions.h"
 #include "engine/expr/kernel.h"
 
@@ -31,11 +33,16 @@ struct Overload {
   int cost = 1;
   Prepare prepare = nullptr;
   bool strict = true;
+  std::shared_ptr<const void> state;  // KernelParams::state, unless `prepare` sets another
 };
 
 // Of all groups, sorted by group, then name. Pointers stay valid.
 std::span<const Overload* const> all_overloads();
 DataType type_of_letter(char letter);
+
+// Functions that come from outside (native modules). They stay for the life of the process, and so must the texts they
+// point to. All or none: an error if one of the names is there already. Before any expression is compiled elsewhere.
+Status add_functions(std::vector<Overload> functions);
 
 std::span<const Overload> string_functions();
 std::span<const Overload> text_functions();  // more of them

@@ -359,6 +359,7 @@ class Parser {
       return close(std::move(ast));
     }
     if (after.is("[") && (t.word("ARRAY") || t.word("MAP"))) return collection(t.word("MAP"));
+    if (after.is(".") && peek(2).kind == TokenKind::word && peek(3).is("(")) return module_call();
     if (after.is("(")) {
       if (t.word("ROW")) return row();
       if (t.word("CAST") || t.word("TRY_CAST")) return cast();
@@ -498,6 +499,17 @@ class Parser {
     ast->type = type;
     ast->safe = word.word("TRY_CAST");
     return close(std::move(ast));
+  }
+
+  // geo.distance(...): a function of a native module, known under both names.
+  AstPtr module_call() {
+    const Token& module = next();
+    next();  // the dot
+    auto ast = std::make_shared<Ast>(*call());
+    ast->text = lower(module.text) + "." + ast->text;
+    ast->length += ast->offset - module.offset;
+    ast->offset = module.offset;
+    return ast;
   }
 
   AstPtr call() {

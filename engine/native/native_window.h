@@ -1,0 +1,82 @@
+#pragma once
+// Whole-window functions of plug-ins: keeps the rows of each (tumbling window, key), and when no further one can come
+// (R - allow has passed the window's end) hands them to the function, which gives rows back. So each window is computed
+// once and never corrected: what comes out stays. Rows are given in the order of event time, those of one time in the
+// order of arrival. The event time of a result is the window's end - 1 ms. A call that fails gives no rows: it goes to
+// the dead letters with its key and window. Operator; one input. Thread: shard.
+
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "engine/native/twinspan_native.h"
+#include "engine/operators/calendar.h"
+#include "engine/operators/operator.h"
+#include "engine/operators/pane_keys.h"
+#include "engine/state/row_codec.h"
+
+namespace twinspan::engine {
+
+struct NativeWindowSpec {
+  const ts_window_function* function = nullptr;  // of a loaded module
+  std::vector<int> key_columns, argument_columns;
+  std::vector<DataType> key_types, argument_types;
+  std::int64_t size = 0, offset = 0;  // ms
+  std::string time_zone = "UTC";
+  std::int64_t allow_lateness = 0;
+  Schema schema;  // keys, window_start, window_end, the function's columns
+};
+
+class NativeWindow final : public Operator {
+ public:
+  explicit NativeWindow(NativeWindowSpec spec);
+  ~NativeWindow() override;
+
+  void process(unsigned input, Batch&& batch, Output& out) override;
+  void watermark(unsigned input, Watermark watermark, Output& out) override;
+  void finish(Output& out) override;
+  void snapshot(DeltaWriter& out) override;
+  Status restore(const StateEntry& entry) override;
+  void restore_watermark(unsigned input, Watermark watermark) override;
+  OperatorStats stats() const override;
+  const Schema& schema() const override { return spec_.schema; }
+
+ private:
+  struct Row {
+    EventTime time = 0;
+    std::uint64_t number = 0;      // of arrival
+    const char* values = nullptr;  // encoded arguments, in the window's arena
+    std::uint32_t size = 0;
+  };
+  struct Window {
+    explicit Window(WindowRange r) : range(r), keys(0, 0) {}
+    WindowRange range;
+    PaneKeys keys;
+    Arena bytes{4096};
+    std::vector<std::vector<Row>> rows;                            // by key
+    std::vector<std::pair<std::uint32_t, std::uint32_t>> unsaved;  // key, row
+    std::size_t count = 0;
+  };
+  struct Results;
+
+  void add(WindowRange range, std::string_view key, std::uint64_t hash, Row row, bool saved);
+  void advance(EventTime retention, Output& out);  // fires what is over
+  void fire(Window& window, Output& out);
+  void tell(Output& out);
+
+  NativeWindowSpec spec_;
+  Calendar calendar_;
+  RowCodec key_codec_, argument_codec_;
+  std::map<EventTime, std::unique_ptr<Window>> windows_;  // by end
+  std::unique_ptr<Results> results_;
+  EventTime retention_ = kMinTime;  // R - allow
+  EventTime told_ = kMinTime;
+  EventTime closed_ = kMinTime;  // the last end that fired and is not in a snapshot
+  std::uint64_t next_number_ = 0;
+  std::string key_, values_;
+  std::vector<std::uint32_t> late_;
+  OperatorStats stats_;
+};
+
+}  // namespace twinspan::engine
