@@ -79,6 +79,19 @@ void check_window(const StepEntry& entry, Diagnostics& diagnostics) {
   }
 }
 
+// A window function has its rows once, when the window is over, and of windows that do not overlap.
+void check_apply(const StepSpec& step, Diagnostics& diagnostics) {
+  const Origin& at = step.apply->origin;
+  if (!step.aggregate.empty())
+    diagnostics.error(at, "T0212", "a window has 'aggregate' or 'apply', and this one has both",
+                      "make two steps of it");
+  if (step.emit)
+    diagnostics.error(at, "T0212", "'emit' belongs to aggregates",
+                      "a window function gives its rows once, when no further row can come");
+  if (!step.window->tumbling)
+    diagnostics.error(at, "T0212", "'apply' needs a tumbling window", "such as window: { tumbling: 1h }");
+}
+
 void check_join(const IntervalJoinSpec& join, const StepEntry& entry, Diagnostics& diagnostics) {
   const bool complete = !diagnostics.has_error_between(entry.name.origin.begin, entry.end);
   if (join.on.empty() && complete) {
@@ -119,13 +132,15 @@ void check_steps(const PipelineSpec& pipeline, Diagnostics& diagnostics) {
     if (step.interval_join) check_join(*step.interval_join, entry, diagnostics);
     if (step.window) {
       check_window(entry, diagnostics);
-      if (step.aggregate.empty() && complete) {
+      if (step.aggregate.empty() && !step.apply && complete) {
         diagnostics.error(at, "T0202", fmt::format("step {} has a window and needs key 'aggregate'", name),
                           "such as aggregate: { n: count(*) }");
       }
+      if (step.apply) check_apply(step, diagnostics);
       continue;
     }
     const char* stray = !step.aggregate.empty()          ? "aggregate"
+                        : step.apply                     ? "apply"
                         : !step.key.empty()              ? "key"
                         : step.emit                      ? "emit"
                         : step.late && !step.deduplicate ? "late"

@@ -216,11 +216,11 @@ struct DeduplicateSpec {
   static const ObjectTable& table();
 };
 
-enum class StepKind { transform, interval_join, window, deduplicate };
+enum class StepKind { transform, interval_join, window, window_function, deduplicate };
 
 // transform: from, let, where, select. interval_join: interval_join, then let, where, select on the joined rows.
-// window: from; let and where on its input rows; key, aggregate; select on its result. deduplicate: from; let and where
-// on its input rows; select on the rows that pass.
+// window: from; let and where on its input rows; key, aggregate or apply; select on its result. deduplicate: from; let
+// and where on its input rows; select on the rows that pass.
 struct StepSpec {
   std::optional<Inputs> from;
   std::optional<IntervalJoinSpec> interval_join;
@@ -233,6 +233,7 @@ struct StepSpec {
   std::optional<EmitSpec> emit;
   std::optional<LateSpec> late;
   NameMap<Expression> aggregate;
+  std::optional<Expression> apply;  // in place of aggregate: a call of a native whole-window function
   std::optional<MaxStateSpec> max_state;
   Unmatched unmatched = Unmatched::wait;
   std::optional<Located<OnError>> on_error;  // as in FormatSpec
@@ -240,7 +241,7 @@ struct StepSpec {
 
   StepKind kind() const {
     return interval_join ? StepKind::interval_join
-           : window      ? StepKind::window
+           : window      ? apply ? StepKind::window_function : StepKind::window
            : deduplicate ? StepKind::deduplicate
                          : StepKind::transform;
   }

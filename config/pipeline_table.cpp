@@ -199,6 +199,9 @@ const ObjectTable& StepSpec::table() {
           .field("late", &StepSpec::late, "What happens to late rows.")
           .field("aggregate", &StepSpec::aggregate,
                  "The aggregates by name, such as count(DISTINCT x) FILTER (WHERE y).", {.not_empty = true})
+          .field("apply", &StepSpec::apply,
+                 "In place of aggregate: a native function over all rows of a key in a window, such as "
+                 "visits.cut(page, 1800000).")
           .field("max_state", &StepSpec::max_state, "The state budget.")
           .field("unmatched", &StepSpec::unmatched, "When unmatched rows of an outer join come out during an outage.")
           .field(

@@ -65,12 +65,19 @@ struct LogSpec {
   static const ObjectTable& table();
 };
 
+// Plug-ins with functions of their own.
+struct NativeSpec {
+  Text directory;
+  static const ObjectTable& table();
+};
+
 struct ServiceSpec {
   IdMap<ClusterSpec> clusters;
   SecretsSpec secrets;
   std::string data_directory = "./twinspan-data";
   AdminSpec admin;
   LogSpec log;
+  std::optional<NativeSpec> native;
   static const ObjectTable& table();
 };
 

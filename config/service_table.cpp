@@ -135,6 +135,16 @@ const ObjectTable& LogSpec::table() {
   return kTable;
 }
 
+const ObjectTable& NativeSpec::table() {
+  static const ObjectTable kTable =
+      TableBuilder<NativeSpec>("native", "Plug-ins with functions of their own (engine/native/twinspan_native.h).")
+          .field("directory", &NativeSpec::directory,
+                 "Every *.so in it is loaded at the start and runs as part of the program; only its owner may write "
+                 "there.",
+                 {.required = true, .not_empty = true});
+  return kTable;
+}
+
 const ObjectTable& ServiceSpec::table() {
   static const ObjectTable kTable =
       TableBuilder<ServiceSpec>("the service file", "The operator's file: clusters, secrets, data directory, listener.")
@@ -144,6 +154,7 @@ const ObjectTable& ServiceSpec::table() {
                  {.not_empty = true})
           .field("admin", &ServiceSpec::admin, "The HTTP API.")
           .field("log", &ServiceSpec::log, "The program's own log.")
+          .field("native", &ServiceSpec::native, "Plug-ins with functions of their own.")
           .unavailable("registries")
           .unavailable("metrics")
           .unavailable("memory");

@@ -1,6 +1,7 @@
 #include "gateway/load.h"
 
 #include "engine/checkpoint/file_system.h"
+#include "engine/native/native_module.h"
 #include "gateway/driver/test_columns.h"
 
 namespace twinspan::gateway {
@@ -26,7 +27,11 @@ std::optional<config::ServiceSpec> load_service(const std::string& path, config:
     diagnostics.add(unreadable_file(path, text.error()));
     return std::nullopt;
   }
-  return config::parse_service(std::move(text.value()), path, config::process_environment(), diagnostics);
+  auto service = config::parse_service(std::move(text.value()), path, config::process_environment(), diagnostics);
+  if (service && service->native)
+    for (const Error& e : engine::load_native_modules(service->native->directory.value))
+      diagnostics.error(service->native->directory.origin, "T0460", e.message);
+  return service;
 }
 
 std::optional<LoadedPipeline> load_pipeline(std::string text, const std::string& path,

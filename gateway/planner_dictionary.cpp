@@ -61,6 +61,7 @@ std::optional<Planner::Stream> Planner::add_dictionaries(const std::string& id, 
   if (step.deduplicate)
     for (const config::Expression& k : step.deduplicate->by) evaluates(k);
   for (const auto& a : step.aggregate) evaluates(a.value);
+  if (step.apply) evaluates(*step.apply);
 
   std::set<std::string> used;
   bool in_where = false;

@@ -12,6 +12,7 @@
 #include "config/service_spec.h"
 #include "engine/expr/aggregates.h"
 #include "engine/expr/functions.h"
+#include "engine/native/native_module.h"
 
 namespace twinspan::gateway {
 
@@ -152,6 +153,14 @@ void write_functions(std::string& out) {
   }
 }
 
+void write_window_functions(std::string& out) {
+  const auto functions = engine::native_window_functions();
+  if (functions.empty()) return;
+  out += "\n### Native window functions\n\nUnder `apply:` of a tumbling window.\n\n| function | |\n|---|---|\n";
+  for (const engine::NativeWindowFunction& f : functions)
+    out += fmt::format("| {} | {} |\n", code(f.signature), cell(f.function->doc));
+}
+
 std::string json_tables(const ObjectTable& root) {
   using config::json_string;
   const Sections sections(root);
@@ -190,6 +199,7 @@ std::string reference_markdown() {
       "## Functions\n\nNULL in any argument gives NULL unless said otherwise. A value that cannot be computed follows "
       "the step's `on_error`.\n";
   write_functions(out);
+  write_window_functions(out);
   return out;
 }
 
