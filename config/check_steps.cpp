@@ -121,10 +121,14 @@ void check_steps(const PipelineSpec& pipeline, Diagnostics& diagnostics) {
       diagnostics.error(at, "T0311", fmt::format("step {} is a join and a window", name),
                         "make the window a step of its own, from this one");
     }
-    if (step.deduplicate && (step.window || step.interval_join)) {
-      diagnostics.error(at, "T0311",
-                        fmt::format("step {} has 'deduplicate' and is a {}", name, step.window ? "window" : "join"),
-                        "deduplicate in a step of its own, before or after this one");
+    const char* work = step.deduplicate ? "deduplicate" : step.unnest ? "unnest" : nullptr;
+    const char* other = step.window                       ? "window"
+                        : step.interval_join              ? "interval_join"
+                        : step.deduplicate && step.unnest ? "unnest"
+                                                          : nullptr;
+    if (work != nullptr && other != nullptr) {
+      diagnostics.error(at, "T0311", fmt::format("step {} has '{}' and '{}'", name, work, other),
+                        "make them steps of their own, one from the other");
     }
     if (!step.from && !step.interval_join && complete) {
       diagnostics.error(at, "T0202", fmt::format("step {} needs key 'from' or 'interval_join'", name));

@@ -165,6 +165,18 @@ bool Codec<Inputs>::read(Reader& reader, const Node& node, Inputs& into) {
   return !into.ids.empty();
 }
 
+Shape Codec<UnnestSpec>::shape() {
+  Shape object = simple_shape(ShapeKind::object);
+  object.object = &UnnestSpec::table();
+  return one_of({simple_shape(ShapeKind::expression), object});
+}
+
+bool Codec<UnnestSpec>::read(Reader& reader, const Node& node, UnnestSpec& into) {
+  if (node.kind == NodeKind::map) return reader.object(node, UnnestSpec::table(), &into);
+  if (node.kind != NodeKind::scalar) return reader.wrong_type(node, shape());
+  return Codec<Expression>::read(reader, node, into.array);
+}
+
 Shape Codec<JoinKey>::shape() {
   return one_of({simple_shape(ShapeKind::expression), list_of(simple_shape(ShapeKind::expression), 2)});
 }

@@ -156,6 +156,11 @@ struct Codec<Inputs> : FormsCodec<Inputs> {
   static bool read(Reader& reader, const Node& node, Inputs& into);
 };
 template <>
+struct Codec<UnnestSpec> : FormsCodec<UnnestSpec> {
+  static Shape shape();
+  static bool read(Reader& reader, const Node& node, UnnestSpec& into);
+};
+template <>
 struct Codec<JoinKey> : FormsCodec<JoinKey> {
   static Shape shape();
   static bool read(Reader& reader, const Node& node, JoinKey& into);

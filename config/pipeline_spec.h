@@ -216,15 +216,25 @@ struct DeduplicateSpec {
   static const ObjectTable& table();
 };
 
-enum class StepKind { transform, interval_join, window, window_function, deduplicate };
+// `unnest: items`, or with a name for the elements: `unnest: { array: split(tags, ','), as: tag }`.
+struct UnnestSpec {
+  Expression array;
+  std::optional<Id> as;
+  std::optional<Id> ordinality;  // a column with the element's number
+  bool keep_empty = false;
+  static const ObjectTable& table();
+};
+
+enum class StepKind { transform, interval_join, window, window_function, deduplicate, unnest };
 
 // transform: from, let, where, select. interval_join: interval_join, then let, where, select on the joined rows.
 // window: from; let and where on its input rows; key, aggregate or apply; select on its result. deduplicate: from; let
-// and where on its input rows; select on the rows that pass.
+// and where on its input rows; select on the rows that pass. unnest: the same.
 struct StepSpec {
   std::optional<Inputs> from;
   std::optional<IntervalJoinSpec> interval_join;
   std::optional<DeduplicateSpec> deduplicate;
+  std::optional<UnnestSpec> unnest;
   NameMap<Expression> let;
   std::optional<Expression> where;
   NameMap<Expression> select;
@@ -243,6 +253,7 @@ struct StepSpec {
     return interval_join ? StepKind::interval_join
            : window      ? apply ? StepKind::window_function : StepKind::window
            : deduplicate ? StepKind::deduplicate
+           : unnest      ? StepKind::unnest
                          : StepKind::transform;
   }
   std::vector<const Id*> inputs() const;

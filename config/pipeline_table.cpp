@@ -184,12 +184,26 @@ const ObjectTable& DeduplicateSpec::table() {
   return kTable;
 }
 
+const ObjectTable& UnnestSpec::table() {
+  static const ObjectTable kTable =
+      TableBuilder<UnnestSpec>("unnest", "A row of each element of an array, with the other columns of its row.")
+          .field("array", &UnnestSpec::array, "The array: a column, or computed.", {.required = true})
+          .field(
+              "as", &UnnestSpec::as,
+              "The elements' column; without it the elements take the place of the array, which must be a column then.")
+          .field("ordinality", &UnnestSpec::ordinality, "A column that has the element's number, from 1.")
+          .field("keep_empty", &UnnestSpec::keep_empty,
+                 "An empty or NULL array is a row whose element is NULL; else it is none.");
+  return kTable;
+}
+
 const ObjectTable& StepSpec::table() {
   static const ObjectTable kTable =
       TableBuilder<StepSpec>("a step", "Filter and project, join, or aggregate.")
           .field("from", &StepSpec::from, "A source or step, or a list of them (a union).")
           .field("interval_join", &StepSpec::interval_join, "Join two inputs, in place of from.")
           .field("deduplicate", &StepSpec::deduplicate, "Drop repeated rows.")
+          .field("unnest", &StepSpec::unnest, "Make a row of each element of an array.")
           .field("let", &StepSpec::let, "Named intermediate values.")
           .field("where", &StepSpec::where, "Only rows for which this is true.")
           .field("select", &StepSpec::select, "The columns of the result; all if absent.", {.not_empty = true})
@@ -207,7 +221,6 @@ const ObjectTable& StepSpec::table() {
           .field(
               "on_error", &StepSpec::on_error,
               "What happens to a row whose expression fails: dead_letter if the pipeline has dead letters, else fail.")
-          .unavailable("unnest")
           .unavailable("skew");
   return kTable;
 }

@@ -85,6 +85,7 @@ Planner::Needed Planner::needed_of(const std::string& id) const {
       for (const auto& s : step.select) out.add(columns_of(s.value), q);
       for (const auto& k : step.key) out.add(columns_of(k), q);
       for (const auto& a : step.aggregate) out.add(columns_of(a.value), q);
+      if (step.unnest) out.add(columns_of(step.unnest->array), q);
       if (step.apply) out.add(columns_of(*step.apply), q);
       if (step.deduplicate)
         for (const auto& k : step.deduplicate->by) out.add(columns_of(k), q);
@@ -311,6 +312,7 @@ void Planner::plan_step(const std::string& id, const config::StepSpec& step) {
     case config::StepKind::interval_join: return plan_join(id, step);
     case config::StepKind::window: return plan_window(id, step);
     case config::StepKind::window_function: return plan_window_function(id, step);
+    case config::StepKind::unnest: return plan_unnest(id, step);
     case config::StepKind::deduplicate: return plan_deduplicate(id, step);
   }
 }

@@ -1,7 +1,7 @@
 #pragma once
 // The work of make_plan(), one step kind a file: planner.cpp (sources, transforms, sinks), planner_join.cpp,
-// planner_window.cpp, planner_window_function.cpp, planner_deduplicate.cpp, planner_dictionary.cpp. Lives for one call.
-// Thread: control.
+// planner_window.cpp, planner_window_function.cpp, planner_deduplicate.cpp, planner_unnest.cpp, planner_dictionary.cpp.
+// Lives for one call. Thread: control.
 
 #include <map>
 #include <set>
@@ -58,6 +58,7 @@ class Planner {
   void plan_join(const std::string& id, const config::StepSpec& step);
   void plan_window(const std::string& id, const config::StepSpec& step);
   void plan_window_function(const std::string& id, const config::StepSpec& step);
+  void plan_unnest(const std::string& id, const config::StepSpec& step);
   void plan_deduplicate(const std::string& id, const config::StepSpec& step);
   void plan_sink(const std::string& id, const config::SinkSpec& sink);
   void plan_budgets();

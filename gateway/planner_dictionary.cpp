@@ -28,20 +28,6 @@ bool is_dictionary_name(const std::string& name) {
   return true;
 }
 
-bool has_identity(TypeKind kind) {
-  switch (kind) {
-    case TypeKind::boolean:
-    case TypeKind::int64:
-    case TypeKind::float64:
-    case TypeKind::decimal:
-    case TypeKind::string:
-    case TypeKind::bytes:
-    case TypeKind::timestamp:
-    case TypeKind::duration: return true;
-    default: return false;
-  }
-}
-
 }  // namespace
 
 std::optional<Planner::Stream> Planner::add_dictionaries(const std::string& id, const Stream& input,
@@ -62,6 +48,7 @@ std::optional<Planner::Stream> Planner::add_dictionaries(const std::string& id, 
     for (const config::Expression& k : step.deduplicate->by) evaluates(k);
   for (const auto& a : step.aggregate) evaluates(a.value);
   if (step.apply) evaluates(*step.apply);
+  if (step.unnest) evaluates(step.unnest->array);
 
   std::set<std::string> used;
   bool in_where = false;
@@ -128,7 +115,7 @@ std::optional<Planner::Stream> Planner::add_dictionaries(const std::string& id, 
         column = static_cast<int>(stream.schema->fields.size() - 1);
       }
       const DataType type = stream.schema->fields[static_cast<std::size_t>(column)].type;
-      if (!has_identity(type.kind)) {
+      if (!type.is_key()) {
         refuse(fmt::format("a dictionary does not hold {}", to_string(type)));
         continue;
       }

@@ -129,6 +129,7 @@ void Planner::plan_window_function(const std::string& id, const config::StepSpec
   for (std::size_t k = 0; k < key_names.size(); ++k) {
     const DataType type = rows->schema->fields[static_cast<std::size_t>(spec.key_columns[k])].type;
     spec.key_types.push_back(type);
+    accept_key(type, step.key[k], diagnostics_);
     spec.schema.fields.push_back({key_names[k], type});
   }
   for (const char* w : {"window_start", "window_end"}) spec.schema.fields.push_back({w, types::timestamp});

@@ -18,9 +18,8 @@ bool no_step(std::span<const ArgInfo>, KernelChoice&, std::string& error, std::s
 std::span<const Overload> dictionary_functions() {
   static const Overload table[] = {
       {{"dict_id", "dictionary", "dict_id(dictionary string, value) -> int64",
-        "The dense id of the value in the dictionary of this name (a literal), the same for ever: after restarts, in "
-        "every "
-        "step, with any number of shards. Ids are kept and never reused. NULL has none."},
+        "The dense id of the value in the dictionary of this name (a literal), the same in every step, after restarts "
+        "and with any number of shards. Values are kept for ever. NULL has no id."},
        "sa",
        'i',
        nullptr,

@@ -85,6 +85,46 @@ TEST(PipelineSteps, RepeatsAreDroppedAndIdsStayThroughStopsWithOtherShardCounts)
   EXPECT_EQ(rig.world.delivered_count("out"), static_cast<std::size_t>(rig.sent));  // each once
 }
 
+constexpr const char* kOrders = R"y(version: 1
+name: p
+sources:
+  orders:
+    topic: t
+    clusters: east
+    start: earliest
+    fields: { id: int64, items: "array<row<sku string, price decimal(18,2), n int64>>", ts: timestamp_ms }
+    event_time: { field: ts }
+steps:
+  lines:
+    from: orders
+    unnest: { array: items, as: item, ordinality: line }
+    select: { id: id, line: line, sku: item.sku, total: item.price * item.n, share: 100 / item.n }
+sinks:
+  out: { from: lines, topic: o, clusters: east }
+dead_letter: { topic: dlq, clusters: east }
+)y";
+
+TEST(PipelineSteps, LinesOfOrdersAndOneThatFailsAlone) {
+  Rig rig(kOrders);
+  rig.world.create("east", "t", 1);
+  const std::int64_t now = rig.clock.wall_ms() - 60'000;
+  const auto put = [&](const std::string& items, int id) {
+    rig.world.push({"east", "t", 0}, {now, "", fmt::format(R"({{"id":{},"items":{},"ts":{}}})", id, items, now)});
+  };
+  put(R"([{"sku":"a","price":1.50,"n":2},{"sku":"b","price":"0.01","n":0},{"sku":"c","n":5}])", 1);
+  put("[]", 2);
+  put("null", 3);
+  put(R"([{"sku":"d","price":3,"n":1}])", 4);
+  ASSERT_TRUE(rig.start()) << rig.error;
+  EXPECT_TRUE(eventually([&] { return rig.world.delivered_count("out") >= 3; }));
+  EXPECT_TRUE(eventually([&] { return rig.world.delivered_count("dead_letter") >= 1; }));
+  rig.stop();
+  std::string out;
+  for (const auto& d : rig.world.delivered("out")) out += d.value + " ";
+  EXPECT_EQ(out, "");
+  EXPECT_EQ(rig.world.delivered_count("dead_letter"), 1u);
+}
+
 TEST(PipelineSteps, IdsOfCommittedEpochsStayThroughKills) {
   Steps rig(8);
   for (const unsigned shards : {2u, 1u, 3u}) {

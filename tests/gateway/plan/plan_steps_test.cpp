@@ -12,7 +12,8 @@ sources:
   ev:
     topic: t
     clusters: { pair: [east, west] }
-    fields: { id: int64, dev: string, other: string, region: string, unused: string, ts: timestamp_ms }
+    fields: { id: int64, dev: string, other: string, region: string, unused: string, tags: "array<string>",
+              items: "array<row<sku string, n int64>>", ts: timestamp_ms }
     event_time: { field: ts }
 steps:
 )y";
@@ -49,7 +50,7 @@ TEST(PlanDeduplicate, ByColumnsIsOneNodeAndKeepsAllColumns) {
   const auto p = loaded("  s: { from: ev, deduplicate: { by: [dev, id], within: 10m } }\n");
   ASSERT_NE(p.plan, nullptr);
   EXPECT_EQ(nodes_of(*p.plan), "s ");
-  EXPECT_EQ(p.plan->sinks[0].schema.fields.size(), 6u);
+  EXPECT_EQ(p.plan->sinks[0].schema.fields.size(), 8u);
   ASSERT_NE(p.plan->graph.sources[0].out[0].partition_by, nullptr);
   EXPECT_EQ(p.plan->graph.sources[0].out[0].partition_by->columns(), 2u);
 }
@@ -72,7 +73,8 @@ TEST(PlanDeduplicate, WhatWasComputedForTheKeyIsNoColumnOfTheResult) {
   const auto p = loaded("  s: { from: ev, let: { k: lower(dev) }, deduplicate: { by: [k], within: 10s } }\n");
   ASSERT_NE(p.plan, nullptr);
   EXPECT_EQ(columns_of(p.plan->sinks[0].schema),
-            "id:int64 dev:string other:string region:string unused:string ts:timestamp ");
+            "id:int64 dev:string other:string region:string unused:string tags:array<string> "
+            "items:array<row<sku string, n int64>> ts:timestamp ");
 }
 
 TEST(PlanDeduplicate, LateRowsMayGoToASink) {
@@ -106,6 +108,44 @@ TEST(PlanDeduplicate, MistakesAreErrorsWithAWayOut) {
       sinks);
   EXPECT_HAS(updating, "T0452");
   EXPECT_HAS(updating, "deduplicate before the window");
+}
+
+TEST(PlanUnnest, ElementsTakeThePlaceOfTheArray) {
+  const auto p = loaded("  s: { from: ev, where: id > 0, unnest: items, select: { id: id, sku: items.sku } }\n");
+  ASSERT_NE(p.plan, nullptr);
+  EXPECT_EQ(nodes_of(*p.plan), "s.input s s.select ");
+  EXPECT_EQ(columns_of(p.plan->sinks[0].schema), "id:int64 sku:string ");
+  EXPECT_EQ(p.plan->sources[0].schema.index_of("tags"), -1);
+}
+
+TEST(PlanUnnest, NamesForElementsAndTheirNumbers) {
+  const auto p = loaded("  s: { from: ev, unnest: { array: tags, as: tag, ordinality: n, keep_empty: true } }\n");
+  ASSERT_NE(p.plan, nullptr);
+  EXPECT_EQ(nodes_of(*p.plan), "s ");
+  EXPECT_EQ(columns_of(p.plan->sinks[0].schema),
+            "id:int64 dev:string other:string region:string unused:string tags:array<string> "
+            "items:array<row<sku string, n int64>> ts:timestamp tag:string n:int64 ");
+}
+
+TEST(PlanUnnest, ArraysMayBeComputed) {
+  const auto p =
+      loaded("  s: { from: ev, unnest: { array: \"ARRAY[dev, other]\", as: device }, select: { d: device } }\n");
+  ASSERT_NE(p.plan, nullptr);
+  EXPECT_EQ(nodes_of(*p.plan), "s.input s s.select ");
+  EXPECT_EQ(columns_of(p.plan->sinks[0].schema), "d:string ");
+}
+
+TEST(PlanUnnest, MistakesAreErrorsWithAWayOut) {
+  const std::string sinks = "sinks:\n  out: { from: s, topic: o, clusters: east }\n";
+  EXPECT_HAS(errors_of("  s: { from: ev, unnest: dev }\n" + sinks), "unnest takes an array, and this is string");
+  EXPECT_HAS(errors_of("  s: { from: ev, unnest: \"ARRAY[dev]\" }\n" + sinks), "needs a name for its elements");
+  EXPECT_HAS(errors_of("  s: { from: ev, unnest: { array: tags, as: dev } }\n" + sinks),
+             "there is a column 'dev' already");
+  EXPECT_HAS(errors_of("  s: { from: ev, unnest: { array: tags, ordinality: id } }\n" + sinks), "T0455");
+  EXPECT_HAS(errors_of("  s: { from: ev, unnest: { as: tag } }\n" + sinks), "needs key 'array'");
+  EXPECT_HAS(errors_of("  s: { from: ev, unnest: [tags] }\n" + sinks), "T0203");
+  EXPECT_HAS(errors_of("  s: { from: ev, unnest: tagz }\n" + sinks), "did you mean `tags`");
+  EXPECT_HAS(errors_of("  s: { from: ev, unnest: tags, deduplicate: { by: [id], within: 1s } }\n" + sinks), "T0311");
 }
 
 TEST(PlanDictId, TheCallIsANodeBeforeItsStepAndRowsThatWhereDropsTakeNoId) {
