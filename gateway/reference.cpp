@@ -10,7 +10,7 @@
 #include "config/json_text.h"
 #include "config/pipeline_spec.h"
 #include "config/service_spec.h"
-#include "engine/expr/aggregates.h"
+#include "engine/expr/aggregate_table.h"
 #include "engine/expr/functions.h"
 #include "engine/native/native_module.h"
 
@@ -153,6 +153,20 @@ void write_functions(std::string& out) {
   }
 }
 
+void write_aggregates(std::string& out) {
+  out +=
+      "\n## Aggregates\n\nUnder `aggregate:` of a window. NULLs and rows that `FILTER (WHERE ...)` refuses do not "
+      "count.\n\n"
+      "| aggregate | | DISTINCT | error | memory of a key | rows taken back |\n|---|---|---|---|---|---|\n";
+  for (const engine::AggregateInfo& a : engine::aggregate_table()) {
+    const char* distinct = a.distinct == engine::AggregateInfo::Distinct::yes    ? "yes"
+                           : a.distinct == engine::AggregateInfo::Distinct::same ? "changes nothing"
+                                                                                 : "no";
+    out += fmt::format("| {} | {} | {} | {} | {} | {} |\n", code(a.signature), cell(a.doc), distinct, cell(a.error),
+                       cell(a.memory), a.retractable() ? "yes" : cell(fmt::format("no: {}", a.not_retractable)));
+  }
+}
+
 void write_window_functions(std::string& out) {
   const auto functions = engine::native_window_functions();
   if (functions.empty()) return;
@@ -200,6 +214,7 @@ std::string reference_markdown() {
       "the step's `on_error`.\n";
   write_functions(out);
   write_window_functions(out);
+  write_aggregates(out);
   return out;
 }
 
@@ -210,8 +225,16 @@ std::string reference_json() {
     functions +=
         fmt::format("{}\n    {{\"name\":{},\"group\":{},\"signature\":{},\"doc\":{}}}", functions.empty() ? "" : ",",
                     json_string(f.name), json_string(f.group), json_string(f.signature), json_string(f.doc));
-  return fmt::format("{{\n  \"pipeline\": {},\n  \"service\": {},\n  \"functions\": [{}]\n}}\n",
-                     json_tables(config::PipelineSpec::table()), json_tables(config::ServiceSpec::table()), functions);
+  std::string aggregates;
+  for (const engine::AggregateInfo& a : engine::aggregate_table())
+    aggregates += fmt::format(
+        "{}\n    "
+        "{{\"name\":{},\"signature\":{},\"doc\":{},\"error\":{},\"merge\":{},\"memory\":{},\"retractable\":{}}}",
+        aggregates.empty() ? "" : ",", json_string(a.name), json_string(a.signature), json_string(a.doc),
+        json_string(a.error), json_string(a.merge), json_string(a.memory), a.retractable());
+  return fmt::format(
+      "{{\n  \"pipeline\": {},\n  \"service\": {},\n  \"functions\": [{}],\n  \"aggregates\": [{}]\n}}\n",
+      json_tables(config::PipelineSpec::table()), json_tables(config::ServiceSpec::table()), functions, aggregates);
 }
 
 }  // namespace twinspan::gateway

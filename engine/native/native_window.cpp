@@ -17,6 +17,7 @@ namespace {
 
 constexpr std::uint8_t kRows = 0;
 constexpr std::uint32_t kBatch = 1024;
+constexpr unsigned kPortion = 256;  // calls
 constexpr std::size_t kMostMessage = 500, kMostBytes = std::size_t{1} << 30;
 
 Calendar calendar_of(const NativeWindowSpec& spec) {
@@ -33,16 +34,16 @@ std::uint64_t hash_of(std::string_view key) { return XXH3_64bits(key.data(), key
 struct NativeWindow::Results {
   explicit Results(const NativeWindowSpec& s) : spec(s) {}
 
-  void begin() {
+  void begin(std::size_t most) {
     arena = std::make_shared<Arena>(16 * 1024);
     const std::size_t n = spec.schema.fields.size();
     data.resize(n);
     valid.resize(n);
     for (std::size_t c = 0; c < n; ++c) {
-      data[c] = static_cast<char*>(arena->allocate(kBatch * value_width(spec.schema.fields[c].type.kind), 16));
-      valid[c] = arena->make<std::uint8_t>(kBatch);
+      data[c] = static_cast<char*>(arena->allocate(most * value_width(spec.schema.fields[c].type.kind), 16));
+      valid[c] = arena->make<std::uint8_t>(most);
     }
-    time = arena->make<EventTime>(kBatch);
+    time = arena->make<EventTime>(most);
     rows = 0;
   }
   void flush(EventTime before, Output& out, OperatorStats& stats) {
@@ -75,7 +76,7 @@ namespace {
 struct Call {
   const NativeWindowSpec& spec;
   Arena& arena;
-  std::vector<ts_value> cells;
+  std::vector<ts_value>& cells;
   std::string failure;
 
   static void* allocate(void* self, std::uint64_t bytes) {
@@ -153,144 +154,186 @@ void NativeWindow::add(WindowRange range, std::string_view key, std::uint64_t ha
 
 void NativeWindow::process(unsigned, Batch&& batch, Output& out) {
   stats_.rows_in += batch.rows;
-  for (std::uint32_t i = 0; i < batch.rows; ++i) {
-    if (batch.retention != nullptr) advance(shift(batch.retention[i], -spec_.allow_lateness), out);
-    const EventTime t = batch.time[i];
-    if (t < Calendar::kEarliest || t > Calendar::kLatest || is_retraction(batch.flag(i))) [[unlikely]] {
+  batch_ = std::move(batch);
+  row_ = 0;
+  target_ = kMinTime;
+  resume(out);
+}
+
+void NativeWindow::watermark(unsigned, Watermark watermark, Output& out) {
+  target_ = shift(watermark.retention, -spec_.allow_lateness);
+  resume(out);
+}
+
+void NativeWindow::finish(Output& out) {
+  target_ = kMaxTime;
+  resume(out);
+}
+
+void NativeWindow::resume(Output& out) {
+  portion_ = kPortion;
+  pending_ = true;
+  run(out);
+}
+
+void NativeWindow::run(Output& out) {
+  for (; row_ < batch_.rows; ++row_) {
+    if (batch_.retention != nullptr && !advance(shift(batch_.retention[row_], -spec_.allow_lateness), out)) return;
+    const EventTime t = batch_.time[row_];
+    if (t < Calendar::kEarliest || t > Calendar::kLatest || is_retraction(batch_.flag(row_))) [[unlikely]] {
       ++stats_.rows_failed;
-      out.failed(batch, i,
-                 is_retraction(batch.flag(i)) ? "a window function takes no retractions" : "event time out of range");
+      out.failed(
+          batch_, row_,
+          is_retraction(batch_.flag(row_)) ? "a window function takes no retractions" : "event time out of range");
       continue;
     }
     const WindowRange range = calendar_.window_of(t);
     if (range.end - 1 <= retention_) {
-      late_.push_back(i);
+      late_.push_back(row_);
       continue;
     }
     key_.clear();
-    key_codec_.append(batch, i, key_);
+    key_codec_.append(batch_, row_, key_);
     values_.clear();
-    argument_codec_.append(batch, i, values_);
-    add(range, key_, batch.hash != nullptr ? batch.hash[i] : hash_of(key_),
+    argument_codec_.append(batch_, row_, values_);
+    add(range, key_, batch_.hash != nullptr ? batch_.hash[row_] : hash_of(key_),
         {t, next_number_++, values_.data(), static_cast<std::uint32_t>(values_.size())}, false);
   }
   if (!late_.empty()) {
     stats_.rows_late += late_.size();
-    out.late(gather(batch, late_.data(), static_cast<std::uint32_t>(late_.size()), std::make_shared<Arena>(16 * 1024)));
+    out.late(
+        gather(batch_, late_.data(), static_cast<std::uint32_t>(late_.size()), std::make_shared<Arena>(16 * 1024)));
     late_.clear();
   }
-  tell(out);
+  batch_ = {};
+  row_ = 0;
+  if (!advance(target_, out)) return;
+  pending_ = false;
+  if (told_ == retention_) return;
+  told_ = retention_;
+  out.watermark({told_, told_});  // windows fire when R passes them, so F downstream is R as well
 }
 
-void NativeWindow::watermark(unsigned, Watermark watermark, Output& out) {
-  advance(shift(watermark.retention, -spec_.allow_lateness), out);
-  tell(out);
-}
-
-void NativeWindow::finish(Output& out) {
-  advance(kMaxTime, out);
-  tell(out);
-}
-
-void NativeWindow::advance(EventTime retention, Output& out) {
-  if (retention <= retention_) return;
+bool NativeWindow::advance(EventTime retention, Output& out) {
+  if (retention <= retention_) return true;
   while (!windows_.empty() && windows_.begin()->first - 1 <= retention) {
-    fire(*windows_.begin()->second, out);
+    if (!fire(*windows_.begin()->second, out)) return false;
     closed_ = windows_.begin()->first;
     windows_.erase(windows_.begin());
   }
   results_->flush(retention_, out, stats_);
   retention_ = retention;
+  return true;
 }
 
-// Windows fire when R passes them, so F downstream is R as well.
-void NativeWindow::tell(Output& out) {
-  if (told_ == retention_) return;
-  told_ = retention_;
-  out.watermark({told_, told_});
+bool NativeWindow::fire(Window& window, Output& out) {
+  if (order_.empty()) {
+    // Keys in the order of their first rows: numbers of arrival are kept through restarts, the numbers of keys are not.
+    std::vector<std::pair<std::uint64_t, std::uint32_t>> first;
+    for (std::uint32_t kid = 0; kid < window.rows.size(); ++kid) {
+      std::uint64_t number = window.rows[kid][0].number;
+      for (const Row& r : window.rows[kid]) number = std::min(number, r.number);
+      first.emplace_back(number, kid);
+    }
+    std::sort(first.begin(), first.end());
+    for (const auto& [number, kid] : first) order_.push_back(kid);
+    next_key_ = 0;
+  }
+  while (give_rows(window, out)) {
+    if (next_key_ == order_.size()) {
+      order_.clear();
+      cells_.clear();
+      call_arena_.reset();
+      return true;
+    }
+    if (portion_ == 0) return false;
+    --portion_;
+    call(window, order_[next_key_++], out);
+  }
+  return false;
 }
 
-void NativeWindow::fire(Window& window, Output& out) {
-  const std::size_t keys = spec_.key_types.size();
+void NativeWindow::call(Window& window, std::uint32_t key, Output& out) {
+  std::vector<Row>& rows = window.rows[key];
+  std::sort(rows.begin(), rows.end(),
+            [](const Row& a, const Row& b) { return a.time != b.time ? a.time < b.time : a.number < b.number; });
+  call_arena_ = std::make_unique<Arena>(16 * 1024);
   std::vector<const char*> encoded;
   std::vector<EventTime> times;
-  // Keys in the order of their first rows: numbers of arrival are kept through restarts, the numbers of keys are not.
-  std::vector<std::pair<std::uint64_t, std::uint32_t>> order;
-  for (std::uint32_t kid = 0; kid < window.rows.size(); ++kid) {
-    const std::vector<Row>& rows = window.rows[kid];
-    const auto first =
-        std::min_element(rows.begin(), rows.end(), [](const Row& a, const Row& b) { return a.number < b.number; });
-    order.emplace_back(first->number, kid);
+  for (const Row& r : rows) {
+    encoded.push_back(r.values);
+    times.push_back(r.time);
   }
-  std::sort(order.begin(), order.end());
-  for (const auto& [first, kid] : order) {
-    std::vector<Row>& rows = window.rows[kid];
-    std::sort(rows.begin(), rows.end(),
-              [](const Row& a, const Row& b) { return a.time != b.time ? a.time < b.time : a.number < b.number; });
-    Arena arena(16 * 1024);
-    encoded.clear();
-    times.clear();
-    for (const Row& r : rows) {
-      encoded.push_back(r.values);
-      times.push_back(r.time);
-    }
-    const std::vector<Column> columns = decode_rows(spec_.argument_types, encoded.data(), rows.size(), arena);
-    std::vector<ts_column> args;
-    for (std::size_t c = 0; c < columns.size(); ++c)
-      args.push_back(
-          native_column(columns[c].data, columns[c].valid, false, spec_.function->args[c], rows.size(), arena));
-    Call call{spec_, arena, {}, {}};
-    const ts_host host{&call, &Call::allocate, &Call::fail};
-    const ts_rows sink{&call, &Call::add};
-    spec_.function->run(&host, rows.size(), args.data(), times.data(), &sink);
+  const std::vector<Column> columns = decode_rows(spec_.argument_types, encoded.data(), rows.size(), *call_arena_);
+  std::vector<ts_column> args;
+  for (std::size_t c = 0; c < columns.size(); ++c)
+    args.push_back(
+        native_column(columns[c].data, columns[c].valid, false, spec_.function->args[c], rows.size(), *call_arena_));
+  cells_.clear();
+  next_cell_ = 0;
+  Call call{spec_, *call_arena_, cells_, {}};
+  const ts_host host{&call, &Call::allocate, &Call::fail};
+  const ts_rows sink{&call, &Call::add};
+  spec_.function->run(&host, rows.size(), args.data(), times.data(), &sink);
+  if (call.failure.empty()) return;
 
-    const std::string_view key = window.keys.key(window.keys.entry(kid));
-    const char* key_row = key.data();
-    const std::vector<Column> key_columns = decode_rows(spec_.key_types, &key_row, 1, arena);
-    const std::uint32_t width = spec_.function->column_count;
-    const std::size_t n = call.failure.empty() ? call.cells.size() / width : 1;
-    for (std::size_t r = 0; r < n; ++r) {
-      if (results_->rows == kBatch) results_->flush(retention_, out, stats_);
-      if (results_->rows == 0) results_->begin();
-      const std::uint32_t at = results_->rows;
-      for (std::size_t c = 0; c < keys; ++c) {
-        const std::size_t w = value_width(spec_.key_types[c].kind);
-        results_->valid[c][at] = !key_columns[c].is_null(0);
-        std::memcpy(results_->data[c] + at * w, key_columns[c].data, w);
-        if (spec_.key_types[c].is_string_like())
-          new (results_->data[c] + at * w)
-              std::string_view(results_->arena->copy(key_columns[c].as<std::string_view>()[0]));
-      }
-      const EventTime bounds[2] = {window.range.start, window.range.end};
-      for (std::size_t c = 0; c < 2; ++c) {
-        results_->valid[keys + c][at] = 1;
-        std::memcpy(results_->data[keys + c] + at * 8, &bounds[c], 8);
-      }
-      for (std::uint32_t c = 0; c < width; ++c) {
-        const std::size_t column = keys + 2 + c;
-        ts_value v = call.failure.empty() ? call.cells[r * width + c] : ts_value{1, {}};
-        const DataType type = spec_.schema.fields[column].type;
-        if (v.null == 0 && type.is_string_like()) {
-          const std::string_view kept = results_->arena->copy({v.as.text.data, v.as.text.size});
-          v.as.text = {kept.data(), kept.size()};
-        }
-        put(v, type, at, results_->data[column], results_->valid[column]);
-      }
-      results_->time[at] = window.range.end - 1;
-      if (call.failure.empty()) {
-        ++results_->rows;
-        continue;
-      }
-      Batch b;
-      b.schema = &spec_.schema;
-      b.rows = at + 1;
-      for (std::size_t c = 0; c < results_->data.size(); ++c)
-        b.columns.push_back({spec_.schema.fields[c].type, results_->data[c], results_->valid[c]});
-      b.time = results_->time;
-      ++stats_.rows_failed;
-      out.failed(b, at, call.failure);
-    }
+  // What goes to the dead letters is the key with its window.
+  cells_.clear();
+  Batch b;
+  b.schema = &spec_.schema;
+  b.rows = 1;
+  Results one(spec_);
+  one.begin(1);
+  put_bounds(one, window, window.keys.key(window.keys.entry(key)));
+  for (std::size_t c = 0; c < one.data.size(); ++c) {
+    if (c >= spec_.key_types.size() + 2) put({1, {}}, spec_.schema.fields[c].type, 0, one.data[c], one.valid[c]);
+    b.columns.push_back({spec_.schema.fields[c].type, one.data[c], one.valid[c]});
   }
+  b.time = one.time;
+  b.arenas.push_back(one.arena);
+  ++stats_.rows_failed;
+  out.failed(b, 0, call.failure);
+}
+
+void NativeWindow::put_bounds(Results& to, const Window& window, std::string_view key) const {
+  const std::uint32_t at = to.rows;
+  const char* row = key.data();
+  const std::size_t keys = spec_.key_types.size();
+  const std::vector<Column> columns = decode_rows(spec_.key_types, &row, 1, *to.arena);  // copies texts
+  for (std::size_t c = 0; c < keys; ++c) {
+    const std::size_t width = value_width(spec_.key_types[c].kind);
+    to.valid[c][at] = !columns[c].is_null(0);
+    std::memcpy(to.data[c] + at * width, columns[c].data, width);
+  }
+  const EventTime bounds[2] = {window.range.start, window.range.end};
+  for (std::size_t c = 0; c < 2; ++c) {
+    to.valid[keys + c][at] = 1;
+    std::memcpy(to.data[keys + c] + at * 8, &bounds[c], 8);
+  }
+  to.time[at] = window.range.end - 1;
+}
+
+bool NativeWindow::give_rows(const Window& window, Output& out) {
+  const std::uint32_t width = spec_.function->column_count;
+  while (next_cell_ < cells_.size()) {
+    if (results_->rows == kBatch) results_->flush(retention_, out, stats_);
+    if (!out.has_room()) return false;
+    if (results_->rows == 0) results_->begin(kBatch);
+    put_bounds(*results_, window, window.keys.key(window.keys.entry(order_[next_key_ - 1])));
+    for (std::uint32_t c = 0; c < width; ++c) {
+      const std::size_t column = spec_.key_types.size() + 2 + c;
+      ts_value v = cells_[next_cell_ + c];
+      const DataType type = spec_.schema.fields[column].type;
+      if (v.null == 0 && type.is_string_like()) {
+        const std::string_view kept = results_->arena->copy({v.as.text.data, v.as.text.size});
+        v.as.text = {kept.data(), kept.size()};
+      }
+      put(v, type, results_->rows, results_->data[column], results_->valid[column]);
+    }
+    ++results_->rows;
+    next_cell_ += width;
+  }
+  return true;
 }
 
 // ---- state ---------------------------------------------------------------------------------------------------------

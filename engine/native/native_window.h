@@ -36,6 +36,8 @@ class NativeWindow final : public Operator {
   void process(unsigned input, Batch&& batch, Output& out) override;
   void watermark(unsigned input, Watermark watermark, Output& out) override;
   void finish(Output& out) override;
+  bool pending() const override { return pending_; }
+  void resume(Output& out) override;
   void snapshot(DeltaWriter& out) override;
   Status restore(const StateEntry& entry) override;
   void restore_watermark(unsigned input, Watermark watermark) override;
@@ -61,9 +63,14 @@ class NativeWindow final : public Operator {
   struct Results;
 
   void add(WindowRange range, std::string_view key, std::uint64_t hash, Row row, bool saved);
-  void advance(EventTime retention, Output& out);  // fires what is over
-  void fire(Window& window, Output& out);
-  void tell(Output& out);
+  // Goes on with the batch, then to `target_`; a portion is some keys of windows that fire, each a call.
+  void run(Output& out);
+  // These return false when the portion is used up or there is no room below.
+  bool advance(EventTime retention, Output& out);  // fires what is over
+  bool fire(Window& window, Output& out);
+  bool give_rows(const Window& window, Output& out);  // of the last call
+  void call(Window& window, std::uint32_t key, Output& out);
+  void put_bounds(Results& to, const Window& window, std::string_view key) const;  // of its next row
 
   NativeWindowSpec spec_;
   Calendar calendar_;
@@ -75,7 +82,19 @@ class NativeWindow final : public Operator {
   EventTime closed_ = kMinTime;  // the last end that fired and is not in a snapshot
   std::uint64_t next_number_ = 0;
   std::string key_, values_;
+
+  // Work that may be left between calls.
+  bool pending_ = false;
+  Batch batch_;
+  std::uint32_t row_ = 0;
   std::vector<std::uint32_t> late_;
+  EventTime target_ = kMinTime;
+  unsigned portion_ = 0;              // keys that may still be called for
+  std::vector<std::uint32_t> order_;  // keys of the window that fires
+  std::size_t next_key_ = 0;          // in order_
+  std::unique_ptr<Arena> call_arena_;
+  std::vector<ts_value> cells_;  // what the last call gave, and how much of it is out
+  std::size_t next_cell_ = 0;
   OperatorStats stats_;
 };
 

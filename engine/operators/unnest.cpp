@@ -6,25 +6,32 @@ namespace twinspan::engine {
 
 void Unnest::process(unsigned, Batch&& batch, Output& out) {
   stats_.rows_in += batch.rows;
-  const Column& arrays = batch.columns[static_cast<std::size_t>(spec_.column)];
-  for (std::uint32_t row = 0; row < batch.rows; ++row) {
-    const std::uint32_t n =
-        arrays.is_null(row) ? 0 : ArrayView(arrays.as<std::string_view>()[row], spec_.element).size();
-    if (n == 0 && spec_.keep_empty) {
-      rows_.push_back(row);
-      elements_.push_back(kNone);
-    }
-    for (std::uint32_t i = 0; i < n; ++i) {
-      rows_.push_back(row);
-      elements_.push_back(i);
-      if (rows_.size() == kRows) emit(batch, out);
-    }
-    if (rows_.size() >= kRows) emit(batch, out);
-  }
-  if (!rows_.empty()) emit(batch, out);
+  batch_ = std::move(batch);
+  row_ = element_ = 0;
+  resume(out);
 }
 
-void Unnest::emit(const Batch& batch, Output& out) {
+void Unnest::resume(Output& out) {
+  const Column& arrays = batch_.columns[static_cast<std::size_t>(spec_.column)];
+  for (; row_ < batch_.rows; ++row_, element_ = 0) {
+    const std::uint32_t n =
+        arrays.is_null(row_) ? 0 : ArrayView(arrays.as<std::string_view>()[row_], spec_.element).size();
+    // An empty array that is kept counts as one element.
+    for (const std::uint32_t most = n == 0 && spec_.keep_empty ? 1 : n; element_ < most; ++element_) {
+      if (rows_.size() == kRows) {
+        emit(out);
+        if (!out.has_room()) return;
+      }
+      rows_.push_back(row_);
+      elements_.push_back(n == 0 ? kNone : element_);
+    }
+  }
+  if (!rows_.empty()) emit(out);
+  batch_ = {};
+}
+
+void Unnest::emit(Output& out) {
+  const Batch& batch = batch_;
   const auto n = static_cast<std::uint32_t>(rows_.size());
   const Column& arrays = batch.columns[static_cast<std::size_t>(spec_.column)];
   auto arena = std::make_shared<Arena>(16 * 1024);

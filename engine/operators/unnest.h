@@ -25,6 +25,8 @@ class Unnest final : public Operator {
   void process(unsigned input, Batch&& batch, Output& out) override;
   void watermark(unsigned, Watermark watermark, Output& out) override { out.watermark(watermark); }
   void restore_watermark(unsigned, Watermark) override {}
+  bool pending() const override { return batch_.rows > 0; }
+  void resume(Output& out) override;
   OperatorStats stats() const override { return stats_; }
   const Schema& schema() const override { return spec_.schema; }
 
@@ -32,10 +34,12 @@ class Unnest final : public Operator {
   static constexpr std::uint32_t kRows = 1024;  // of a batch that goes out: a row may have any number of elements
   static constexpr std::uint32_t kNone = 0xFFFF'FFFF;
 
-  void emit(const Batch& batch, Output& out);
+  void emit(Output& out);
 
   UnnestSpec spec_;
   OperatorStats stats_;
+  Batch batch_;  // what is left of it: from this element of this row
+  std::uint32_t row_ = 0, element_ = 0;
   std::vector<std::uint32_t> rows_, elements_;  // of the next batch: row of the input, element of its array or kNone
 };
 

@@ -11,6 +11,7 @@
 
 #include "config/descriptor.h"
 #include "config/pipeline_spec.h"
+#include "engine/expr/aggregate_table.h"
 #include "engine/expr/functions.h"
 #include "gateway/command_docs.h"
 
@@ -49,6 +50,8 @@ TEST(Reference, HasEveryKeyAndFunction) {
     for (std::size_t at = 0; (at = signature.find('|', at)) != std::string::npos; at += 2) signature.insert(at, "\\");
     EXPECT_NE(page.find("| `" + signature + "` | "), std::string::npos) << f.signature;
   }
+  for (const engine::AggregateInfo& a : engine::aggregate_table())
+    EXPECT_NE(page.find("| `" + std::string(a.name) + "("), std::string::npos) << a.name;
   EXPECT_NE(page.find("### `steps.<id>.window`"), std::string::npos);
 }
 
@@ -71,6 +74,7 @@ TEST(Reference, RowsOfTablesHaveTheirColumns) {
 TEST(Reference, TheJsonFormIsJsonWithTheSameContent) {
   const boost::json::value v = boost::json::parse(reference_json());
   EXPECT_EQ(v.at("functions").as_array().size(), engine::function_table().size());
+  EXPECT_EQ(v.at("aggregates").as_array().size(), engine::aggregate_table().size());
   EXPECT_EQ(v.at("pipeline").at(0).at("keys").as_array().size(), config::PipelineSpec::table().fields().size());
   EXPECT_EQ(v.at("pipeline").at(0).at("paths").at(0).as_string(), "");
 }
