@@ -178,6 +178,7 @@ TEST(NativePipeline, MistakesOfApplyAreErrorsAtTheirPlace) {
   expect(errors_of(call, "page"), "T0454");
   expect(errors_of(call, "visits.cut(pages, 1)"), "did you mean `page`");
   expect(errors_of("tumbling: 1h", "cumulate: 1h, every: 1m"), "needs a tumbling window");
+  expect(errors_of("tumbling: 1h", "tumbling: 1h, time: processing"), "needs a window of event time");
   expect(errors_of("key: [who]", "key: [who]\n    emit: { every: 1m }"), "'emit' belongs to aggregates");
   expect(errors_of("key: [who]", "let: { views: who }\n    key: [views]"), "the result has two columns 'views'");
   expect(errors_of("    window: { tumbling: 1h }\n", ""), "has 'key' but no window");

@@ -159,7 +159,10 @@ Case random_case(std::uint64_t seed) {
     if (r.time <= now) largest = std::max(largest, r.time);
     if (largest == kMinTime) continue;
     w.firing = std::max(w.firing, largest - disorder);
-    if (!outage) w.retention = w.firing;
+    if (!outage)
+      w.retention = w.firing;
+    else if (w.retention != kMinTime && pick(0, 3) == 0)  // its budget is spent little by little
+      w.retention = std::min(w.firing, w.retention + pick(0, c.within));
   }
   return c;
 }
