@@ -90,7 +90,7 @@ void check_apply(const StepSpec& step, Diagnostics& diagnostics) {
                       "a window function gives its rows once, when no further row can come");
   if (!step.window->tumbling)
     diagnostics.error(at, "T0212", "'apply' needs a tumbling window", "such as window: { tumbling: 1h }");
-  if (step.window->time != WindowTime::event)
+  if (step.window->time.value != WindowTime::event)
     diagnostics.error(at, "T0212", "'apply' needs a window of event time", "remove time: processing");
 }
 

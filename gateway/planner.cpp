@@ -332,7 +332,8 @@ void Planner::plan_transform(const std::string& id, const config::StepSpec& step
     select.emplace_back(s.name.value, let.expand(parse(s.value, diagnostics_)));
     text.push_back(&s.value);
   }
-  if (step.select.empty() && input->index != source->index) {  // all columns, but not those of the dictionaries
+  if (step.select.empty() && input->schema->fields.size() !=
+                                 source->schema->fields.size()) {  // all columns, but not those of the dictionaries
     for (const Field& f : source->schema->fields) select.emplace_back(f.name, column_ast(f.name));
     text.resize(select.size(), &step.from->ids[0]);
   }

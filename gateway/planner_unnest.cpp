@@ -16,7 +16,7 @@ void Planner::plan_unnest(const std::string& id, const config::StepSpec& step) {
   const config::UnnestSpec& unnest = *step.unnest;
   const auto source = input_stream(id, step.from->ids);
   if (!source) return;
-  LetScope let(step.let, diagnostics_);
+  LetScope let(step.let, expressions_, diagnostics_);
   std::optional<config::Expression> where = step.where;
   const config::OnError on_error = config::effective_on_error(step.on_error, spec_);
   const auto input = add_dictionaries(id, *source, step, let, where, on_error);
@@ -96,7 +96,8 @@ void Planner::plan_unnest(const std::string& id, const config::StepSpec& step) {
     select.emplace_back(s.name.value, let.expand(parse(s.value, diagnostics_)));
     select_text.push_back(&s.value);
   }
-  if (select.empty() && input->index != source->index) {  // all columns, but not those of the dictionaries
+  if (select.empty() && input->schema->fields.size() !=
+                            source->schema->fields.size()) {  // all columns, but not those of the dictionaries
     for (const Field& f : spec.schema.fields)
       if (!f.name.starts_with("$")) select.emplace_back(f.name, column_ast(f.name));
     select_text.resize(select.size(), &step.from->ids[0]);

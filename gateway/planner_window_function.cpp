@@ -46,7 +46,7 @@ void Planner::plan_window_function(const std::string& id, const config::StepSpec
   }
   warn_about_budget(step.max_state, step.from->ids[0].origin);
   const config::Expression& apply = *step.apply;
-  LetScope let(step.let, diagnostics_);
+  LetScope let(step.let, expressions_, diagnostics_);
   std::optional<config::Expression> where = step.where;
   const config::OnError on_error = config::effective_on_error(step.on_error, spec_);
   const auto input = add_dictionaries(id, *source, step, let, where, on_error);
@@ -168,7 +168,7 @@ void Planner::plan_window_function(const std::string& id, const config::StepSpec
       select.emplace_back(s.name.value, parse(s.value, diagnostics_));
       select_text.push_back(&s.value);
     }
-    const LetScope no_let({}, diagnostics_);
+    const LetScope no_let({}, expressions_, diagnostics_);
     const auto selected = add_transform(id + ".select", out, engine::Scope(*schema), std::nullopt, select, select_text,
                                         false, no_let, on_error);
     if (!selected) return;

@@ -190,6 +190,12 @@ TEST(PlanDictId, StandsInFilterKeyAndAggregates) {
   EXPECT_EQ(p.plan->graph.nodes[1].out.size(), 1u);
 }
 
+TEST(PlanDictId, AFilterByAnIdAddsNoColumn) {
+  const auto p = loaded("  s: { from: ev, where: \"dict_id('devices', dev) % 2 = 0\" }\n");
+  ASSERT_NE(p.plan, nullptr);
+  EXPECT_EQ(columns_of(p.plan->sinks[0].schema), columns_of(p.plan->sources[0].schema));
+}
+
 TEST(PlanDictId, MistakesAreErrorsAtTheirPlace) {
   const std::string sinks = "sinks:\n  out: { from: s, topic: o, clusters: east }\n";
   const auto select = [&](const std::string& e) {
