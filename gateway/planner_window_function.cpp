@@ -44,7 +44,6 @@ void Planner::plan_window_function(const std::string& id, const config::StepSpec
         fmt::format("'{}' changes its results later; a window function needs rows that stay", step.from->ids[0].value));
     return;
   }
-  warn_about_budget(step.max_state, step.from->ids[0].origin);
   const config::Expression& apply = *step.apply;
   LetScope let(step.let, expressions_, diagnostics_);
   std::optional<config::Expression> where = step.where;

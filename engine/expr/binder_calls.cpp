@@ -247,7 +247,7 @@ std::optional<NodeId> ExprBuilder::visit_function(const Ast& ast, const Ids& arg
   k.type = type_of_letter(best->result);
   k.strict = best->strict;
   k.cost = best->cost;
-  k.params.state = best->state;
+  if (best->state != nullptr) k.params.state = {std::shared_ptr<const void>(), best->state};
   if (best->prepare != nullptr) {
     std::string error;
     std::size_t bad = 0;

@@ -33,7 +33,7 @@ struct Overload {
   int cost = 1;
   Prepare prepare = nullptr;
   bool strict = true;
-  std::shared_ptr<const void> state;  // KernelParams::state, unless `prepare` sets another
+  const void* state = nullptr;  // KernelParams::state, unless `prepare` sets another; lives for ever
 };
 
 // Of all groups, sorted by group, then name. Pointers stay valid.

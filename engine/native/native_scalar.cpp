@@ -107,7 +107,7 @@ Overload native_overload(const ts_scalar& f, std::string_view name, std::string_
   o.run = &run_native;
   o.cost = 50;  // not known; dear enough to be spared where a branch is not taken
   o.strict = (f.flags & TS_TAKES_NULLS) == 0;
-  o.state = std::shared_ptr<const void>(std::shared_ptr<const void>(), &f);  // the library's own memory
+  o.state = &f;  // the library's own memory
   return o;
 }
 
