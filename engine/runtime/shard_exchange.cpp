@@ -44,8 +44,10 @@ void Shard::update_exchange_watermark(ExchangeIn& in) {
     if (!s.idle.retention) w.retention = std::min(w.retention, s.watermark.retention), all.retention = false;
   }
   const Watermark& now = nodes_[in.node]->inputs[in.input].watermark;
-  if (all.firing) w.firing = now.firing;
-  w.retention = all.retention ? now.retention : std::min(w.retention, std::max(w.firing, now.firing));
+  // A finished sender says kMaxTime; others that are idle meanwhile may have rows under way until they end, too.
+  if (all.firing || w.firing == kMaxTime) w.firing = now.firing;
+  w.retention =
+      all.retention || w.retention == kMaxTime ? now.retention : std::min(w.retention, std::max(w.firing, now.firing));
   input_time(in.node, in.input, w, all);
 }
 

@@ -59,10 +59,7 @@ Status PipelineDriver::open() {
 
 void PipelineDriver::close(bool crash) {
   for (const StepInfo& step : plan_->steps) late_before_[step.id] = late_rows(step.id);
-  std::map<std::string, Watermark> told;
-  if (!crash)
-    for (const StepInfo& step : plan_->steps) told[step.id] = step_watermark(step.id);
-  told_before_ = std::move(told);
+  if (crash) told_.clear();
   pipeline_.reset();
 }
 
@@ -74,6 +71,7 @@ void PipelineDriver::settle() {
     TS_CHECK(rounds < kMostRounds);
     quiet = pipeline_->step() ? 0 : quiet + 1;
   }
+  note_watermarks();
 }
 
 void PipelineDriver::each_feed(const std::function<void(unsigned, ShardFeed&)>& visit) const {
@@ -191,45 +189,41 @@ std::optional<std::string> PipelineDriver::failure() const {
   return pipeline_->reason();
 }
 
-// Over the shards: the least of those that are not idle; if all are, the furthest.
-Watermark PipelineDriver::least(
-    const std::function<void(const std::function<void(Watermark, bool idle)>&)>& each) const {
-  Watermark least{kMaxTime, kMaxTime}, furthest;
-  bool any = false;
-  each([&](Watermark w, bool idle) {
-    furthest.firing = std::max(furthest.firing, w.firing);
-    furthest.retention = std::max(furthest.retention, w.retention);
-    if (idle) return;
-    any = true;
-    least.firing = std::min(least.firing, w.firing);
-    least.retention = std::min(least.retention, w.retention);
-  });
-  return any ? least : furthest;
-}
+namespace {
 
-Watermark PipelineDriver::source_watermark(const std::string& source) const {
-  unsigned index = 0;
-  while (plan_->sources[index].id != source) ++index;
-  return least([&](const auto& take) {
-    pipeline_->visit_shards(
-        [&](ShardParts& parts) { take(parts.shard->source_watermark(index), parts.feeds[index]->idle()); });
-  });
-}
-
-Watermark PipelineDriver::step_watermark(const std::string& step) const {
-  const auto info =
-      std::find_if(plan_->steps.begin(), plan_->steps.end(), [&](const StepInfo& s) { return s.id == step; });
-  Watermark out = least([&](const auto& take) {
-    pipeline_->visit_shards([&](ShardParts& parts) {
-      take(parts.shard->output_watermark(info->node), parts.shard->output_idle(info->node).retention);
-    });
-  });
-  if (const auto before = told_before_.find(step); before != told_before_.end()) {
-    out.firing = std::max(out.firing, before->second.firing);
-    out.retention = std::max(out.retention, before->second.retention);
+// One stream over the shards: the least of those that are not idle; if all are, what it was before.
+class OverShards {
+ public:
+  void add(Watermark w, engine::Idleness idle) {
+    if (!idle.firing) least_.firing = std::min(least_.firing, w.firing);
+    if (!idle.retention) least_.retention = std::min(least_.retention, w.retention);
   }
-  return out;
+  void raise(Watermark& told) const {
+    if (least_.firing != kMaxTime) told.firing = std::max(told.firing, least_.firing);
+    if (least_.retention != kMaxTime)
+      told.retention = std::max(told.retention, std::min(least_.retention, told.firing));
+  }
+
+ private:
+  Watermark least_{kMaxTime, kMaxTime};
+};
+
+}  // namespace
+
+void PipelineDriver::note_watermarks() {
+  std::map<std::string, OverShards> streams;
+  pipeline_->visit_shards([&](ShardParts& parts) {
+    for (unsigned i = 0; i < plan_->sources.size(); ++i) {
+      const ShardFeed& feed = *parts.feeds[i];
+      streams[plan_->sources[i].id].add(parts.shard->source_watermark(i), {feed.idle_firing(), feed.idle()});
+    }
+    for (const StepInfo& step : plan_->steps)
+      streams[step.id].add(parts.shard->output_watermark(step.node), parts.shard->output_idle(step.node));
+  });
+  for (const auto& [id, stream] : streams) stream.raise(told_[id]);
 }
+
+Watermark PipelineDriver::watermark_of(const std::string& source_or_step) const { return told_.at(source_or_step); }
 
 std::uint64_t PipelineDriver::late_rows(const std::string& step) const {
   const auto before = late_before_.find(step);

@@ -57,8 +57,7 @@ class PipelineDriver {
   // Nothing if it runs; else why it has stopped.
   std::optional<std::string> failure() const;
   const std::vector<VirtualOutput>& output(const std::string& sink) { return world_.output(sink); }
-  Watermark source_watermark(const std::string& source) const;
-  Watermark step_watermark(const std::string& step) const;
+  Watermark watermark_of(const std::string& source_or_step) const;
   std::uint64_t late_rows(const std::string& step) const;  // since the beginning, restarts included
   std::int64_t now_ms() const { return clock_.wall_ms(); }
   unsigned shards() const { return options_.shards; }
@@ -74,6 +73,7 @@ class PipelineDriver {
   Status open();
   void close(bool crash);
   void settle();
+  void note_watermarks();
   Status moved(Status status) {
     settle();
     return status;
@@ -83,7 +83,6 @@ class PipelineDriver {
   // Time passes for all lanes; those that were not idle before and are `kept` do not become so.
   void pass_time(std::int64_t ms, const std::function<bool(const LaneOf&)>& kept);
   const config::SourceSpec& source_spec(const std::string& id) const { return *spec_.sources.find(id); }
-  Watermark least(const std::function<void(const std::function<void(Watermark, bool idle)>&)>& each) const;
 
   const config::PipelineSpec& spec_;
   DriverOptions options_;
@@ -92,8 +91,9 @@ class PipelineDriver {
   VirtualClusters world_;
   std::unique_ptr<Pipeline> pipeline_;
   const Plan* plan_ = nullptr;  // the pipeline's
-  // What the steps had told those behind them: restored, they say it again only when it moves.
-  std::map<std::string, Watermark> told_before_;
+  // By source and step, the furthest that those behind them have been told. No shard alone knows it, and a restored
+  // step says it again only when it moves.
+  std::map<std::string, Watermark> told_;
   std::map<std::string, std::uint64_t> late_before_;  // by step, of the runs before this one
   std::map<std::string, std::int64_t> down_since_;    // by cluster
 };

@@ -285,8 +285,7 @@ class Run {
 
   void expect_watermark(const TestStep& step) {
     for (const auto& e : step.expect_watermark) {
-      const bool source = spec_.sources.find(e.name.value) != nullptr;
-      const Watermark w = source ? driver_.source_watermark(e.name.value) : driver_.step_watermark(e.name.value);
+      const Watermark w = driver_.watermark_of(e.name.value);
       const auto look = [&](const char* which, const std::optional<config::Timestamp>& wanted, EventTime is) {
         if (e.value.none ? is == kMinTime : !wanted || wanted->ms == is) return;
         fail(e.name.origin, fmt::format("{} watermark of '{}': {} expected, it is {}", which, e.name.value,
