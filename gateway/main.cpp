@@ -14,6 +14,8 @@
 #include "config/schema.h"
 #include "gateway/command_demo.h"
 #include "gateway/command_docs.h"
+#include "gateway/command_eval.h"
+#include "gateway/command_explain.h"
 #include "gateway/command_run.h"
 #include "gateway/command_test.h"
 #include "gateway/load.h"
@@ -34,6 +36,9 @@ int usage(std::FILE* to) {
       "  test [--thorough] [--filter TEXT] [--junit FILE] PIPELINE.yaml...         run the tests: block in virtual "
       "time, "
       "without a broker\n"
+      "  explain [-c SERVICE.yaml] [--format text|json] PIPELINE.yaml              steps, types, exchanges, state, "
+      "delays\n"
+      "  eval [--json ROWS.jsonl|-] [--fields NAME:TYPE,..] EXPRESSION             an expression over some rows\n"
       "  schema [pipeline|service]                                                 JSON Schema of the files\n"
       "  docs [--format md|json] [-c SERVICE.yaml]                                 reference of keys, steps and "
       "functions\n"
@@ -96,6 +101,8 @@ int main(int argc, char** argv) {
   if (verb == "demo") return gateway::command_demo(args);
   if (verb == "docs") return gateway::command_docs(args);
   if (verb == "validate") return validate(args);
+  if (verb == "explain") return gateway::command_explain(args);
+  if (verb == "eval") return gateway::command_eval(args);
   if (verb == "test") return gateway::command_test(args);
   if (verb == "schema") {
     const std::string which = args.size() > 1 ? args[1] : "pipeline";

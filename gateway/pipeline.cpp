@@ -19,6 +19,11 @@ constexpr std::size_t kPacketsPerRing = 16;
 constexpr std::uint64_t kBaseReserve = 256ull << 20;  // bases are for later; epochs and the ledger need room now
 }  // namespace
 
+unsigned default_shards() {
+  const unsigned cores = std::max(1u, std::thread::hardware_concurrency());
+  return std::clamp(cores / 2, 1u, 8u);
+}
+
 Pipeline::Pipeline(std::unique_ptr<config::PipelineSpec> spec, std::unique_ptr<Plan> plan,
                    PipelineEnvironment environment)
     : spec_(std::move(spec)),
@@ -28,9 +33,7 @@ Pipeline::Pipeline(std::unique_ptr<config::PipelineSpec> spec, std::unique_ptr<P
       ledger_(env_.files, env_.directory + "/ledger.jsonl"),
       operations_(env_.files, env_.directory + "/operations.jsonl"),
       plans_(static_cast<std::uint64_t>(env_.clock.wall_ms())) {
-  // auto: half of the cores, since the Kafka clients need the other half.
-  const unsigned cores = std::max(1u, std::thread::hardware_concurrency());
-  shards_ = static_cast<unsigned>(spec_->shards.count.value_or(std::clamp(cores / 2, 1u, 8u)));
+  shards_ = static_cast<unsigned>(spec_->shards.count.value_or(default_shards()));
 }
 
 Pipeline::~Pipeline() {

@@ -40,6 +40,8 @@ struct StepInfo {
   std::string id, kind;  // as the user knows it
   unsigned node = 0;     // whose figures are shown
   int stage = -1;        // of a node that several steps became: the one whose figures they are; -1: all of it
+  std::shared_ptr<const Schema> schema = nullptr;  // of what comes out; nullptr: a part of a step
+  bool append_only = true;                         // false: results may change later
 };
 
 struct StepBudget {
@@ -57,11 +59,14 @@ struct Plan {
   std::vector<SinkPlan> sinks;      // by Graph::terminals
   std::vector<StepInfo> steps;
   std::vector<StepBudget> budgets;
-  std::vector<std::vector<unsigned>> fed_by;           // by Graph::sources: the nodes that its rows reach
-  std::vector<config::OnError> node_on_error;          // by Graph::nodes
+  std::vector<std::vector<unsigned>> fed_by;   // by Graph::sources: the nodes that its rows reach
+  std::vector<config::OnError> node_on_error;  // by Graph::nodes
   std::vector<std::pair<std::string, config::OnError>> stage_on_error;  // of steps that became part of another's node
-  std::vector<std::shared_ptr<const Schema>> schemas;  // what batches point to
+  std::vector<std::shared_ptr<const Schema>> schemas;                   // what batches point to
 };
+
+// `shards: auto`: half of the cores, since the Kafka clients need the other half, and at most 8.
+unsigned default_shards();
 
 // `spec` must outlive the plan. nullptr if anything was reported as an error.
 std::unique_ptr<Plan> make_plan(const config::PipelineSpec& spec, config::Diagnostics& diagnostics);

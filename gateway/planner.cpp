@@ -23,7 +23,15 @@ std::unique_ptr<Plan> Planner::run() {
   plan_->sinks.resize(spec_.sinks.size());
   for (const auto& source : spec_.sources) plan_source(source.name.value, source.value);
   if (!order_steps()) return nullptr;
-  for (const auto* step : order_) plan_step(step->name.value, step->value);
+  for (const auto* step : order_) {
+    plan_step(step->name.value, step->value);
+    const auto out = streams_.find(step->name.value);
+    for (StepInfo& info : plan_->steps) {
+      if (info.id != step->name.value || out == streams_.end()) continue;
+      info.schema = out->second.schema;
+      info.append_only = out->second.append_only;
+    }
+  }
   for (const auto& sink : spec_.sinks) plan_sink(sink.name.value, sink.value);
   plan_budgets();
   if (diagnostics_.error_count() != errors_before_) return nullptr;
@@ -299,6 +307,7 @@ std::optional<Planner::Stream> Planner::add_transform(const std::string& node_id
   engine::OperatorNode& node = plan_->graph.nodes[index];
   node.steps = plan->steps;
   node.program = t.program.explain();
+  node.shared = t.program.shared();
   node.make = [t](unsigned, unsigned) { return std::make_unique<engine::Transform>(t); };
   Stream out{false, index, schema, input.append_only};
   out.stage = static_cast<unsigned>(plan->steps.size() - 1);

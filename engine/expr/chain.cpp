@@ -19,6 +19,7 @@ Chain::~Chain() = default;
 std::size_t Chain::stages() const { return plan_->stages.size(); }
 std::uint64_t Chain::evaluations() const { return executor_->evaluations(); }
 std::string Chain::explain() const { return explain_plan(*plan_); }
+std::vector<std::pair<std::string, unsigned>> Chain::shared() const { return shared_calls(*plan_); }
 
 Chain::Result Chain::evaluate(const Batch& in, Arena& arena) {
   ExprExecutor::ChainResult r;

@@ -49,6 +49,7 @@ class Chain {
   std::size_t stages() const;
   std::uint64_t evaluations() const;  // kernel runs so far; a shared part counts once a batch
   std::string explain() const;
+  std::vector<std::pair<std::string, unsigned>> shared() const;  // calls computed once, and for how many uses
 
  private:
   friend class ChainBuilder;

@@ -39,4 +39,28 @@ std::string explain_plan(const ExprPlan& plan) {
   return out;
 }
 
+std::vector<std::pair<std::string, unsigned>> shared_calls(const ExprPlan& plan) {
+  constexpr std::size_t kLongest = 200;
+  std::vector<unsigned> uses(plan.nodes.size(), 0);
+  for (const ExprGroup& group : plan.groups)
+    for (const NodeId id : group.nodes)
+      for (const NodeId arg : plan.nodes[id].args) ++uses[arg];
+  for (const NodeId slot : plan.slots) ++uses[slot];
+  for (const ExprStage& stage : plan.stages)
+    if (stage.where != ExprStage::kNoFilter) ++uses[stage.where];
+  std::vector<std::string> text(plan.nodes.size());
+  std::vector<std::pair<std::string, unsigned>> out;
+  for (NodeId id = 0; id < plan.nodes.size(); ++id) {  // arguments stand before who uses them
+    const ExprNode& n = plan.nodes[id];
+    text[id] = n.name;
+    if (n.kind == NodeKind::constant || n.kind == NodeKind::column) continue;
+    text[id] += '(';
+    for (std::size_t k = 0; k < n.args.size() && text[id].size() < kLongest; ++k)
+      text[id] += (k > 0 ? ", " : "") + text[n.args[k]];
+    text[id] += ')';
+    if (uses[id] > 1) out.emplace_back(text[id], uses[id]);
+  }
+  return out;
+}
+
 }  // namespace twinspan::engine

@@ -4,6 +4,7 @@
 
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "engine/expr/kernel.h"
@@ -63,5 +64,8 @@ struct ExprPlan {
 };
 
 std::string explain_plan(const ExprPlan& plan);  // one line a node
+// The calls that several results, filters or other calls use, each computed once a batch: as text, with how many use
+// it.
+std::vector<std::pair<std::string, unsigned>> shared_calls(const ExprPlan& plan);
 
 }  // namespace twinspan::engine

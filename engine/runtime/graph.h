@@ -6,6 +6,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "engine/operators/operator.h"
@@ -34,6 +35,7 @@ struct OperatorNode {
   int late_terminal = -1;          // late rows go there; -1: they are counted and dropped
   std::vector<std::string> steps;  // a Transform: ids of the steps that became one, in their order
   std::string program;             // a Transform: how its expressions run, for explain
+  std::vector<std::pair<std::string, unsigned>> shared;  // a Transform: calls computed once, and for how many uses
 };
 
 struct Graph {

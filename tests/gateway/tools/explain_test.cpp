@@ -1,0 +1,123 @@
+#include "gateway/explain.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <boost/json.hpp>
+
+#include "gateway/load.h"
+
+namespace twinspan::gateway {
+namespace {
+
+constexpr const char* kPipeline = R"y(version: 1
+name: clicks
+sources:
+  shown:
+    topic: i
+    clusters: { pair: [east, west] }
+    fields: { ad: int64, region: string, price: "decimal(18,4)", ts: timestamp }
+    event_time: { field: ts, out_of_order: 10s }
+  clicked: { topic: c, clusters: east, fields: { ad: int64, ts: timestamp }, event_time: { field: ts, out_of_order: 5s } }
+steps:
+  tidy: { from: shown, where: price >= 0, select: { ad: ad, region: upper(trim(region)), code: upper(trim(region)) || '-1' } }
+  joined:
+    interval_join: { left: tidy, right: clicked, on: [ad], between: [-1m, 10m], type: left }
+    select: { ad: left.ad, region: left.region, clicked: right.ad IS NOT NULL }
+  rate: { from: joined, window: { cumulate: 1d, every: 1h }, key: [region], aggregate: { n: count(*), ads: count(DISTINCT ad) } }
+sinks:
+  out: { from: rate, topic: o, clusters: east, key: region }
+)y";
+
+LoadedPipeline loaded(const std::string& text = kPipeline) {
+  config::Diagnostics diagnostics;
+  auto p = load_pipeline(text, "p.yaml", nullptr, {}, diagnostics);
+  EXPECT_TRUE(p) << diagnostics.render();
+  return std::move(*p);
+}
+
+const boost::json::object& find(const boost::json::value& list, std::string_view id) {
+  for (const auto& v : list.as_array())
+    if (v.at("id").as_string() == id) return v.as_object();
+  throw std::runtime_error("no such id");
+}
+
+TEST(Explain, TextSaysWhatHappensToARow) {
+  const LoadedPipeline p = loaded();
+  EXPECT_EQ(explain_text(*p.plan, 2), R"t(pipeline clicks, 2 shards
+
+source shown: on east and west
+  reads         ad int64, region string, price decimal(18,4), ts timestamp
+  event time    ts, 10s behind the newest row; a lane is idle after 30s
+  lost cluster  holds event time for 30s
+
+source clicked: on east
+  reads         ad int64, ts timestamp
+  event time    ts, 5s behind the newest row; a lane is idle after 30s
+  lost cluster  holds event time for 30s
+
+step tidy: project of shown
+  where         price >= 0
+  once          upper(trim(region)) for 2 uses
+  columns       ad int64, region string, code string
+  results       never change; event time 10s behind the newest row
+
+step joined: interval_join of tidy, clicked
+  exchange      left by left.ad, over 2 shards
+  exchange      right by right.ad, over 2 shards
+  join          left, right.time - left.time in [-1m, 10m]
+  state         left rows for 10m10s of event time, about 88 bytes each: 51 MiB at 1000 rows/s
+  state         right rows for 1m10s of event time, about 48 bytes each: 3281 KiB at 1000 rows/s
+  skew          none: the rows of one key are in one shard
+  columns       ad int64, region string, clicked bool
+  results       never change; event time 10m10s behind the newest row
+
+step rate: cumulate window of joined
+  exchange      by region, over 2 shards
+  window        1d every 1h, UTC
+  key           region
+  aggregate     n = count(*)
+  aggregate     ads = count(DISTINCT ad)
+  state         one entry a key and open window, for 1d10m10s of event time, about 48 bytes each, and about 16 for each distinct value of a key
+  skew          none: the rows of one key are in one shard
+  columns       region string, window_start timestamp, window_end timestamp, n int64, ads int64
+  results       may change later; event time 10m10s behind the newest row
+
+sink out: from rate, on east
+  writes        region string, window_start timestamp, window_end timestamp, n int64, ads int64
+  key           region
+)t");
+}
+
+TEST(Explain, JsonHasTheSameUnderStableNames) {
+  const LoadedPipeline p = loaded();
+  const boost::json::value all = boost::json::parse(explain_json(*p.plan, 3));
+  EXPECT_EQ(all.at("pipeline").as_string(), "clicks");
+  EXPECT_EQ(all.at("shards").to_number<int>(), 3);
+  const auto& joined = find(all.at("steps"), "joined");
+  EXPECT_EQ(joined.at("kind").as_string(), "interval_join");
+  EXPECT_EQ(joined.at("inputs"), (boost::json::array{"tidy", "clicked"}));
+  EXPECT_EQ(joined.at("behind_ms").to_number<int>(), 610'000);
+  EXPECT_EQ(joined.at("state").at("left").at("keeps_ms").to_number<int>(), 610'000);
+  EXPECT_EQ(joined.at("exchanges").as_array().size(), 2u);
+  EXPECT_EQ(joined.at("exchanges").at(1).at("by"), (boost::json::array{"right.ad"}));
+  EXPECT_FALSE(joined.at("updates").as_bool());
+  const auto& tidy = find(all.at("steps"), "tidy");
+  EXPECT_EQ(tidy.at("computed_once").as_array().size(), 1u);
+  EXPECT_EQ(tidy.at("computed_once").at(0).at("uses").to_number<int>(), 2);
+  EXPECT_TRUE(tidy.at("exchanges").as_array().empty());
+  const auto& rate = find(all.at("steps"), "rate");
+  EXPECT_EQ(rate.at("window").at("every_ms").to_number<int>(), 3'600'000);
+  EXPECT_TRUE(rate.at("updates").as_bool());
+  EXPECT_EQ(find(all.at("sinks"), "out").at("columns").as_array().size(), 5u);
+}
+
+TEST(Explain, ColumnsNobodyReadsAreNotRead) {
+  std::string text = kPipeline;
+  text.replace(text.find("region: string,"), 15, "region: string, unused: string,");
+  const LoadedPipeline p = loaded(text);
+  EXPECT_THAT(explain_text(*p.plan, 1), ::testing::Not(::testing::HasSubstr("unused")));
+}
+
+}  // namespace
+}  // namespace twinspan::gateway
