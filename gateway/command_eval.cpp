@@ -1,9 +1,11 @@
 #include "gateway/command_eval.h"
 
+#include <algorithm>
 #include <cstdio>
 #include <fstream>
 #include <iostream>
 #include <map>
+#include <set>
 
 #include <simdjson.h>
 
@@ -12,6 +14,7 @@
 #include "config/json_text.h"
 #include "connectors/formats/json_encoder.h"
 #include "engine/expr/program.h"
+#include "gateway/expression_binding.h"
 
 namespace twinspan::gateway {
 
@@ -31,7 +34,7 @@ Seen both(Seen a, Seen b) {
   if (a == Seen::nothing || a == b) return b;
   if (b == Seen::nothing) return a;
   const bool numbers = (a == Seen::integer || a == Seen::number) && (b == Seen::integer || b == Seen::number);
-  return numbers ? Seen::number : Seen::text;
+  return numbers ? Seen::number : a;  // else what came first: the other row is the one that is wrong
 }
 
 DataType type_of(Seen seen) {
@@ -126,8 +129,16 @@ std::optional<EvalOutcome> evaluate(const std::string& expression, const std::ve
   const auto ast = engine::parse_expression(expression);
   if (!ast.ok()) return report(ast.errors()), std::nullopt;
 
+  // Columns that the expression does not read fail no row. With an unknown one all stay, for the hint.
+  std::set<std::pair<std::string, std::string>> used;
+  collect_columns(*ast.value(), used);
+  const auto is_field = [&](const auto& name) {
+    return std::any_of(fields.begin(), fields.end(), [&](const auto& f) { return f.name == name.second; });
+  };
+  const bool all_known = std::all_of(used.begin(), used.end(), is_field);
   connectors::JsonDecoderOptions options;
-  options.fields = fields;
+  for (const connectors::JsonField& f : fields)
+    if (!all_known || used.count({"", f.name}) > 0) options.fields.push_back(f);
   auto decoder = connectors::JsonDecoder::make(options);
   if (!decoder) {
     diagnostics.error_in_file(source, 0, 1, "T0410", decoder.error().message);

@@ -11,8 +11,9 @@
 
 namespace twinspan::gateway {
 
-// The fields of JSON objects, in the order in which they first appear: int64 if all values are whole numbers, float64
-// if some are not, bool, else string (also where there is nothing but null). Lists and maps are left out.
+// The fields of JSON objects, in the order in which they first appear, with the type of their first value: bool,
+// string, int64, or float64 if some number is not whole; string where there is nothing but null. Lists and maps are
+// left out.
 std::vector<connectors::JsonField> infer_fields(const std::vector<std::string>& lines);
 
 // `name:type,name:decimal(18,4)`, types as in a pipeline.

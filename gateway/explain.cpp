@@ -45,12 +45,16 @@ class Explainer {
   Explainer(const Plan& plan, unsigned shards) : plan_(plan), shards_(shards) {}
 
   json::object run() {
-    json::array sources, steps, sinks;
+    json::array sources, steps, parts, sinks;
     for (const SourcePlan& s : plan_.sources) sources.push_back(source(s));
     for (const StepInfo& s : plan_.steps)
-      if (s.schema != nullptr) steps.push_back(step(s));
+      if (s.schema != nullptr)
+        steps.push_back(step(s));
+      else
+        parts.push_back({{"id", s.id}, {"kind", s.kind}});
     for (const SinkPlan& s : plan_.sinks) sinks.push_back(sink(s));
-    return {{"pipeline", plan_.name}, {"shards", shards_}, {"sources", sources}, {"steps", steps}, {"sinks", sinks}};
+    return {{"pipeline", plan_.name}, {"shards", shards_}, {"sources", sources},
+            {"steps", steps},         {"parts", parts},    {"sinks", sinks}};
   }
 
  private:
@@ -140,6 +144,13 @@ class Explainer {
     };
     for (const auto& s : plan_.graph.sources) look(s.out);
     for (const auto& n : plan_.graph.nodes) look(n.out);
+    std::stable_sort(out.begin(), out.end(), [](const json::value& a, const json::value& b) {  // left before right
+      const auto side = [](const json::value& v) {
+        const json::value* is = v.as_object().if_contains("side");
+        return is == nullptr ? std::string() : std::string(is->as_string());
+      };
+      return side(a) < side(b);
+    });
     return out;
   }
 
@@ -267,8 +278,11 @@ void step_text(const json::object& s, unsigned shards, std::string& out) {
     const std::string by = joined(exchange.at("by"));
     const std::string side = exchange.contains("side") ? text(exchange, "side") + " " : "";
     const std::string into = text(exchange, "into") == text(s, "id") ? "" : " for " + text(exchange, "into");
-    line("exchange", fmt::format("{}by {}{}{}", side, by.empty() ? "nothing: all rows to one shard" : by, into,
-                                 shards > 1 ? fmt::format(", over {} shards", shards) : ", within the one shard"));
+    line("exchange",
+         by.empty() && into.empty()
+             ? "all rows to one shard"
+             : fmt::format("{}by {}{}{}", side, by.empty() ? "its own key" : by, into,
+                           shards > 1 ? fmt::format(", over {} shards", shards) : ", within the one shard"));
   }
   if (s.contains("join")) {
     const json::object& j = s.at("join").as_object();
@@ -329,6 +343,9 @@ std::string explain_text(const Plan& plan, unsigned shards) {
       line("lost cluster", fmt::format("holds event time for {}", duration(number(s, "hold_ms"))));
   }
   for (const json::value& v : all.at("steps").as_array()) step_text(v.as_object(), shards, out);
+  for (const json::value& v : all.at("parts").as_array())
+    out += fmt::format("\n{} {}: one entry a value, kept for good\n", text(v.as_object(), "kind"),
+                       text(v.as_object(), "id"));
   for (const json::value& v : all.at("sinks").as_array()) {
     const json::object& s = v.as_object();
     out += fmt::format("\nsink {}: {}, {}\n", text(s, "id"),

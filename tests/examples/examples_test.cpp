@@ -105,6 +105,24 @@ TEST_F(Examples, TheirTestsPass) {
   EXPECT_THAT(text_of(here() / "junit.xml"), ::testing::HasSubstr("tests=\"2\" failures=\"0\""));
 }
 
+// Without the lines that depend on the number of cores.
+TEST_F(Examples, EvalAndExplainSayWhatTheReadmeShows) {
+  const std::string readme = text_of(kSource / "README.md");
+  EXPECT_EQ(run({"eval", "upper(rtrim(page, '/'))", "--json", "examples/first.jsonl"}), 0) << output();
+  const std::vector<std::string> results = lines_of(output());
+  ASSERT_GE(results.size(), 4u);
+  EXPECT_THAT(readme, ::testing::HasSubstr(results[0] + "\n" + results[1] + "\n" + results[2] + "\n$"));
+  ASSERT_EQ(run({"explain", "examples/first.yaml"}), 0) << output();
+  const std::string text = output();
+  const std::size_t from = text.find("  window "), to = text.find("\n\n", from);
+  ASSERT_NE(from, std::string::npos);
+  EXPECT_THAT(readme, ::testing::HasSubstr(text.substr(from, to - from)));
+  EXPECT_EQ(run({"eval", "1 / 0"}), 1);
+  EXPECT_EQ(run({"eval", "1 +"}), 78);
+  EXPECT_EQ(run({"eval"}), 2);
+  EXPECT_EQ(run({"explain", "examples/service.yaml"}), 78);
+}
+
 TEST_F(Examples, TestSaysByItsExitCodeHowItWent) {
   EXPECT_EQ(run({"test", "--filter", "decode", "-q", "examples/first.yaml"}), 0) << output();
   EXPECT_EQ(output(), "1 passed, 0 failed\n");

@@ -28,7 +28,7 @@ std::string results(const std::string& expression, const std::vector<std::string
 TEST(Eval, TypesAreThoseTheRowsSeemToHave) {
   EXPECT_EQ(types(infer_fields({R"({"a":1,"b":1,"c":true,"d":"x","e":null,"f":[1],"g":1})",
                                 R"({"a":-2,"b":1.5,"c":null,"e":null,"g":"y","h":1e3})", "not JSON"})),
-            "a int64, b float64, c bool, d string, e string, g string, h float64");
+            "a int64, b float64, c bool, d string, e string, g int64, h float64");
 }
 
 TEST(Eval, FieldsGiveTypesByName) {
@@ -43,9 +43,9 @@ TEST(Eval, FieldsGiveTypesByName) {
 
 TEST(Eval, OneResultARow) {
   EXPECT_EQ(results("a + 1", {R"({"a":1})", R"({"a":null})", "{}"}), "int64: 2 null null");
-  EXPECT_EQ(results("upper(name)", {R"({"name":"ann"})", R"({"name":"é \"x\""})"}), R"(string: "ANN" "É \"X\"")");
+  EXPECT_EQ(results("upper(name)", {R"({"name":"ann"})", R"({"name":"é \"x\""})"}), R"(string: "ANN" "é \"X\"")");
   EXPECT_EQ(results("price * 2", {R"({"price":0.1})", R"({"price":"0.10"})"}, "price:decimal(10,2)"),
-            "decimal(29,2): 0.20 0.20");
+            "decimal(11,2): 0.20 0.20");
 }
 
 TEST(Eval, ARowThatFailsSaysWhyAndTheOthersGoOn) {
@@ -53,6 +53,12 @@ TEST(Eval, ARowThatFailsSaysWhyAndTheOthersGoOn) {
   EXPECT_THAT(text, HasSubstr(": 2 <"));
   EXPECT_THAT(text, HasSubstr("<not a JSON object"));
   EXPECT_THAT(text, ::testing::EndsWith("> 5"));
+}
+
+TEST(Eval, ColumnsThatAreNotReadFailNoRow) {
+  const std::vector<std::string> rows = {R"({"a":1,"b":1})", R"({"a":2,"b":"x"})"};
+  EXPECT_EQ(results("a", rows), "int64: 1 2");
+  EXPECT_THAT(results("b", rows), HasSubstr("int64: 1 <field \"b\""));
 }
 
 TEST(Eval, ManyRowsKeepTheirOrder) {
