@@ -176,9 +176,13 @@ class Explainer {
   }
 
   void window(const StepInfo& info, const config::StepSpec& spec, std::int64_t behind, json::object& out) {
-    const std::int64_t size = spec.window->size().count(), step = spec.window->step().count();
-    json::object window{{"size_ms", size}, {"timezone", spec.window->timezone.value}};
-    if (step != size) window["every_ms"] = step;
+    const config::WindowSpec& w = *spec.window;
+    const bool session = w.kind() == config::WindowKind::session, global = w.kind() == config::WindowKind::global;
+    const std::int64_t size = w.size().count();
+    json::object window{{"timezone", w.timezone.value},
+                        {"time", w.time.value == config::WindowTime::event ? "event" : "processing"}};
+    if (!global) window[session ? "gap_ms" : "size_ms"] = size;
+    if (w.every) window["every_ms"] = w.every->value.count();
     out["window"] = std::move(window);
     json::array key, aggregates;
     std::int64_t bytes = kEntryOverhead;
@@ -208,14 +212,20 @@ class Explainer {
     }
     out["key"] = key;
     out["aggregate"] = aggregates;
-    keyed_state(out, known ? bytes : -1, size + (spec.late ? spec.late->allow.count() : 0) + behind,
-                "one entry a key and open window");
+    const std::int64_t after = (spec.late ? spec.late->allow.count() : 0) + behind;
+    if (global)
+      keyed_state(out, known ? bytes : -1, -1, "one entry a key, kept for good");
+    else if (session)
+      keyed_state(out, known ? bytes : -1, size + after, "one entry a key and session, while it lasts and then");
+    else
+      keyed_state(out, known ? bytes : -1, size + after, "one entry a key and open window");
     if (distinct > 0) out["state"].as_object()["bytes_a_distinct_value"] = distinct;
     out["skew"] = "none: the rows of one key are in one shard";
   }
 
   static void keyed_state(json::object& out, std::int64_t bytes, std::int64_t keeps, const char* what) {
-    json::object state{{"entries", what}, {"keeps_ms", keeps}};
+    json::object state{{"entries", what}};
+    if (keeps >= 0) state["keeps_ms"] = keeps;
     if (bytes >= 0) state["bytes_an_entry"] = bytes;
     out["state"] = std::move(state);
   }
@@ -297,17 +307,19 @@ void step_text(const json::object& s, unsigned shards, std::string& out) {
   }
   if (s.contains("window")) {
     const json::object& w = s.at("window").as_object();
-    line("window",
-         fmt::format("{}{}, {}", duration(number(w, "size_ms")),
-                     w.contains("every_ms") ? " every " + duration(number(w, "every_ms")) : "", text(w, "timezone")));
+    std::string is = w.contains("gap_ms")    ? duration(number(w, "gap_ms")) + " without a row end it"
+                     : w.contains("size_ms") ? duration(number(w, "size_ms"))
+                                             : "everything";
+    if (w.contains("every_ms")) is += " every " + duration(number(w, "every_ms"));
+    line("window", fmt::format("{}, {} time, {}", is, text(w, "time"), text(w, "timezone")));
     line("key", s.at("key").as_array().empty() ? "none" : joined(s.at("key")));
     for (const json::value& a : s.at("aggregate").as_array())
       line("aggregate", fmt::format("{} = {}", text(a.as_object(), "name"), text(a.as_object(), "expression")));
   }
   if (s.contains("state") && s.at("state").as_object().contains("entries")) {
     const json::object& state = s.at("state").as_object();
-    std::string is =
-        fmt::format("{}, for {} of event time", text(state, "entries"), duration(number(state, "keeps_ms")));
+    std::string is = text(state, "entries");
+    if (state.contains("keeps_ms")) is += fmt::format(", for {} of event time", duration(number(state, "keeps_ms")));
     if (state.contains("bytes_an_entry")) is += fmt::format(", about {} bytes each", number(state, "bytes_an_entry"));
     if (state.contains("bytes_a_distinct_value"))
       is += fmt::format(", and about {} for each distinct value of a key", number(state, "bytes_a_distinct_value"));

@@ -74,7 +74,7 @@ step joined: interval_join of tidy, clicked
 
 step rate: cumulate window of joined
   exchange      by region, over 2 shards
-  window        1d every 1h, UTC
+  window        1d every 1h, event time, UTC
   key           region
   aggregate     n = count(*)
   aggregate     ads = count(DISTINCT ad)
