@@ -133,7 +133,7 @@ TEST_F(Examples, TestSaysByItsExitCodeHowItWent) {
   text.replace(text.find("views: 2, users: 2"), 18, "views: 2, users: 3");
   std::ofstream(here() / "wrong.yaml") << text;
   EXPECT_EQ(run({"test", "--shards", "2", "--batch", "1", "wrong.yaml"}), 1);
-  EXPECT_THAT(output(), ::testing::HasSubstr("* users         3          2\n"));
+  EXPECT_THAT(output(), ::testing::HasSubstr("* users        3          2\n"));
 }
 
 }  // namespace
