@@ -80,6 +80,7 @@ step rate: cumulate window of joined
   aggregate     ads = count(DISTINCT ad)
   state         one entry a key and open window, for 1d10m10s of event time, about 48 bytes each, and about 16 for each distinct value of a key
   skew          none: the rows of one key are in one shard
+  one pass with joined.select
   columns       region string, window_start timestamp, window_end timestamp, n int64, ads int64
   results       may change later; event time 10m10s behind the newest row
 
