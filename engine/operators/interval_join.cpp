@@ -1,351 +1,329 @@
+// Time: watermarks, ends, and the portions work is done in.
 #include "engine/operators/interval_join.h"
 
 #include <algorithm>
-
-#include <xxhash.h>
 
 namespace twinspan::engine {
 
 namespace {
 
-JoinOutput::SideColumns columns_of(const IntervalJoinSpec::Side& side) { return {side.kept, side.kept_types}; }
+constexpr unsigned kSegmentsPerPortion = 8;  // given back to the kernel
+constexpr std::int64_t kSlicesOfAWait = 64;
+constexpr std::int64_t kShortestSlice = 100;
 
-EventTime after(EventTime t) { return t == kMaxTime ? t : t + 1; }
+// A row usually waits as long as its bound is wide.
+std::int64_t slice_of(const IntervalJoinSpec& spec, std::int64_t wait) {
+  return spec.slice_ms > 0 ? spec.slice_ms : std::max(wait / kSlicesOfAWait, kShortestSlice);
+}
+
+bool is_one_of(IntervalJoinSpec::Type type, std::initializer_list<IntervalJoinSpec::Type> types) {
+  return std::find(types.begin(), types.end(), type) != types.end();
+}
 
 }  // namespace
 
 IntervalJoin::IntervalJoin(IntervalJoinSpec spec)
     : spec_(std::move(spec)),
+      outer_{is_one_of(spec_.type, {Type::left, Type::full, Type::anti}),
+             is_one_of(spec_.type, {Type::right, Type::full})},
+      early_(spec_.provisional || spec_.emit_unmatched_after),
+      slice_ms_{slice_of(spec_, spec_.upper), slice_of(spec_, -spec_.lower)},
       key_codec_{{spec_.left.key, spec_.left.key_types}, {spec_.right.key, spec_.right.key_types}},
       kept_codec_{{spec_.left.kept, spec_.left.kept_types}, {spec_.right.kept, spec_.right.kept_types}},
-      sides_{{0, spec_.upper, spec_.segment_bytes}, {1, -spec_.lower, spec_.segment_bytes}},
-      output_(&spec_.schema, columns_of(spec_.left), columns_of(spec_.right)) {
+      sides_{{0, spec_.upper, spec_.segment_bytes, slice_ms_[0]}, {1, -spec_.lower, spec_.segment_bytes, slice_ms_[1]}},
+      output_(&spec_.schema, {spec_.left.kept, spec_.left.kept_types, true},
+              {spec_.right.kept, spec_.right.kept_types, !left_only()}) {
   TS_CHECK(spec_.lower <= spec_.upper);
   TS_CHECK(spec_.left.key_types == spec_.right.key_types);
-  TS_CHECK(spec_.schema.fields.size() == spec_.left.kept.size() + spec_.right.kept.size());
+  TS_CHECK(spec_.schema.fields.size() == spec_.left.kept.size() + (left_only() ? 0 : spec_.right.kept.size()));
+  TS_CHECK(!left_only() || (spec_.matches == Matches::all && spec_.time == Time::left));
+  TS_CHECK(!early_ || !earliest());
+  if (spec_.where)
+    condition_.emplace(*spec_.where, JoinCondition::Side{spec_.left.kept, spec_.left.kept_types},
+                       JoinCondition::Side{spec_.right.kept, spec_.right.kept_types});
+  if (earliest()) sides_[1].keep_unclosed();
 }
 
 // ---- time ----------------------------------------------------------------------------------------------------------
 
-Watermark IntervalJoin::output_watermark() const {
-  Watermark w;
+Watermark IntervalJoin::output_watermark() {
+  // Pairs; unmatched rows have their own time, which may lie before that of any pair. Before the last word they may be
+  // taken back until they are dead.
   const auto combine = [&](EventTime left, EventTime right) {
-    if (spec_.time == IntervalJoinSpec::Time::left) return std::min(left, shift(right, -spec_.upper));
-    // Unmatched left rows have their own time, which may lie before that of any match.
-    return std::min(right, shift(left, left_join() ? std::min<std::int64_t>(spec_.lower, 0) : spec_.lower));
+    const EventTime ends[2] = {shift(right, -spec_.upper), shift(left, spec_.lower)};
+    const EventTime own[2] = {left, right};
+    const unsigned side = spec_.time == Time::left ? 0 : 1;
+    EventTime w = std::min(own[side], ends[side]);
+    if (outer(1 - side)) w = std::min(w, own[1 - side]);
+    if (outer(1 - side) && early_) w = std::min(w, ends[1 - side]);
+    return w;
   };
-  w.firing = combine(input_[0].firing, input_[1].firing);
-  w.retention = combine(input_[0].retention, input_[1].retention);
-  if (const TimeTree& waiting = sides_[0].waiting(); !waiting.empty()) {
-    const EventTime below = shift(waiting.first().time, -1);
+  Watermark w{combine(input_[0].firing, input_[1].firing), combine(input_[0].retention, input_[1].retention)};
+  held_ = false;
+  const auto hold = [&](const JoinWaiting& rows) {
+    if (rows.empty()) return;
+    const EventTime below = shift(rows.none_before(), -1);
+    held_ |= below < w.firing;
     w.firing = std::min(w.firing, below);
     w.retention = std::min(w.retention, below);
+  };
+  if (!early_) {
+    if (outer(0) || (earliest() && spec_.time == Time::left)) hold(sides_[0].waiting());
+    if (outer(1)) hold(sides_[1].waiting());
+    if (earliest() && spec_.time == Time::right) hold(sides_[1].unclosed());
   }
   w.retention = std::max(std::min(w.retention, w.firing), current_.retention);
   w.firing = std::max({w.firing, w.retention, current_.firing});
   return w;
 }
 
-void IntervalJoin::update_horizons() {
-  sides_[0].set_horizon(shift(input_[1].retention, -spec_.upper));
-  sides_[1].set_horizon(shift(input_[0].retention, spec_.lower));
+void IntervalJoin::refresh_watermark() {
+  hold_changed_ = false;
+  current_ = output_watermark();
 }
 
-bool IntervalJoin::advance(unsigned input, Watermark to, Output& out) {
+void IntervalJoin::update_horizons() {
+  sides_[0].set_horizon(shift(input_[1].retention, -spec_.upper));
+  const EventTime right = shift(input_[0].retention, spec_.lower);
+  sides_[1].set_horizon(earliest() ? std::min(right, input_[1].retention) : right);
+}
+
+bool IntervalJoin::enter(unsigned input, Watermark to) {
   Watermark& w = input_[input];
   if (to.firing <= w.firing && to.retention <= w.retention) return false;
   w.firing = std::max(w.firing, to.firing);
   if (to.retention <= w.retention) return true;
   w.retention = to.retention;
   update_horizons();
-  if (input == 1 && left_join()) emit_unmatched(out);
   return true;
 }
 
-void IntervalJoin::emit_unmatched(Output& out) {
-  JoinSide& left = sides_[0];
-  TimeTree& waiting = left.waiting();
-  while (!waiting.empty() && waiting.first().time <= left.horizon()) {
-    // A leaf at a time: one pass to emit, one descent to drop.
+// Unmatched rows of a side go out up to this time.
+EventTime IntervalJoin::due_through(unsigned side) const {
+  const EventTime horizon = sides_[side].horizon();
+  if (!early_) return horizon;
+  const std::int64_t end = side == 0 ? spec_.upper : -spec_.lower;
+  const std::int64_t after = spec_.emit_unmatched_after ? std::min(*spec_.emit_unmatched_after, end) : end;
+  return std::max(horizon, shift(input_[1 - side].firing, -after));
+}
+
+bool IntervalJoin::expire(Output& out) {
+  if (earliest() && !close_rows(out)) return false;
+  for (unsigned side = 0; side < 2; ++side)
+    if (waits(side) && !expire_side(side, out)) return false;
+  return true;
+}
+
+bool IntervalJoin::expire_side(unsigned s, Output& out) {
+  JoinSide& side = sides_[s];
+  JoinWaiting& waiting = side.waiting();
+  const EventTime through = due_through(s);
+  while (waiting.due(through, fuel_)) {
+    TimeTree::Entry last;
     unsigned n = 0;
-    EventTime last = kMinTime;
-    const EventTime from = waiting.first().time;
-    waiting.scan_while(from, left.horizon(), [&](const TimeTree::Entry& e) {
-      if (n >= 256 && e.time != last) return false;  // whole times, so that a bound on the time drops just these
-      const JoinRow* row = left.at(e.address);
-      output_.add(JoinOutput::kNone, row->kept_data(), row->time, current_, out);
-      last = e.time;
-      ++n;
-      return true;
+    waiting.front().scan_while(kMinTime, 0, through, [&](const TimeTree::Entry& e) {
+      JoinRow* row = side.at(e.address);
+      const bool may_match = e.time > side.horizon();
+      side.set_waited(row, e.address, may_match);
+      if (outer(s)) emit_unmatched(s, row, may_match ? kProvisionalFlag : 0, out);
+      last = e;
+      --fuel_;
+      return ++n < 256 && !stopped();
     });
-    waiting.drop_through(last, ~std::size_t{0});
+    visited_ += n;
+    waiting.drop_front(last.time, last.sequence);
+    if (stopped()) return false;
+  }
+  return fuel_ > 0;
+}
+
+void IntervalJoin::emit_unmatched(unsigned side, const JoinRow* row, std::uint8_t flags, Output& out) {
+  // Where right rows close, ends come between pairs of stored rows: all of one kind, so that batches stay large.
+  const bool among_stored = earliest() && work_.input == 1;
+  if (work_.batch.rows > 0 && side != work_.input && !among_stored)
+    output_.add(JoinOutput::kNone, row->kept_data(), row->time, current_, out, flags);
+  else
+    output_.add_stored(side == 0 ? row->kept_data() : nullptr, side == 1 ? row->kept_data() : nullptr, row->time,
+                       current_, out, flags);
+}
+
+// `earliest`: right rows that R of their own side has reached, in order: what undecided left row matches one takes it.
+bool IntervalJoin::close_rows(Output& out) {
+  JoinSide& right = sides_[1];
+  JoinWaiting& unclosed = right.unclosed();
+  while (work_.closing || unclosed.due(input_[1].retention, fuel_)) {
+    const TimeTree::Entry row = unclosed.front().first();
+    if (!work_.closing) {
+      work_.closing = true;
+      work_.failed = false;
+      work_.scan = {};
+      --fuel_;
+    }
+    if (!close_row(row.address, out)) return false;
+    work_.closing = false;
+    unclosed.drop_front(row.time, row.sequence);
+    if (stopped()) return false;
+  }
+  if (fuel_ <= 0) return false;
+  right.set_closed_through(input_[1].retention);
+  return true;
+}
+
+bool IntervalJoin::close_row(RowAddress address, Output& out) {
+  JoinSide& left = sides_[0];
+  const JoinRow* row = sides_[1].at(address);
+  if (row->has(JoinRow::kNullKey)) return true;
+  const std::uint64_t hash = JoinSide::hash_of(row);
+  const JoinSide::Rows rows = left.rows_of(hash);
+  // Left rows that end with this watermark still wait: their ends come after the right rows that close with it.
+  const EventTime low = shift(row->time, -spec_.upper), high = shift(row->time, -spec_.lower);
+  for (;;) {
+    found_.clear();
+    if (rows.tree == nullptr) {
+      for (RowAddress a = rows.newest; a != 0; a = left.previous(left.at(a))) {
+        JoinRow* l = left.at(a);
+        ++visited_;
+        if (l->time >= low && l->time <= high && JoinSide::counts(l) && l->has(JoinRow::kWaits) &&
+            l->key() == row->key())
+          found_.push_back({a, l, -1, 0});
+      }
+      std::sort(found_.begin(), found_.end(), by_time);
+      work_.scan.ended = true;
+    } else {
+      find_in_tree(*rows.tree, 0, row->key(), low, high, JoinRow::kWaits);
+    }
+    test_found(row, out);
+    for (const Candidate& c : found_) {
+      if (!c.passes) continue;
+      output_.add_stored(c.row->kept_data(), row->kept_data(), spec_.time == Time::left ? c.row->time : row->time,
+                         current_, out);
+      left.remove(hash, c.address);
+      if (outer(1)) sides_[1].set_matched(address);
+    }
+    fuel_ -= static_cast<std::int64_t>(found_.size());
+    if (work_.scan.ended) return true;
+    if (stopped()) return false;
   }
 }
 
-// The end of every call: nothing of the batch is referred to any more, then memory may move.
-void IntervalJoin::settle(Output& out, std::size_t fuel) {
-  output_.flush(out);
-  current_ = output_watermark();
-  if (current_ != told_) {
-    told_ = current_;
-    out.watermark(told_);
-  }
-  for (JoinSide& side : sides_) side.collect(fuel);
+// ---- portions ------------------------------------------------------------------------------------------------------
+
+void IntervalJoin::begin(Work&& work) {
+  TS_CHECK(!work_.active);
+  start();
+  work_ = std::move(work);
+  work_.active = true;
+  output_.begin(&work_.batch, work_.input);
+}
+
+void IntervalJoin::process(unsigned input, Batch&& batch, Output& out) {
+  Work work;
+  work.input = input;
+  work.batch = std::move(batch);
+  begin(std::move(work));
+  resume(out);
 }
 
 void IntervalJoin::watermark(unsigned input, Watermark watermark, Output& out) {
-  load_restored();
-  output_.begin(nullptr, 1);
-  advance(input, {watermark.firing, shift(watermark.retention, -spec_.allow)}, out);
-  settle(out, 64);
+  Work work;
+  work.marks[0] = {input, {watermark.firing, shift(watermark.retention, -spec_.allow)}};
+  work.mark_count = 1;
+  begin(std::move(work));
+  resume(out);
 }
 
 void IntervalJoin::finish(Output& out) {
-  load_restored();
-  output_.begin(nullptr, 1);
-  for (unsigned input = 0; input < 2; ++input) advance(input, {kMaxTime, kMaxTime}, out);
-  settle(out, 64);
+  Work work;
+  for (unsigned input = 0; input < 2; ++input) work.marks[input] = {input, {kMaxTime, kMaxTime}};
+  work.mark_count = 2;
+  begin(std::move(work));
+  resume(out);
 }
 
-// ---- rows ----------------------------------------------------------------------------------------------------------
-
-void IntervalJoin::process(unsigned input, Batch&& batch, Output& out) {
-  load_restored();
-  output_.begin(&batch, input);
-  for (std::uint32_t begin = 0; begin < batch.rows; begin += kGroup) {
-    const unsigned n = std::min<std::uint32_t>(kGroup, batch.rows - begin);
-    look_up(input, batch, begin, n);
-    walk_chains(input, n);
-    for (unsigned i = 0; i < n; ++i) process_row(input, batch, begin + i, probes_[i], out);
-  }
+void IntervalJoin::resume(Output& out) {
+  fuel_ = spec_.fuel;
+  output_.begin_portion();
+  const bool done = run(out);
   output_.flush(out);
-  if (!late_.empty()) {
-    stats_.rows_late += late_.size();
-    out.late(gather(batch, late_.data(), static_cast<std::uint32_t>(late_.size()), std::make_shared<Arena>()));
-    late_.clear();
-  }
-  settle(out, 2 * std::size_t{batch.rows} + 8);
+  emit_late(out);
+  if (!done) return;
+  work_ = {};
+  refresh_watermark();
+  if (current_ == told_) return;
+  told_ = current_;
+  out.watermark(told_);
 }
 
-// Keys, hashes and time ranges of a group, and everything the probes will touch on its way into the caches.
-void IntervalJoin::look_up(unsigned input, const Batch& batch, std::uint32_t begin, unsigned n) {
-  const RowCodec& codec = key_codec_[input];
-  std::size_t sizes[kGroup], total = 0;
-  for (unsigned i = 0; i < n; ++i) total += sizes[i] = codec.encoded_size(batch, begin + i);
-  if (keys_.size() < total) keys_.resize(total);
-  char* to = keys_.data();
-  Watermark before = input_[input];
-  const std::int64_t down = input == 0 ? spec_.lower : -spec_.upper, up = input == 0 ? spec_.upper : -spec_.lower;
-  for (unsigned i = 0; i < n; ++i) {
-    const std::uint32_t row = begin + i;
-    Probe& p = probes_[i];
-    codec.encode(batch, row, to);
-    p.key = {to, sizes[i]};
-    to += sizes[i];
-    p.hash = batch.hash != nullptr ? batch.hash[row] : XXH3_64bits(p.key.data(), p.key.size());
-    p.null_key = codec.any_null(batch, row);
-    p.matches = -1;
-    __builtin_prefetch(sides_[1 - input].line_of(p.hash));
-    __builtin_prefetch(sides_[input].line_of(p.hash), 1);
-    if (batch.firing != nullptr) before.firing = std::max(before.firing, batch.firing[row]);
-    if (batch.retention != nullptr)
-      before.retention = std::max(before.retention, shift(batch.retention[row], -spec_.allow));
-    p.before = before;
-    // Of the other side only what the row's own watermark has left alive.
-    const EventTime time = std::max(batch.time[row], after(before.retention));
-    p.low = shift(time, down);
-    p.high = shift(batch.time[row], up);
-    if (before.retention == kMaxTime) p.high = kMinTime;
-  }
-  JoinSide& other = sides_[1 - input];
-  for (unsigned i = 0; i < n; ++i) {
-    Probe& p = probes_[i];
-    p.at = 0;
-    p.tree = nullptr;
-    if (p.null_key || p.low > p.high) continue;
-    const JoinSide::Rows rows = other.rows_of(p.hash);
-    p.at = rows.newest;
-    p.tree = rows.tree;
-    if (p.at != 0) {
-      const char* row = reinterpret_cast<const char*>(other.at(p.at));
-      __builtin_prefetch(row);
-      __builtin_prefetch(row + 64);
+bool IntervalJoin::run(Output& out) {
+  for (; work_.mark < work_.mark_count; ++work_.mark) {
+    const Mark& mark = work_.marks[work_.mark];
+    if (work_.phase == Work::Phase::enter) {
+      enter(mark.input, mark.watermark);
+      work_.phase = Work::Phase::expire;
     }
+    if (!expire(out)) return false;
+    refresh_watermark();
+    work_.phase = Work::Phase::enter;
   }
+  if (!work_.collecting) {
+    if (!run_rows(out)) return false;
+    // Nothing of the batch or of stored rows is referred to any more: memory may move.
+    output_.flush(out);
+    emit_late(out);
+    work_.collecting = true;
+  }
+  return collect();
 }
 
-// All chains of the group one step at a time, so that their misses overlap (after AMAC, Kocberber 2015).
-void IntervalJoin::walk_chains(unsigned input, unsigned n) {
-  JoinSide& other = sides_[1 - input];
-  candidates_.clear();
-  unsigned active[kGroup];
-  unsigned actives = 0;
-  for (unsigned i = 0; i < n; ++i) {
-    if (probes_[i].at != 0) active[actives++] = i;
+bool IntervalJoin::run_rows(Output& out) {
+  const Batch& batch = work_.batch;
+  for (; work_.row < batch.rows; ++work_.row) {
+    if (stopped()) return false;
+    if (work_.row == work_.group + work_.group_rows) {
+      work_.group = work_.row;
+      work_.group_rows = std::min<std::uint32_t>(kGroup, batch.rows - work_.row);
+      look_up(work_.group, work_.group_rows);
+      walk_chains(work_.group_rows);
+      if (condition_) test_candidates();
+    }
+    if (!process_row(out)) return false;
   }
-  while (actives > 0) {
-    unsigned left = 0;
-    for (unsigned k = 0; k < actives; ++k) {
-      Probe& p = probes_[active[k]];
-      JoinRow* row = other.at(p.at);
-      if (row->time >= p.low && row->time <= p.high && JoinSide::counts(row) && row->key() == p.key) {
-        const char* kept = row->kept_data();
-        __builtin_prefetch(kept + 64);
-        candidates_.push_back({p.at, row, p.matches});
-        p.matches = static_cast<std::int32_t>(candidates_.size() - 1);
+  return true;
+}
+
+bool IntervalJoin::collect() {
+  const std::size_t rows = 2 * std::size_t{work_.batch.rows} + 64;
+  bool done = true;
+  for (JoinSide& side : sides_) done &= side.collect(kSegmentsPerPortion, rows);
+  return done;
+}
+
+void IntervalJoin::emit_late(Output& out) {
+  if (late_.empty()) return;
+  stats_.rows_late += late_.size();
+  const auto n = static_cast<std::uint32_t>(late_.size());
+  const auto arena = std::make_shared<Arena>(16u << 10);
+  Batch rows = gather(work_.batch, late_.data(), n, arena);
+  late_.clear();
+  if (!spec_.late_columns.empty()) {
+    const std::vector<Column> in = std::move(rows.columns);
+    auto* side = arena->make<std::string_view>(n);
+    std::fill_n(side, n, work_.input == 0 ? "left" : "right");
+    rows.columns = {{types::string, side, nullptr}};
+    for (std::size_t i = 0; i < spec_.late_columns.size(); ++i) {
+      const int from = work_.input == 0 ? spec_.late_columns[i].left : spec_.late_columns[i].right;
+      if (from >= 0) {
+        rows.columns.push_back(in[static_cast<std::size_t>(from)]);
+      } else {
+        const char* none = nullptr;
+        std::vector<const char*> nulls(n, none);
+        rows.columns.push_back(decode_rows({spec_.late_schema.fields[i + 1].type}, nulls.data(), n, *arena)[0]);
       }
-      p.at = other.previous(row);
-      if (p.at == 0) continue;
-      const char* next = reinterpret_cast<const char*>(other.at(p.at));
-      __builtin_prefetch(next);
-      __builtin_prefetch(next + 64);
-      active[left++] = active[k];
     }
-    actives = left;
+    rows.schema = &spec_.late_schema;
+    rows.hash = nullptr;
   }
-}
-
-// The matches of a row into found_, by (time, arrival).
-void IntervalJoin::gather_matches(unsigned input, const Probe& probe) {
-  JoinSide& other = sides_[1 - input];
-  found_.clear();
-  if (probe.tree != nullptr) [[unlikely]] {
-    const auto take = [&](const TimeTree::Entry& e) {
-      JoinRow* row = other.at(e.address);
-      if (row->key() == probe.key) found_.push_back({e.address, row, -1});
-    };
-    if (input == 0 && first_only()) {
-      if (const TimeTree::Entry* e = probe.tree->earliest_arrival(probe.low, probe.high); e != nullptr) take(*e);
-      if (!found_.empty()) return;  // else none, or another key with the same hash came first
-    }
-    probe.tree->scan(probe.low, probe.high, take);
-  } else {
-    for (std::int32_t c = probe.matches; c >= 0; c = candidates_[c].next) {
-      if (JoinSide::counts(candidates_[c].row)) found_.push_back(candidates_[c]);  // not taken by a row before
-    }
-    if (found_.size() > 1) {
-      std::sort(found_.begin(), found_.end(), [](const Candidate& a, const Candidate& b) {
-        return a.row->time != b.row->time ? a.row->time < b.row->time : a.row->sequence < b.row->sequence;
-      });
-    }
-  }
-  if (input == 0 && first_only() && found_.size() > 1) {
-    found_.front() = *std::min_element(found_.begin(), found_.end(), [](const Candidate& a, const Candidate& b) {
-      return a.row->sequence < b.row->sequence;
-    });
-    found_.resize(1);
-  }
-}
-
-bool IntervalJoin::match(unsigned input, std::uint32_t row, EventTime time, const Probe& probe, Output& out) {
-  if (probe.matches < 0 && probe.tree == nullptr) return false;
-  gather_matches(input, probe);
-  const bool own_time = (spec_.time == IntervalJoinSpec::Time::left) == (input == 0);
-  for (const Candidate& c : found_) {
-    output_.add(row, c.row->kept_data(), own_time ? time : c.row->time, current_, out);
-    if (input == 0) continue;
-    if (first_only())
-      sides_[0].remove(probe.hash, c.address);
-    else if (left_join())
-      sides_[0].set_matched(c.address);
-  }
-  return !found_.empty();
-}
-
-void IntervalJoin::process_row(unsigned input, const Batch& batch, std::uint32_t row, const Probe& probe, Output& out) {
-  ++stats_.rows_in;
-  if (left_join()) current_ = output_watermark();  // the row before may have matched what held it
-  if (advance(input, probe.before, out)) current_ = output_watermark();
-  const EventTime time = batch.time[row];
-  const bool matched = match(input, row, time, probe, out);
-  const bool waits = input == 0 && left_join() && !matched;
-  if (time > sides_[input].horizon()) {  // may match what is still to come
-    if (probe.null_key && !waits) return;
-    if (input == 0 && matched && first_only()) return;
-    if (probe.key.size() > JoinRow::kMaxKey ||
-        probe.key.size() + kept_codec_[input].encoded_size(batch, row) > JoinRow::kMaxSize) [[unlikely]] {
-      ++stats_.rows_failed;
-      out.failed(batch, row, "the row is too large to be kept by a join");
-      return;
-    }
-    keep(input, batch, row, probe, matched);
-  } else if (!matched && time <= input_[input].retention && (!probe.null_key || waits)) {
-    late_.push_back(row);
-  } else if (waits) {
-    output_.add(row, nullptr, time, current_, out);
-  }
-}
-
-void IntervalJoin::keep(unsigned input, const Batch& batch, std::uint32_t row, const Probe& probe, bool matched) {
-  const RowCodec& codec = kept_codec_[input];
-  const bool waits = input == 0 && left_join() && !matched;
-  unsigned flags = 0;
-  if (probe.null_key) flags |= JoinRow::kNullKey;
-  if (matched) flags |= JoinRow::kMatched;
-  JoinRow* kept = sides_[input].insert(probe.hash, batch.time[row], JoinRowEntry::sequence_of(++arrivals_, probe.hash),
-                                       probe.key, codec.encoded_size(batch, row), flags, waits);
-  codec.encode(batch, row, kept->kept_data());
-}
-
-// ---- state ---------------------------------------------------------------------------------------------------------
-
-void IntervalJoin::snapshot(DeltaWriter& out) {
-  load_restored();
-  for (JoinSide& side : sides_) side.snapshot(out);
-}
-
-Status IntervalJoin::restore(const StateEntry& entry) {
-  if (entry.space > 1) return permanent_error("join state holds an entry of an unknown space");
-  auto& rows = restored_[entry.space];
-  switch (entry.kind) {
-    case StateEntry::Kind::drop_below:
-      std::erase_if(rows, [&](const auto& r) { return r.second.tag < entry.tag; });
-      return ok();
-    case StateEntry::Kind::erase: rows.erase(std::string(entry.key)); return ok();
-    case StateEntry::Kind::put: break;
-  }
-  TS_TRY(row, JoinRowEntry::decode(entry.key, entry.value));
-  if (!key_codec_[entry.space].well_formed(row.key) || !kept_codec_[entry.space].well_formed(row.kept)) {
-    return permanent_error("join state holds a row that does not have the columns of this join");
-  }
-  rows.insert_or_assign(std::string(entry.key), Restored{entry.tag, std::string(entry.value)});
-  return ok();
-}
-
-void IntervalJoin::restore_watermark(unsigned input, Watermark watermark) {
-  input_[input] = {watermark.firing, shift(watermark.retention, -spec_.allow)};
-  update_horizons();
-}
-
-// Entries come in any order of rows; arrival order is their sequence. Before anything else happens after a restore.
-void IntervalJoin::load_restored() {
-  for (unsigned s = 0; s < 2; ++s) {
-    if (restored_[s].empty()) continue;
-    std::vector<JoinRowEntry> rows;
-    rows.reserve(restored_[s].size());
-    for (const auto& [key, r] : restored_[s]) rows.push_back(JoinRowEntry::decode(key, r.value).value());
-    std::sort(rows.begin(), rows.end(), [](const auto& a, const auto& b) { return a.sequence < b.sequence; });
-    for (const JoinRowEntry& row : rows) {
-      arrivals_ = std::max(arrivals_, JoinRowEntry::count_of(row.sequence));
-      if (row.time <= sides_[s].horizon()) continue;  // ended before the barrier
-      const bool waits = s == 0 && left_join() && (row.flags & JoinRow::kMatched) == 0;
-      JoinRow* kept = sides_[s].insert(XXH3_64bits(row.key.data(), row.key.size()), row.time, row.sequence, row.key,
-                                       row.kept.size(), row.flags | JoinRow::kSaved, waits);
-      std::copy(row.kept.begin(), row.kept.end(), kept->kept_data());
-    }
-    sides_[s].restored();
-    restored_[s] = {};
-  }
-}
-
-OperatorStats IntervalJoin::stats() const {
-  OperatorStats s = stats_;
-  s.rows_out = output_.rows_out();
-  for (const JoinSide& side : sides_) {
-    s.state_rows += side.rows();
-    s.state_bytes += side.bytes();
-  }
-  return s;
+  out.late(std::move(rows));
 }
 
 }  // namespace twinspan::engine

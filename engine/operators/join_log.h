@@ -21,22 +21,24 @@ using RowAddress = std::uint64_t;  // segment number << 22 | offset; 0 = none
 // A row as it lies in the log; the encoded key and the encoded kept columns follow.
 struct JoinRow {
   enum Flag : std::uint8_t {
-    kMatched = 1,   // a left row that needs no unmatched output any more
+    kMatched = 1,   // needs no unmatched output any more
     kSaved = 2,     // part of an earlier snapshot
     kMoved = 4,     // copied to a newer address; this one no longer counts
-    kRemoved = 8,   // `matches: first` has taken it
+    kRemoved = 8,   // has had its one match
     kNullKey = 16,  // in no chain
-    kChanged = 32,  // kMatched was set after kSaved
+    kChanged = 32,  // kMatched or kOut was set after kSaved
+    kOut = 64,      // went out unmatched before the last word was spoken: a match takes that back
+    kWaits = 128,   // in JoinSide::waiting()
   };
-  static constexpr std::size_t kMaxKey = (1u << 26) - 1;
+  static constexpr std::size_t kMaxKey = (1u << 24) - 1;
   static constexpr std::size_t kMaxSize = 1u << 30;
 
   EventTime time;
   std::uint64_t sequence;  // arrival order within the join, kept through restarts; low 7 bits: the key group
   RowAddress previous;     // next older row with this hash
   std::uint32_t size;      // of the whole row in bytes
-  std::uint32_t key_size : 26;
-  std::uint32_t flags : 6;
+  std::uint32_t key_size : 24;
+  std::uint32_t flags : 8;
 
   const char* key_data() const { return reinterpret_cast<const char*>(this + 1); }
   char* key_data() { return reinterpret_cast<char*>(this + 1); }

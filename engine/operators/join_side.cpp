@@ -12,19 +12,20 @@ namespace {
 constexpr unsigned kLongChain = 64;
 constexpr unsigned kHotLive = 48;  // of a long chain: below, the chain is only cut to what lives
 
-std::uint64_t hash_of(const JoinRow* row) { return XXH3_64bits(row->key_data(), row->key_size); }
-
 }  // namespace
 
+std::uint64_t JoinSide::hash_of(const JoinRow* row) { return XXH3_64bits(row->key_data(), row->key_size); }
+
 JoinRow* JoinSide::insert(std::uint64_t hash, EventTime time, std::uint64_t sequence, std::string_view key,
-                          std::size_t kept_size, unsigned flags, bool waits) {
+                          std::size_t kept_size, unsigned flags) {
   const RowLog::Place place = log_.append(sizeof(JoinRow) + key.size() + kept_size, time);
   place.row->sequence = sequence;
   place.row->key_size = static_cast<std::uint32_t>(key.size()) & JoinRow::kMaxKey;
-  place.row->flags = flags & 63;
+  place.row->flags = flags & 255;
   std::memcpy(place.row->key_data(), key.data(), key.size());
   if ((flags & JoinRow::kNullKey) == 0) link(hash, place);
-  if (waits) waiting_.insert({time, sequence, place.address});
+  if ((flags & JoinRow::kWaits) != 0) waiting_.insert(time, sequence, place.address);
+  if (is_unclosed(place.row)) unclosed_.insert(time, sequence, place.address);
   return place.row;
 }
 
@@ -75,13 +76,25 @@ void JoinSide::recount(JoinIndex::Slot* slot, std::uint64_t hash) {
   slot->set_hot(id);
 }
 
+void JoinSide::stop_waiting(JoinRow* row) {
+  if (!row->has(JoinRow::kWaits)) return;
+  row->flags &= ~unsigned{JoinRow::kWaits} & 255;
+  waiting_.erase(row->time, row->sequence);
+}
+
+void JoinSide::changed(JoinRow* row, RowAddress address) {
+  if (!row->has(JoinRow::kSaved) || row->has(JoinRow::kChanged)) return;
+  row->flags |= JoinRow::kChanged;
+  changed_.push_back(address);
+}
+
 void JoinSide::remove(std::uint64_t hash, RowAddress address) {
   JoinRow* row = at(address);
   row->flags |= JoinRow::kRemoved;
   log_.removed(address);
   ++removed_in_log_;
   if (row->has(JoinRow::kSaved)) erased_.push_back({row->sequence, row->time});
-  waiting_.erase(row->time, row->sequence);
+  stop_waiting(row);
   const JoinIndex::Slot* slot = index_.find(hash);
   if (slot == nullptr || !slot->is_hot()) return;
   TimeTree& tree = hot_[slot->hot_id()]->tree;
@@ -94,11 +107,15 @@ void JoinSide::set_matched(RowAddress address) {
   JoinRow* row = at(address);
   if (row->has(JoinRow::kMatched)) return;
   row->flags |= JoinRow::kMatched;
-  waiting_.erase(row->time, row->sequence);
-  if (row->has(JoinRow::kSaved)) {
-    row->flags |= JoinRow::kChanged;
-    changed_.push_back(address);
-  }
+  stop_waiting(row);
+  changed(row, address);
+}
+
+void JoinSide::set_waited(JoinRow* row, RowAddress address, bool out) {
+  row->flags &= ~unsigned{JoinRow::kWaits} & 255;
+  if (!out) return;
+  row->flags |= JoinRow::kOut;
+  changed(row, address);
 }
 
 void JoinSide::drop_front() {
@@ -120,11 +137,12 @@ void JoinSide::move(JoinRow* row) {
   unsigned flags = row->flags;
   // Written by the next snapshot because of where it lies now.
   if ((flags & JoinRow::kChanged) != 0) flags &= ~unsigned{JoinRow::kChanged | JoinRow::kSaved};
-  place.row->flags = flags & 63;
+  place.row->flags = flags & 255;
   std::memcpy(place.row->key_data(), row->key_data(), row->size - sizeof(JoinRow));
   row->flags |= JoinRow::kMoved;
   ++removed_in_log_;
-  waiting_.move(row->time, row->sequence, place.address);
+  if (row->has(JoinRow::kWaits)) waiting_.move(row->time, row->sequence, place.address);
+  if (is_unclosed(row)) unclosed_.move(row->time, row->sequence, place.address);
   if (row->has(JoinRow::kNullKey)) return;
   const std::uint64_t hash = hash_of(row);
   if (JoinIndex::Slot* slot = index_.find(hash); slot != nullptr && slot->is_hot()) {
@@ -166,25 +184,37 @@ void JoinSide::sweep_hot() {
   }
 }
 
-void JoinSide::collect(std::size_t fuel) {
-  while (!log_.empty() && (log_.front().max_time <= horizon_ || log_.front().removed >= log_.front().rows))
+bool JoinSide::collect(unsigned segments, std::size_t rows) {
+  const auto front_is_dead = [this] {
+    return !log_.empty() && (log_.front().max_time <= horizon_ || log_.front().removed >= log_.front().rows);
+  };
+  for (; front_is_dead(); --segments) {
+    if (segments == 0) return false;
     drop_front();
+  }
   sweep_hot();
-  if (log_.empty()) return;
+  if (log_.empty()) return true;
   if (!cleaning_ && should_clean()) {
     cleaning_ = true;
     clean_at_ = log_.tail();
   }
-  if (cleaning_) clean(fuel);
+  if (cleaning_) clean(rows);
+  return true;
+}
+
+void JoinSide::begin_restore(EventTime due) {
+  waiting_.start_at(due);
+  unclosed_.start_at(closed_through_);
 }
 
 std::size_t JoinSide::bytes() const {
   return log_.bytes() + index_.bytes() + hot_bytes_ + hot_.size() * (sizeof(HotKey) + sizeof(void*)) +
-         waiting_.bytes() + changed_.capacity() * sizeof(RowAddress) + erased_.capacity() * sizeof(Erased);
+         waiting_.bytes() + unclosed_.bytes() + changed_.capacity() * sizeof(RowAddress) +
+         erased_.capacity() * sizeof(Erased);
 }
 
 void JoinSide::put(DeltaWriter& out, const JoinRow* row) {
-  const auto flags = static_cast<std::uint8_t>(row->flags & (JoinRow::kMatched | JoinRow::kNullKey));
+  const auto flags = static_cast<std::uint8_t>(row->flags & JoinRowEntry::kFlags);
   const std::uint32_t key_size = row->key_size;
   value_.resize(1 + 8 + 4);
   value_[0] = static_cast<char>(flags);
@@ -211,7 +241,7 @@ void JoinSide::snapshot(DeltaWriter& out) {
     if (in_log(a) == 0) continue;
     JoinRow* row = at(a);
     if (!row->has(JoinRow::kChanged) || !is_live(row)) continue;
-    row->flags &= ~unsigned{JoinRow::kChanged} & 63;
+    row->flags &= ~unsigned{JoinRow::kChanged} & 255;
     put(out, row);
   }
   log_.for_each(snapshot_from_, [&](RowAddress, JoinRow* row) {
@@ -239,7 +269,7 @@ Result<JoinRowEntry> JoinRowEntry::decode(std::string_view key, std::string_view
   JoinRowEntry e;
   std::memcpy(&e.sequence, key.data(), 8);
   e.sequence = __builtin_bswap64(e.sequence);
-  e.flags = static_cast<std::uint8_t>(value[0]) & (JoinRow::kMatched | JoinRow::kNullKey);
+  e.flags = static_cast<std::uint8_t>(value[0]) & kFlags;
   std::uint32_t key_size = 0;
   std::memcpy(&e.time, value.data() + 1, 8);
   std::memcpy(&key_size, value.data() + 9, 4);

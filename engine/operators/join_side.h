@@ -19,6 +19,7 @@
 #include "engine/operators/join_index.h"
 #include "engine/operators/join_log.h"
 #include "engine/operators/join_time_tree.h"
+#include "engine/operators/join_waiting.h"
 #include "engine/state/state_entry.h"
 
 namespace twinspan::engine {
@@ -27,8 +28,13 @@ class JoinSide {
  public:
   // `space`: of its state entries. `death`: row time + death is the tag of an entry, the time at which the other
   // input's retention watermark ends the row.
-  JoinSide(std::uint8_t space, std::int64_t death, std::size_t segment_bytes)
-      : space_(space), death_(death), log_(segment_bytes) {}
+  // `slice_ms`: of the queues of rows that wait.
+  JoinSide(std::uint8_t space, std::int64_t death, std::size_t segment_bytes, std::int64_t slice_ms)
+      : space_(space),
+        death_(death),
+        log_(segment_bytes),
+        waiting_(log_, JoinRow::kWaits, slice_ms),
+        unclosed_(log_, 0, slice_ms) {}
 
   // Where the rows of a hash are: a chain from `newest`, or a hot key's tree.
   struct Rows {
@@ -45,26 +51,41 @@ class JoinSide {
   }
   JoinRow* at(RowAddress address) const { return log_.at(address); }
   RowAddress previous(const JoinRow* row) const { return in_log(row->previous); }
+  static std::uint64_t hash_of(const JoinRow* row);
   // Whether the row counts (it may be a copy left behind, or removed). Time is the caller's business.
   static bool counts(const JoinRow* row) { return !row->has(JoinRow::kMoved | JoinRow::kRemoved); }
 
-  // Appends a row; the caller writes `kept_size` bytes to row->kept_data(). With `waits` it is also in waiting().
+  // Appends a row; the caller writes `kept_size` bytes to row->kept_data(). With kWaits in `flags` it is also in
+  // waiting().
   JoinRow* insert(std::uint64_t hash, EventTime time, std::uint64_t sequence, std::string_view key,
-                  std::size_t kept_size, unsigned flags, bool waits);
+                  std::size_t kept_size, unsigned flags);
   // The row has had its one match: gone, as if it had expired.
   void remove(std::uint64_t hash, RowAddress address);
   void set_matched(RowAddress address);
-  // Rows that want to know that they will never match, by (time, sequence).
-  TimeTree& waiting() { return waiting_; }
-  const TimeTree& waiting() const { return waiting_; }
+  // The row is not in waiting() any more (the caller drops it there); `out`: it went out unmatched, for now.
+  void set_waited(JoinRow* row, RowAddress address, bool out);
+  // Rows that want to know that they will never match, or which row they match.
+  JoinWaiting& waiting() { return waiting_; }
+  const JoinWaiting& waiting() const { return waiting_; }
+
+  // `matches: earliest`, right side: rows later than closed_through() are also in unclosed(), until the right side's
+  // own retention watermark has passed them.
+  void keep_unclosed() { keeps_unclosed_ = true; }
+  void set_closed_through(EventTime time) { closed_through_ = time; }
+  EventTime closed_through() const { return closed_through_; }
+  JoinWaiting& unclosed() { return unclosed_; }
+  const JoinWaiting& unclosed() const { return unclosed_; }
 
   // Rows with time <= horizon are dead. Never goes back.
   void set_horizon(EventTime horizon) { horizon_ = horizon; }
   EventTime horizon() const { return horizon_; }
-  // Gives memory back, moving at most `fuel` rows. Row pointers and addresses obtained before are void afterwards.
-  void collect(std::size_t fuel);
+  // Gives memory back: drops at most `segments` dead segments, moves at most `rows` rows. Row pointers and addresses
+  // obtained before are void afterwards. False: there are more dead segments.
+  bool collect(unsigned segments, std::size_t rows);
 
   void snapshot(DeltaWriter& out);
+  // After the horizon was restored, before rows are: what was due then.
+  void begin_restore(EventTime due);
   // After inserting restored rows (with kSaved): they are not part of the next snapshot.
   void restored() { snapshot_from_ = log_.end(); }
 
@@ -83,6 +104,9 @@ class JoinSide {
 
   RowAddress in_log(RowAddress address) const { return address < log_.tail() ? 0 : address; }
   bool is_live(const JoinRow* row) const { return row->time > horizon_ && counts(row); }
+  bool is_unclosed(const JoinRow* row) const { return keeps_unclosed_ && row->time > closed_through_; }
+  void stop_waiting(JoinRow* row);
+  void changed(JoinRow* row, RowAddress address);
   void link(std::uint64_t hash, RowLog::Place place);
   void recount(JoinIndex::Slot* slot, std::uint64_t hash);
   void drop_front();
@@ -99,7 +123,9 @@ class JoinSide {
   std::vector<std::unique_ptr<HotKey>> hot_;
   std::vector<std::uint64_t> free_hot_;
   std::size_t hot_bytes_ = 0, sweep_at_ = 0;
-  TimeTree waiting_;
+  JoinWaiting waiting_, unclosed_;
+  bool keeps_unclosed_ = false;
+  EventTime closed_through_ = kMinTime;
   EventTime horizon_ = kMinTime;
   std::uint64_t removed_in_log_ = 0;
 
@@ -108,7 +134,7 @@ class JoinSide {
   unsigned calls_ = 0;
 
   RowAddress snapshot_from_ = 0;
-  std::vector<RowAddress> changed_;  // saved rows whose matched flag is newer than their entry
+  std::vector<RowAddress> changed_;  // saved rows whose flags are newer than their entry
   std::vector<Erased> erased_;
   EventTime dropped_below_ = kMinTime;
   std::string value_;
@@ -119,10 +145,11 @@ class JoinSide {
 // restored.
 struct JoinRowEntry {
   std::uint64_t sequence = 0;
-  unsigned flags = 0;  // kMatched, kNullKey
+  unsigned flags = 0;  // kMatched, kNullKey, kOut
   EventTime time = 0;
   std::string_view key, kept;
 
+  static constexpr unsigned kFlags = JoinRow::kMatched | JoinRow::kNullKey | JoinRow::kOut;
   static constexpr unsigned kGroupBits = 7;
   static_assert(kKeyGroups == 1u << kGroupBits);
   static constexpr std::uint64_t sequence_of(std::uint64_t count, std::uint64_t hash) {

@@ -236,11 +236,11 @@ bool TimeTree::move(EventTime time, std::uint64_t sequence, RowAddress to) {
 }
 
 // True when the node is empty now.
-bool TimeTree::drop(Node* node, EventTime horizon, std::size_t& fuel) {
+bool TimeTree::drop(Node* node, EventTime time, std::uint64_t sequence, std::size_t& fuel) {
   if (node->leaf) {
     auto* leaf = static_cast<Leaf*>(node);
     unsigned dead = 0;
-    while (dead < leaf->n && leaf->entries[dead].time <= horizon) ++dead;
+    while (dead < leaf->n && !less(time, sequence, leaf->entries[dead].time, leaf->entries[dead].sequence)) ++dead;
     if (dead == 0) return false;
     --fuel;
     size_ -= dead;
@@ -252,7 +252,7 @@ bool TimeTree::drop(Node* node, EventTime horizon, std::size_t& fuel) {
   unsigned gone = 0;
   bool more = true;
   while (gone < inner->n && fuel > 0 && more) {
-    if (drop(inner->child[gone], horizon, fuel)) {
+    if (drop(inner->child[gone], time, sequence, fuel)) {
       free_node(inner->child[gone]);
       ++gone;
     } else {
@@ -271,15 +271,15 @@ bool TimeTree::drop(Node* node, EventTime horizon, std::size_t& fuel) {
   return left == 0;
 }
 
-bool TimeTree::drop_through(EventTime horizon, std::size_t fuel) {
+bool TimeTree::drop_through(EventTime time, std::uint64_t sequence, std::size_t fuel) {
   if (root_ == nullptr) return true;
-  if (drop(root_, horizon, fuel)) {
+  if (drop(root_, time, sequence, fuel)) {
     free_node(root_);
     root_ = nullptr;
     return true;
   }
   shrink_root();
-  return first().time > horizon;
+  return less(time, sequence, first().time, first().sequence);
 }
 
 const TimeTree::Entry& TimeTree::first() const {

@@ -2,7 +2,7 @@
 // Rows of one key (or rows that wait for something) ordered by (time, sequence): a B+ tree that also knows the smallest
 // sequence below every child, so that "the first by arrival within a time range" costs O(log n) like everything else.
 // In-order inserts fill leaves completely; leaves are freed when empty, never merged (entries leave from the front
-// anyway). Owner: JoinSide (hot keys), IntervalJoin (unmatched rows). Thread: shard.
+// anyway). Owner: JoinSide (hot keys), JoinWaiting. Thread: shard.
 
 #include <cstddef>
 #include <cstdint>
@@ -20,6 +20,8 @@ class TimeTree {
     RowAddress address = 0;
   };
 
+  static constexpr std::uint64_t kLastSequence = ~std::uint64_t{0};
+
   TimeTree() = default;
   ~TimeTree() { clear(); }
   TimeTree(const TimeTree&) = delete;
@@ -32,8 +34,9 @@ class TimeTree {
   void insert(const Entry& entry);                     // (time, sequence) must be new
   bool erase(EventTime time, std::uint64_t sequence);  // false: was not there
   bool move(EventTime time, std::uint64_t sequence, RowAddress to);
-  // Drops entries with time <= horizon, at most `fuel` leaves of them; true when none is left.
-  bool drop_through(EventTime horizon, std::size_t fuel);
+  // Drops entries up to (time, sequence), both included, at most `fuel` leaves of them; true when none is left.
+  bool drop_through(EventTime time, std::uint64_t sequence, std::size_t fuel);
+  bool drop_through(EventTime horizon, std::size_t fuel) { return drop_through(horizon, kLastSequence, fuel); }
   void clear();
 
   const Entry& first() const;  // not when empty
@@ -42,15 +45,15 @@ class TimeTree {
   // Calls f(entry) for low <= time <= high in order. f must not change the tree.
   template <class F>
   void scan(EventTime low, EventTime high, F&& f) const {
-    scan_while(low, high, [&](const Entry& e) {
+    scan_while(low, 0, high, [&](const Entry& e) {
       f(e);
       return true;
     });
   }
-  // The same until f returns false.
+  // The same from (low, sequence) on, until f returns false.
   template <class F>
-  void scan_while(EventTime low, EventTime high, F&& f) const {
-    if (root_ != nullptr && low <= high) scan_node(root_, low, high, f);
+  void scan_while(EventTime low, std::uint64_t sequence, EventTime high, F&& f) const {
+    if (root_ != nullptr && low <= high) scan_node(root_, low, sequence, high, f);
   }
 
  private:
@@ -94,23 +97,23 @@ class TimeTree {
   Split insert(Node* node, const Entry& entry);
   Split insert_leaf(Leaf* leaf, const Entry& entry);
   bool erase(Node* node, EventTime time, std::uint64_t sequence, bool& found);
-  bool drop(Node* node, EventTime horizon, std::size_t& fuel);
+  bool drop(Node* node, EventTime time, std::uint64_t sequence, std::size_t& fuel);
   void shrink_root();
   static void find_best(const Node* node, EventTime low, EventTime high, EventTime node_high, Best& best);
 
   template <class F>
-  static bool scan_node(const Node* node, EventTime low, EventTime high, F& f) {
+  static bool scan_node(const Node* node, EventTime low, std::uint64_t sequence, EventTime high, F& f) {
     if (node->leaf) {
       const auto* leaf = static_cast<const Leaf*>(node);
-      for (unsigned i = lower_bound(leaf, low, 0); i < leaf->n && leaf->entries[i].time <= high; ++i) {
+      for (unsigned i = lower_bound(leaf, low, sequence); i < leaf->n && leaf->entries[i].time <= high; ++i) {
         if (!f(leaf->entries[i])) return false;
       }
       return true;
     }
     const auto* inner = static_cast<const Inner*>(node);
-    for (unsigned i = child_of(inner, low, 0); i < inner->n; ++i) {
+    for (unsigned i = child_of(inner, low, sequence); i < inner->n; ++i) {
       if (i > 0 && inner->time[i] > high) break;
-      if (!scan_node(inner->child[i], low, high, f)) return false;
+      if (!scan_node(inner->child[i], low, sequence, high, f)) return false;
     }
     return true;
   }

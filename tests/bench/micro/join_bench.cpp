@@ -26,6 +26,11 @@ class Sum : public Output {
   std::uint64_t rows = 0, late_rows = 0, sum = 0;
 };
 
+void process(IntervalJoin& join, unsigned input, Batch&& batch, Output& out) {
+  join.process(input, std::move(batch), out);
+  while (join.pending()) join.resume(out);
+}
+
 struct Stream {
   explicit Stream(std::int64_t keys, std::int64_t per_second) : keys(keys), per_second(per_second) {}
 
@@ -84,7 +89,7 @@ void run(benchmark::State& state, IntervalJoinSpec::Type type, std::int64_t keys
   Stream stream(keys, 100'000);
   unsigned input = 0;
   // Until both horizons have passed the first rows.
-  for (int i = 0; i < 3500; ++i, input ^= 1) join.process(input, stream.next(schema), out);
+  for (int i = 0; i < 3500; ++i, input ^= 1) process(join, input, stream.next(schema), out);
   const std::uint64_t rows = out.rows;
   for (auto _ : state) {
     state.PauseTiming();
@@ -92,7 +97,7 @@ void run(benchmark::State& state, IntervalJoinSpec::Type type, std::int64_t keys
     for (int i = 0; i < 64; ++i) batches.push_back(stream.next(schema));
     state.ResumeTiming();
     for (Batch& b : batches) {
-      join.process(input, std::move(b), out);
+      process(join, input, std::move(b), out);
       input ^= 1;
     }
   }
@@ -108,6 +113,7 @@ void run(benchmark::State& state, IntervalJoinSpec::Type type, std::int64_t keys
 
 BENCHMARK_CAPTURE(run, inner_1M_keys, IntervalJoinSpec::Type::inner, 1'000'000)->MinTime(3);
 BENCHMARK_CAPTURE(run, left_1M_keys, IntervalJoinSpec::Type::left, 1'000'000)->MinTime(3);
+BENCHMARK_CAPTURE(run, full_1M_keys, IntervalJoinSpec::Type::full, 1'000'000)->MinTime(3);
 
 }  // namespace
 }  // namespace twinspan::engine

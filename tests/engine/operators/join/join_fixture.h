@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "engine/expr/ast.h"
 #include "engine/operators/interval_join.h"
 #include "engine/state/state_entry.h"
 
@@ -30,19 +31,42 @@ struct Pair {
   std::int64_t left = -1, right = -1;
   EventTime time = 0;
   Watermark before;
+  std::uint8_t flags = 0;
   friend bool operator==(const Pair&, const Pair&) = default;
 };
 
 inline std::string show(const Pair& p) {
   return "(" + std::to_string(p.left) + ", " + std::to_string(p.right) + ") at " + std::to_string(p.time) + " F " +
-         std::to_string(p.before.firing) + " R " + std::to_string(p.before.retention);
+         std::to_string(p.before.firing) + " R " + std::to_string(p.before.retention) + " flags " +
+         std::to_string(p.flags);
 }
 
 struct Results {
   std::vector<Pair> pairs;
   std::vector<std::int64_t> late;
+  std::uint64_t failed = 0;
   Watermark watermark;  // the last one
 };
+
+inline IntervalJoinSpec typed(IntervalJoinSpec s, IntervalJoinSpec::Type type) {
+  s.type = type;
+  if (type == IntervalJoinSpec::Type::semi || type == IntervalJoinSpec::Type::anti) s.schema.fields.resize(2);
+  return s;
+}
+
+// `where` over left.id, left.note, right.id, right.note.
+inline IntervalJoinSpec with_condition(IntervalJoinSpec s, const std::string& where) {
+  Scope scope;
+  int index = 0;
+  for (const char* side : {"left", "right"}) {
+    scope.add(side, "id", types::int64, index++);
+    scope.add(side, "note", types::string, index++);
+  }
+  auto predicate = Predicate::compile(*parse_expression(where).value(), scope);
+  TS_CHECK(predicate.ok());
+  s.where = std::move(predicate).value();
+  return s;
+}
 
 // Input columns of both sides: key int64, key text, id int64, note string. Kept: id, note. The two key columns agree.
 inline IntervalJoinSpec spec(std::int64_t lower, std::int64_t upper) {
@@ -121,8 +145,9 @@ class Collector : public Output {
     for (std::uint32_t i = 0; i < b.rows; ++i) {
       Pair p;
       p.left = id(b, 0, i);
-      p.right = id(b, 2, i);
+      p.right = b.columns.size() > 2 ? id(b, 2, i) : -1;
       p.time = b.time[i];
+      p.flags = b.flag(i);
       raise({b.firing[i], b.retention[i]});
       p.before = results.watermark;
       results.pairs.push_back(p);
@@ -132,12 +157,15 @@ class Collector : public Output {
   void late(Batch&& b) override {
     for (std::uint32_t i = 0; i < b.rows; ++i) results.late.push_back(b.columns[2].as<std::int64_t>()[i]);
   }
-  void failed(const Batch&, std::uint32_t, std::string_view) override { ++wrong; }
+  void failed(const Batch&, std::uint32_t, std::string_view) override { ++results.failed; }
+  bool has_room() const override { return room_every == 0 || ++asked_ % room_every != 0; }
 
+  unsigned room_every = 0;  // every so often there is no room
   Results results;
-  int wrong = 0;  // rows whose columns are not what they must be, batches of a wrong size, failures
+  int wrong = 0;  // rows whose columns are not what they must be, batches of a wrong size
 
  private:
+  mutable unsigned asked_ = 0;
   void raise(Watermark w) {
     if (w.retention > w.firing) ++wrong;
     results.watermark.firing = std::max(results.watermark.firing, w.firing);
@@ -156,18 +184,27 @@ class Collector : public Output {
   }
 };
 
+// What a shard does with work that is left; the portions.
+inline std::size_t drain(Operator& op, Output& out) {
+  std::size_t portions = 0;
+  for (; op.pending(); ++portions) op.resume(out);
+  return portions;
+}
+
 // Feeds events [begin, end), rows in batches of at most `size`.
 inline void feed(Operator& op, const std::vector<Event>& events, std::size_t begin, std::size_t end, std::size_t size,
                  Output& out) {
   for (std::size_t i = begin; i < end;) {
     if (!events[i].row) {
       op.watermark(events[i].input, events[i].before, out);
+      drain(op, out);
       ++i;
       continue;
     }
     std::size_t j = i;
     while (j < end && j - i < size && events[j].row && events[j].input == events[i].input) ++j;
     op.process(events[i].input, make_batch(events, i, j, (i + size) % 2 == 0), out);
+    drain(op, out);
     i = j;
   }
 }

@@ -198,6 +198,210 @@ TEST(IntervalJoin, FirstMatchTakesALeftRowOnce) {
   EXPECT_EQ(j.ids(), (Ids{{1, 10}, {2, 10}, {3, 10}}));
 }
 
+using Type = IntervalJoinSpec::Type;
+using Matches = IntervalJoinSpec::Matches;
+constexpr auto kRemove = static_cast<std::uint8_t>(RowOp::remove);
+
+std::vector<std::tuple<std::int64_t, std::int64_t, std::uint8_t>> with_flags(const Join& j) {
+  std::vector<std::tuple<std::int64_t, std::int64_t, std::uint8_t>> v;
+  for (const Pair& p : j.out.results.pairs) v.emplace_back(p.left, p.right, p.flags);
+  return v;
+}
+using Flagged = std::vector<std::tuple<std::int64_t, std::int64_t, std::uint8_t>>;
+
+TEST(IntervalJoin, ARightJoinEndsRightRowsByTheWatermarkOfTheLeft) {
+  Join j(typed(spec(-5, 10), Type::right));
+  j.right(1, 10, 1000);
+  j.right(2, 11, 1001);
+  j.right({}, 12, 1002);
+  j.left(2, 1, 1000);
+  j.mark(1, 9000);
+  EXPECT_EQ(j.ids(), (Ids{{1, 11}}));
+  j.mark(0, 1004);
+  EXPECT_EQ(j.ids(), (Ids{{1, 11}}));
+  j.mark(0, 1005);  // 1000 <= 1005 - 5
+  EXPECT_EQ(j.ids(), (Ids{{1, 11}, {-1, 10}}));
+  j.mark(0, 1100);
+  EXPECT_EQ(j.ids(), (Ids{{1, 11}, {-1, 10}, {-1, 12}}));
+  EXPECT_EQ(j.op.stats().rows_late, 0u);
+}
+
+TEST(IntervalJoin, AFullJoinHoldsItsWatermarkForBothSides) {
+  IntervalJoinSpec s = typed(spec(-10, 10), Type::full);
+  s.slice_ms = 2;
+  Join j(s);
+  j.left(1, 1, 1000);
+  j.right(2, 2, 996);
+  j.mark(0, 1005, 1005);
+  j.mark(1, 1012, 1012);
+  EXPECT_EQ(j.ids(), (Ids{{1, -1}}));
+  // The right row may be matched until 1006 on the left; its own time is before that of any pair.
+  EXPECT_EQ(j.out.results.watermark, (Watermark{995, 995}));
+  j.mark(0, 1006, 1006);
+  EXPECT_EQ(j.ids(), (Ids{{1, -1}, {-1, 2}}));
+  EXPECT_EQ(j.out.results.watermark, (Watermark{1002, 1002}));
+}
+
+TEST(IntervalJoin, ASemiJoinGivesALeftRowOnceAndAnAntiJoinThoseThatNeverMatch) {
+  Join semi(typed(spec(0, 10), Type::semi));
+  Join anti(typed(spec(0, 10), Type::anti));
+  for (Join* j : {&semi, &anti}) {
+    j->left(1, 1, 1000);
+    j->right(1, 10, 1005);
+    j->right(1, 11, 1006);
+    j->left(1, 2, 1000);
+    j->left(2, 3, 1000);
+    j->left({}, 4, 1000);
+    j->mark(0, 2000);
+    j->mark(1, 2000);
+    EXPECT_EQ(j->out.wrong, 0);
+  }
+  EXPECT_EQ(semi.ids(), (Ids{{1, -1}, {2, -1}}));
+  EXPECT_EQ(anti.ids(), (Ids{{3, -1}, {4, -1}}));
+}
+
+TEST(IntervalJoin, TheEarliestMatchIsDecidedAtTheWatermarkOfTheRight) {
+  IntervalJoinSpec s = typed(spec(-10, 10), Type::left);
+  s.matches = Matches::earliest;
+  Join j(s);
+  j.left(1, 1, 1000);
+  j.right(1, 10, 1005);
+  j.right(1, 11, 1002);  // earlier, though it came later
+  j.right(1, 12, 1002);  // as early, and came after that
+  j.mark(1, 1001);
+  EXPECT_EQ(j.ids(), Ids{});
+  j.mark(1, 1002);
+  EXPECT_EQ(j.ids(), (Ids{{1, 11}}));
+  j.left(1, 2, 1000);  // what is closed it takes at once
+  EXPECT_EQ(j.ids(), (Ids{{1, 11}, {2, 11}}));
+  j.mark(0, 1100);  // right rows that are not closed stay, whatever the left side's watermark
+  j.left(1, 3, 1013);
+  j.mark(1, 1020);
+  EXPECT_EQ(j.ids(), (Ids{{1, 11}, {2, 11}, {3, 10}}));
+}
+
+TEST(IntervalJoin, TheEarliestMatchDoesNotDependOnWhetherItsTimeOrTheRowsEndComesFirst) {
+  IntervalJoinSpec s = typed(spec(0, 10), Type::left);
+  s.matches = Matches::earliest;
+  Join j(s);
+  j.left(1, 1, 1000);
+  j.right(1, 10, 1005);
+  j.mark(1, 5000);  // far past both
+  EXPECT_EQ(j.ids(), (Ids{{1, 10}}));
+}
+
+TEST(IntervalJoin, TheConditionIsPartOfTheMatch) {
+  Join j(with_condition(left_join(0, 10), "right.id > left.id"));
+  j.left(1, 5, 1000);
+  j.left(1, 6, 1000);
+  j.right(1, 4, 1001);
+  j.right(1, 6, 1001);
+  EXPECT_EQ(j.ids(), (Ids{{5, 6}}));
+  j.mark(1, 1010);
+  EXPECT_EQ(j.ids(), (Ids{{5, 6}, {6, -1}}));
+
+  IntervalJoinSpec first = with_condition(spec(0, 10), "right.id > left.id");
+  first.matches = Matches::first;
+  Join f(first);
+  f.right(1, 3, 1001);
+  f.right(1, 9, 1002);
+  f.left(1, 5, 1000);  // the first to arrive of those that meet it
+  EXPECT_EQ(f.ids(), (Ids{{5, 9}}));
+}
+
+TEST(IntervalJoin, ARowWhoseConditionFailsIsSaidOnceAndIsNoMatch) {
+  Join j(with_condition(left_join(0, 10), "1 % (right.id - left.id) >= 0"));
+  j.left(1, 5, 1000);
+  j.left(1, 6, 1000);
+  j.right(1, 5, 1001);
+  j.right(1, 6, 1001);
+  EXPECT_EQ(j.ids(), (Ids{{6, 5}, {5, 6}}));
+  EXPECT_EQ(j.out.results.failed, 2u);
+  EXPECT_EQ(j.op.stats().rows_failed, 2u);
+}
+
+TEST(IntervalJoin, ProvisionalRowsComeAtTheFiringWatermarkAndAreTakenBack) {
+  IntervalJoinSpec s = left_join(0, 10);
+  s.provisional = true;
+  Join j(s);
+  j.left(1, 1, 1000);
+  j.left(2, 2, 1000);
+  j.mark(0, 2000, 2000);
+  j.mark(1, 1010, 1003);  // an outage: nobody knows what the other cluster has
+  EXPECT_EQ(with_flags(j), (Flagged{{1, -1, kProvisionalFlag}, {2, -1, kProvisionalFlag}}));
+  EXPECT_EQ(j.out.results.watermark, (Watermark{1000, 993}));
+  j.right(1, 9, 1005);
+  j.right(1, 8, 1006);
+  EXPECT_EQ(with_flags(j),
+            (Flagged{{1, -1, kProvisionalFlag}, {2, -1, kProvisionalFlag}, {1, -1, kRemove}, {1, 9, 0}, {1, 8, 0}}));
+  j.mark(1, 1010, 1010);  // the other was right: nothing to say
+  j.op.finish(j.out);
+  EXPECT_EQ(j.ids().size(), 5u);
+}
+
+TEST(IntervalJoin, WithoutAnOutageNothingIsProvisional) {
+  IntervalJoinSpec s = left_join(0, 10);
+  s.provisional = true;
+  Join j(s);
+  j.left(1, 1, 1000);
+  j.mark(0, 2000);
+  j.mark(1, 1010);
+  EXPECT_EQ(with_flags(j), (Flagged{{1, -1, 0}}));
+}
+
+TEST(IntervalJoin, UnmatchedRowsMayComeSoonerThanTheirEnd) {
+  IntervalJoinSpec s = typed(spec(-100, 600), Type::full);
+  s.emit_unmatched_after = 60;
+  Join j(s);
+  j.left(1, 1, 1000);
+  j.right(2, 2, 1000);
+  j.mark(1, 1060);
+  EXPECT_EQ(with_flags(j), (Flagged{{1, -1, kProvisionalFlag}}));
+  j.mark(0, 1060);
+  EXPECT_EQ(with_flags(j), (Flagged{{1, -1, kProvisionalFlag}, {-1, 2, kProvisionalFlag}}));
+  j.left(2, 3, 1090);
+  EXPECT_EQ(with_flags(j),
+            (Flagged{{1, -1, kProvisionalFlag}, {-1, 2, kProvisionalFlag}, {-1, 2, kRemove}, {3, 2, 0}}));
+  // What may be taken back has its time ahead of R.
+  EXPECT_LT(j.out.results.watermark.retention, 1000);
+  Join anti([] {
+    IntervalJoinSpec a = typed(spec(0, 600), Type::anti);
+    a.emit_unmatched_after = 60;
+    return a;
+  }());
+  anti.left(1, 1, 1000);
+  anti.mark(1, 1100);
+  anti.right(1, 2, 1200);
+  EXPECT_EQ(with_flags(anti), (Flagged{{1, -1, kProvisionalFlag}, {1, -1, kRemove}}));
+}
+
+TEST(IntervalJoin, LateRowsOfBothSidesHaveOneSchemaIfTheyGoToOneSink) {
+  IntervalJoinSpec s = spec(0, 10);
+  s.late_schema.fields = {{"_side", types::string}, {"id", types::int64}, {"left_only", types::string}};
+  s.late_columns = {{2, 2}, {3, -1}};
+  IntervalJoin join(s);
+  struct Late : Collector {
+    void late(Batch&& b) override {
+      ASSERT_EQ(b.columns.size(), 3u);
+      for (std::uint32_t i = 0; i < b.rows; ++i)
+        text += std::string(b.columns[0].as<std::string_view>()[i]) + " " +
+                std::to_string(b.columns[1].as<std::int64_t>()[i]) + " " +
+                (b.columns[2].is_null(i) ? "-" : std::string(b.columns[2].as<std::string_view>()[i])) + "\n";
+      EXPECT_EQ(b.schema->fields[0].name, "_side");
+    }
+    std::string text;
+  } out;
+  for (const unsigned input : {0u, 1u}) join.watermark(input, {5000, 5000}, out);
+  for (const unsigned input : {0u, 1u}) {
+    Event e;
+    e.input = input;
+    e.row = JoinRowIn{1, 10 + input, 1000};
+    join.process(input, make_batch({e}, 0, 1, false, false), out);
+  }
+  EXPECT_EQ(out.text, "left 10 note 10\nright 11 -\n");
+  EXPECT_EQ(join.stats().rows_late, 2u);
+}
+
 TEST(IntervalJoin, KeysWithOneHashAreToldApart) {
   IntervalJoinSpec s = spec(-10, 10);
   IntervalJoin join(s);
@@ -214,6 +418,7 @@ TEST(IntervalJoin, KeysWithOneHashAreToldApart) {
     Batch b = make_batch(events, input * 1000, input * 1000 + 1000, false);
     b.hash = same.data();
     join.process(input, std::move(b), out);
+    drain(join, out);
   }
   ASSERT_EQ(out.results.pairs.size(), 1000u);
   for (const Pair& p : out.results.pairs) EXPECT_EQ(p.left + 1000, p.right);
@@ -248,6 +453,24 @@ TEST(IntervalJoin, ASnapshotHoldsOnlyWhatChanged) {
   j.mark(1, 1011);  // the end of the left row
   EXPECT_EQ(entries(), 1u);
   EXPECT_EQ(entries(), 0u);
+}
+
+TEST(IntervalJoin, ARestartKnowsWhatWentOutProvisionally) {
+  IntervalJoinSpec s = left_join(0, 10);
+  s.provisional = true;
+  Join before(s);
+  before.left(1, 1, 1000);
+  before.left(2, 2, 1000);
+  Checkpoints checkpoints;
+  checkpoints.take(before.op);
+  before.mark(1, 1010, 1003);
+  checkpoints.take(before.op);
+  Join after(s);
+  ASSERT_TRUE(checkpoints.restore(after.op, [](std::uint16_t) { return true; }));
+  after.op.restore_watermark(1, {1010, 1003});
+  after.right(1, 9, 1005);
+  after.mark(1, 1010, 1010);
+  EXPECT_EQ(with_flags(after), (Flagged{{1, -1, kRemove}, {1, 9, 0}}));
 }
 
 TEST(IntervalJoin, DamagedStateIsAnErrorNotACrash) {
