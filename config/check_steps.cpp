@@ -1,5 +1,6 @@
 #include "config/checks.h"
 
+#include <algorithm>
 #include <utility>
 #include <vector>
 
@@ -101,6 +102,35 @@ void check_join(const IntervalJoinSpec& join, const StepEntry& entry, Diagnostic
                       fmt::format("the join {} needs key 'on' or 'pairs'", in_quotes(entry.name.value)),
                       "on: [column, ...] or pairs: [[left.a, right.b], ...]");
   }
+  const auto refuse = [&](const Origin& at, std::string message, std::string hint) {
+    diagnostics.error(at, "T0312", std::move(message), std::move(hint));
+  };
+  if (join.left_only() && join.matches.value != Matches::all) {
+    refuse(join.matches.origin, "a semi or anti join has no choice of matches",
+           "a left row comes out once, or not at all");
+  }
+  if (join.left_only() && join.time.value == JoinTime::right) {
+    refuse(join.time.origin, "rows of a semi or anti join are left rows, with their own time", "remove 'time'");
+  }
+  const Located<Unmatched>& unmatched = entry.value.unmatched;
+  const bool provisional = unmatched.value == Unmatched::provisional;
+  if (provisional || join.emit_unmatched_after) {
+    const Origin& at = provisional ? unmatched.origin : join.emit_unmatched_after->origin;
+    if (!join.left_unmatched() && !join.right_unmatched()) {
+      refuse(at, "nothing comes out unmatched of an inner or semi join", "type: left, right, full or anti");
+    } else if (join.matches.value == Matches::earliest) {
+      refuse(at, "the earliest match is known only at the watermark, and so is that there is none",
+             "matches: first or all");
+    }
+  }
+  if (join.emit_unmatched_after) {
+    Duration longest{0};
+    if (join.left_unmatched()) longest = std::max(longest, join.between.upper);
+    if (join.right_unmatched()) longest = std::max(longest, -join.between.lower);
+    if ((join.left_unmatched() || join.right_unmatched()) && join.emit_unmatched_after->value >= longest)
+      refuse(join.emit_unmatched_after->origin, fmt::format("no row waits longer than {}", duration_text(longest)),
+             "choose less, or remove it");
+  }
   if (join.max_state && entry.value.max_state) {
     diagnostics.error(entry.name.origin, "T0212",
                       fmt::format("step {} has two state budgets", in_quotes(entry.name.value)), "keep one max_state");
@@ -135,7 +165,11 @@ void check_steps(const PipelineSpec& pipeline, Diagnostics& diagnostics) {
     if (!step.from && !step.interval_join && complete) {
       diagnostics.error(at, "T0202", fmt::format("step {} needs key 'from' or 'interval_join'", name));
     }
-    if (step.interval_join) check_join(*step.interval_join, entry, diagnostics);
+    if (step.interval_join) {
+      check_join(*step.interval_join, entry, diagnostics);
+    } else if (step.unmatched.value == Unmatched::provisional) {
+      diagnostics.error(step.unmatched.origin, "T0312", fmt::format("step {} is no join", name), "remove 'unmatched'");
+    }
     if (step.window) {
       check_window(entry, diagnostics);
       if (step.aggregate.empty() && !step.apply && complete) {
@@ -145,12 +179,12 @@ void check_steps(const PipelineSpec& pipeline, Diagnostics& diagnostics) {
       if (step.apply) check_apply(step, diagnostics);
       continue;
     }
-    const char* stray = !step.aggregate.empty()          ? "aggregate"
-                        : step.apply                     ? "apply"
-                        : !step.key.empty()              ? "key"
-                        : step.emit                      ? "emit"
-                        : step.late && !step.deduplicate ? "late"
-                                                         : nullptr;
+    const char* stray = !step.aggregate.empty()                                 ? "aggregate"
+                        : step.apply                                            ? "apply"
+                        : !step.key.empty()                                     ? "key"
+                        : step.emit                                             ? "emit"
+                        : step.late && !step.deduplicate && !step.interval_join ? "late"
+                                                                                : nullptr;
     if (stray != nullptr && complete) {
       diagnostics.error(at, "T0311", fmt::format("step {} has '{}' but no window", name, stray),
                         "add window: { tumbling: 10s }");

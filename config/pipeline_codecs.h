@@ -44,13 +44,13 @@ template <>
 struct Choices<JoinType> {
   static constexpr std::array words{
       Choice<JoinType>{"inner", JoinType::inner}, Choice<JoinType>{"left", JoinType::left},
-      Choice<JoinType>{"right", std::nullopt},    Choice<JoinType>{"full", std::nullopt},
-      Choice<JoinType>{"semi", std::nullopt},     Choice<JoinType>{"anti", std::nullopt}};
+      Choice<JoinType>{"right", JoinType::right}, Choice<JoinType>{"full", JoinType::full},
+      Choice<JoinType>{"semi", JoinType::semi},   Choice<JoinType>{"anti", JoinType::anti}};
 };
 template <>
 struct Choices<Matches> {
   static constexpr std::array words{Choice<Matches>{"all", Matches::all}, Choice<Matches>{"first", Matches::first},
-                                    Choice<Matches>{"earliest", std::nullopt}};
+                                    Choice<Matches>{"earliest", Matches::earliest}};
 };
 template <>
 struct Choices<JoinTime> {
@@ -65,7 +65,7 @@ struct Choices<WhenFull> {
 template <>
 struct Choices<Unmatched> {
   static constexpr std::array words{Choice<Unmatched>{"wait", Unmatched::wait},
-                                    Choice<Unmatched>{"provisional", std::nullopt}};
+                                    Choice<Unmatched>{"provisional", Unmatched::provisional}};
 };
 template <>
 struct Choices<EmitMode> {

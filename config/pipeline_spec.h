@@ -21,11 +21,11 @@ enum class WhenIdle { hold, advance };
 enum class LateBacklog { merge, side, drop };
 enum class OnGap { fail, skip, earliest };
 enum class PairMode { split };
-enum class JoinType { inner, left };
-enum class Matches { all, first };
+enum class JoinType { inner, left, right, full, semi, anti };
+enum class Matches { all, first, earliest };
 enum class JoinTime { left, right };
 enum class WhenFull { slow_sources, shed };
-enum class Unmatched { wait };
+enum class Unmatched { wait, provisional };
 enum class EmitMode { accumulating, discarding, retracting };
 enum class EmitClock { event, wall };
 enum class WindowTime { event, processing };
@@ -155,12 +155,20 @@ struct IntervalJoinSpec {
   std::vector<JoinKey> on;     // `on:` and `pairs:` together
   std::vector<JoinKey> pairs;  // empty after parsing
   Interval between;            // right.ts - left.ts, both bounds inclusive
-  JoinType type = JoinType::inner;
-  Matches matches = Matches::all;
-  JoinTime time = JoinTime::left;
+  Located<JoinType> type{JoinType::inner, {}};
+  Located<Matches> matches{Matches::all, {}};
+  Located<JoinTime> time{JoinTime::left, {}};
   std::optional<Expression> where;  // part of the match; the step's own `where` filters joined rows
+  std::optional<Located<Duration>> emit_unmatched_after;  // of event time; not given: at the end of the interval
   std::optional<MaxStateSpec> max_state;
   static const ObjectTable& table();
+
+  // Rows of this side come out also if nothing matches them.
+  bool left_unmatched() const {
+    return type.value == JoinType::left || type.value == JoinType::full || type.value == JoinType::anti;
+  }
+  bool right_unmatched() const { return type.value == JoinType::right || type.value == JoinType::full; }
+  bool left_only() const { return type.value == JoinType::semi || type.value == JoinType::anti; }
 };
 
 enum class WindowKind { tumbling, sliding, session, cumulate, global };
@@ -245,7 +253,7 @@ struct StepSpec {
   NameMap<Expression> aggregate;
   std::optional<Expression> apply;  // in place of aggregate: a call of a native whole-window function
   std::optional<MaxStateSpec> max_state;
-  Unmatched unmatched = Unmatched::wait;
+  Located<Unmatched> unmatched{Unmatched::wait, {}};
   std::optional<Located<OnError>> on_error;  // as in FormatSpec
   static const ObjectTable& table();
 

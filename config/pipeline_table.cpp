@@ -124,12 +124,16 @@ const ObjectTable& IntervalJoinSpec::table() {
           .field("pairs", &IntervalJoinSpec::pairs, "In place of on: [[left.a, right.b], ...].", {.not_empty = true})
           .field("between", &IntervalJoinSpec::between, "Least and largest right.ts - left.ts, both included.",
                  {.required = true})
-          .field("type", &IntervalJoinSpec::type, "inner, or left: unmatched left rows too.")
-          .field("matches", &IntervalJoinSpec::matches, "all, or only the first to arrive for a left row.")
+          .field(
+              "type", &IntervalJoinSpec::type,
+              "left, right, full: rows of that side without a match too; semi, anti: left rows with, without a match.")
+          .field("matches", &IntervalJoinSpec::matches,
+                 "For a left row: all, the first to arrive, or the earliest by time (decided at the watermark).")
           .field("time", &IntervalJoinSpec::time, "Whose event time the result has.")
           .field("where", &IntervalJoinSpec::where, "A further condition of the match, over left.x and right.x.")
-          .field("max_state", &IntervalJoinSpec::max_state, "The state budget.")
-          .unavailable("emit_unmatched_after");
+          .field("emit_unmatched_after", &IntervalJoinSpec::emit_unmatched_after,
+                 "Unmatched rows come out after this much event time, and are taken back if a match comes.", {.min = 0})
+          .field("max_state", &IntervalJoinSpec::max_state, "The state budget.");
   return kTable;
 }
 
@@ -217,7 +221,9 @@ const ObjectTable& StepSpec::table() {
                  "In place of aggregate: a native function over all rows of a key in a window, such as "
                  "visits.cut(page, 1800000).")
           .field("max_state", &StepSpec::max_state, "The state budget.")
-          .field("unmatched", &StepSpec::unmatched, "When unmatched rows of an outer join come out during an outage.")
+          .field("unmatched", &StepSpec::unmatched,
+                 "During an outage, unmatched rows wait for it, or come out provisionally and are taken back if a "
+                 "match comes.")
           .field(
               "on_error", &StepSpec::on_error,
               "What happens to a row whose expression fails: dead_letter if the pipeline has dead letters, else fail.")

@@ -103,7 +103,7 @@ Planner::Needed Planner::needed_of(const std::string& id) const {
           if (q == "right") out.add(columns_of(k.right), q);
         }
         if (step.interval_join->where) out.add(columns_of(*step.interval_join->where), q);
-        if (step.select.empty()) out.all = true;
+        if (step.select.empty() || (step.late && step.late->then)) out.all = true;
       } else if (step.window) {
         if (step.late && step.late->then) out.all = true;
       } else if (step.late && step.late->then) {

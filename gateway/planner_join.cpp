@@ -21,6 +21,56 @@ std::optional<DataType> common_key_type(DataType a, DataType b) {
   return std::nullopt;
 }
 
+IntervalJoinSpec::Type type_of(config::JoinType type) {
+  using Type = IntervalJoinSpec::Type;
+  switch (type) {
+    case config::JoinType::inner: return Type::inner;
+    case config::JoinType::left: return Type::left;
+    case config::JoinType::right: return Type::right;
+    case config::JoinType::full: return Type::full;
+    case config::JoinType::semi: return Type::semi;
+    case config::JoinType::anti: break;
+  }
+  return Type::anti;
+}
+
+IntervalJoinSpec::Matches matches_of(config::Matches matches) {
+  using Matches = IntervalJoinSpec::Matches;
+  switch (matches) {
+    case config::Matches::all: return Matches::all;
+    case config::Matches::first: return Matches::first;
+    case config::Matches::earliest: break;
+  }
+  return Matches::earliest;
+}
+
+// Late rows of both inputs have one sink, so one schema: the side they came from, then the columns of left, then those
+// that only right has.
+void plan_late_rows(const config::StepSpec& step, const Schema& left, const Schema& right, IntervalJoinSpec& spec,
+                    config::Diagnostics& diagnostics) {
+  spec.late_schema.fields.push_back({"_side", types::string});
+  for (int c = 0; c < static_cast<int>(left.fields.size()); ++c) {
+    spec.late_schema.fields.push_back(left.fields[static_cast<std::size_t>(c)]);
+    spec.late_columns.push_back({c, -1});
+  }
+  for (int c = 0; c < static_cast<int>(right.fields.size()); ++c) {
+    const Field& field = right.fields[static_cast<std::size_t>(c)];
+    const int same = left.index_of(field.name);
+    if (same < 0) {
+      spec.late_schema.fields.push_back(field);
+      spec.late_columns.push_back({-1, c});
+    } else if (left.fields[static_cast<std::size_t>(same)].type == field.type) {
+      spec.late_columns[static_cast<std::size_t>(same)].right = c;
+    } else {
+      diagnostics.error(
+          step.late->then->origin, "T0427",
+          fmt::format("late rows of both sides go here, and '{}' is {} on the left, {} on the right", field.name,
+                      to_string(left.fields[static_cast<std::size_t>(same)].type), to_string(field.type)),
+          "give one of them another name in the step before");
+    }
+  }
+}
+
 }  // namespace
 
 // A join is up to four nodes: on each side a projection that computes key expressions (only if a key is not a plain
@@ -41,10 +91,11 @@ void Planner::plan_join(const std::string& id, const config::StepSpec& step) {
   IntervalJoinSpec spec;
   spec.lower = join.between.lower.count();
   spec.upper = join.between.upper.count();
-  spec.type = join.type == config::JoinType::left ? IntervalJoinSpec::Type::left : IntervalJoinSpec::Type::inner;
-  spec.matches =
-      join.matches == config::Matches::first ? IntervalJoinSpec::Matches::first : IntervalJoinSpec::Matches::all;
-  spec.time = join.time == config::JoinTime::right ? IntervalJoinSpec::Time::right : IntervalJoinSpec::Time::left;
+  spec.type = type_of(join.type.value);
+  spec.matches = matches_of(join.matches.value);
+  spec.time = join.time.value == config::JoinTime::right ? IntervalJoinSpec::Time::right : IntervalJoinSpec::Time::left;
+  spec.provisional = step.unmatched.value == config::Unmatched::provisional;
+  if (join.emit_unmatched_after) spec.emit_unmatched_after = join.emit_unmatched_after->value.count();
   if (step.late) spec.allow = step.late->allow.count();
 
   for (const config::JoinKey& key : join.on) {
@@ -96,40 +147,55 @@ void Planner::plan_join(const std::string& id, const config::StepSpec& step) {
     select.emplace_back(s.name.value, std::move(ast));
     select_text.push_back(&s.value);
   }
-  std::optional<config::Expression> where = step.where;
-  if (join.where) {
-    // For an inner join a condition of the match and a filter of the result are the same thing.
-    if (join.type != config::JoinType::inner) {
-      diagnostics_.error(join.where->origin, "T0190", "'where' of a left join is not available in this version",
-                         "filter the inputs in the steps before");
-    } else if (where) {
-      diagnostics_.error(join.where->origin, "T0424", "an inner join takes one 'where'",
-                         "join the two with AND in the step's own where");
-    } else {
-      where = join.where;
-    }
-  }
+  const std::optional<config::Expression>& where = step.where;
   config::Diagnostics reported_later;
   if (where)
     if (AstPtr ast = let.expand(parse(*where, reported_later))) collect_columns(*ast, used);
-  const auto keep_columns = [&](const Stream& stream, const std::string& qualifier, IntervalJoinSpec::Side& side) {
+  std::set<std::pair<std::string, std::string>> tested;
+  const AstPtr condition = join.where ? let.expand(parse(*join.where, diagnostics_)) : nullptr;
+  if (condition != nullptr) collect_columns(*condition, tested);
+  const auto names = [](const std::set<std::pair<std::string, std::string>>& columns, const std::string& qualifier,
+                        const std::string& name) {
+    return columns.count({qualifier, name}) > 0 || columns.count({"", name}) > 0;
+  };
+  const auto keep_columns = [&](const Stream& stream, const std::string& qualifier, bool in_results,
+                                IntervalJoinSpec::Side& side) {
     for (int c = 0; c < static_cast<int>(stream.schema->fields.size()); ++c) {
       const Field& f = stream.schema->fields[static_cast<std::size_t>(c)];
-      if (!step.select.empty() && used.count({qualifier, f.name}) == 0 && used.count({"", f.name}) == 0) continue;
+      const bool wanted = in_results && (step.select.empty() || names(used, qualifier, f.name));
+      if (!wanted && !names(tested, qualifier, f.name)) continue;
       side.kept.push_back(c);
       side.kept_types.push_back(f.type);
-      spec.schema.fields.push_back(f);
+      if (in_results) spec.schema.fields.push_back(f);
     }
   };
-  keep_columns(*left, "left", spec.left);
-  keep_columns(*right, "right", spec.right);
+  keep_columns(*left, "left", true, spec.left);
+  keep_columns(*right, "right", !join.left_only(), spec.right);
+  if (condition != nullptr) {
+    engine::Scope pair;
+    int index = 0;
+    for (const int c : spec.left.kept) {
+      const Field& f = left->schema->fields[static_cast<std::size_t>(c)];
+      pair.add("left", f.name, f.type, index++);
+    }
+    for (const int c : spec.right.kept) {
+      const Field& f = right->schema->fields[static_cast<std::size_t>(c)];
+      pair.add("right", f.name, f.type, index++);
+    }
+    auto predicate = engine::Predicate::compile(*condition, pair);
+    if (predicate.ok())
+      spec.where = std::move(predicate).value();
+    else
+      report(predicate.errors(), *join.where, diagnostics_);
+  }
   if (step.select.empty()) {
-    std::set<std::string> names;
+    std::set<std::string> seen;
     for (const Field& f : spec.schema.fields)
-      if (!names.insert(f.name).second)
+      if (!seen.insert(f.name).second)
         diagnostics_.error(join.right.origin, "T0425", fmt::format("both sides have a column '{}'", f.name),
                            "add a select that names what you want");
   }
+  if (step.late && step.late->then) plan_late_rows(step, *left->schema, *right->schema, spec, diagnostics_);
   if (diagnostics_.error_count() != before) return;
 
   engine::Scope scope;
@@ -141,13 +207,11 @@ void Planner::plan_join(const std::string& id, const config::StepSpec& step) {
   engine::OperatorNode node;
   node.id = id;
   node.inputs = 2;
-  node.make = [spec](unsigned, unsigned) { return std::make_unique<engine::IntervalJoin>(spec); };
-  if (step.late && step.late->then) node.late_terminal = sink_index(step.late->then->value);
-  if (node.late_terminal >= 0) {
-    diagnostics_.error(step.late->then->origin, "T0190",
-                       "late rows of a join to a sink are not available in this version");
-    return;
+  if (step.late && step.late->then) {
+    node.late_terminal = sink_index(step.late->then->value);
+    plan_->sinks[static_cast<std::size_t>(node.late_terminal)].schema = spec.late_schema;
   }
+  node.make = [spec](unsigned, unsigned) { return std::make_unique<engine::IntervalJoin>(spec); };
   const config::OnError on_error = config::effective_on_error(step.on_error, spec_);
   const auto schema = keep(spec.schema);
   const unsigned index = add_node(std::move(node), on_error);
@@ -156,7 +220,8 @@ void Planner::plan_join(const std::string& id, const config::StepSpec& step) {
   connect(*right, {Target::Kind::node, index, 1,
                    std::make_shared<engine::RowCodec>(spec.right.key, spec.right.key_types), true});
   plan_->steps.push_back({id, "interval_join", index});
-  Stream out{false, index, schema, true};
+  const bool takes_back = spec.provisional || spec.emit_unmatched_after;
+  Stream out{false, index, schema, !takes_back};
   if (where || !step.select.empty()) {
     auto selected =
         add_transform(id + ".select", out, scope, where, select, select_text, step.select.empty(), let, on_error);

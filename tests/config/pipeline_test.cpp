@@ -59,8 +59,8 @@ TEST(PipelineExample, IsReadCompletely) {
   EXPECT_EQ(join.on[1].right.value, "device_id");
   EXPECT_EQ(join.between.lower, milliseconds(0));
   EXPECT_EQ(join.between.upper, milliseconds(600'000));
-  EXPECT_EQ(join.type, JoinType::left);
-  EXPECT_EQ(join.matches, Matches::first);
+  EXPECT_EQ(join.type.value, JoinType::left);
+  EXPECT_EQ(join.matches.value, Matches::first);
   EXPECT_EQ(join.max_state->bytes, 40ull << 30);
   EXPECT_EQ(joined.select.find("clicked")->value, "right.ad_id IS NOT NULL");
 
@@ -169,7 +169,7 @@ sinks:
   EXPECT_EQ(join.on[0].left.value, "left.x");
   EXPECT_EQ(join.on[0].right.value, "right.y");
   EXPECT_EQ(join.between.lower, milliseconds(-10'000));
-  EXPECT_EQ(join.time, JoinTime::right);
+  EXPECT_EQ(join.time.value, JoinTime::right);
   EXPECT_EQ(pipeline->steps.find("both")->from->ids.size(), 2u);
   EXPECT_EQ(pipeline->sinks.find("out")->topic->on("west"), "w.o");
 }

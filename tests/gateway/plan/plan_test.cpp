@@ -150,6 +150,71 @@ sinks:
   EXPECT_NE(text.find("T0436"), std::string::npos) << text;
 }
 
+constexpr const char* kOut = "sinks:\n  out: { from: j, topic: o, clusters: east }\n";
+
+TEST(Plan, AJoinHasAConditionOverBothSidesAndKeepsWhatItReads) {
+  const auto p = loaded(std::string(R"y(steps:
+  a: { from: ev, select: { k: id, region: region, price: price, v: dev } }
+  b: { from: ev, select: { k: id, limit: price, v: dev } }
+  j:
+    interval_join:
+      { left: a, right: b, on: [k], between: [0s, 1s], type: semi, where: "left.price > right.limit AND region <> ''" }
+    select: { d: left.v }
+)y") + kOut);
+  ASSERT_NE(p.plan, nullptr);
+  const auto text = errors_of(std::string(R"y(steps:
+  j:
+    interval_join: { left: ev, right: ev, on: [id], between: [0s, 1s], type: anti, where: left.price > right.dev }
+    select: { d: left.dev }
+)y") + kOut);
+  EXPECT_NE(text.find("p.yaml:11:91: error[T04"), std::string::npos) << text;
+}
+
+TEST(Plan, ASemiJoinHasNoColumnsOfTheRight) {
+  const std::string text = errors_of(std::string(R"y(steps:
+  j:
+    interval_join: { left: ev, right: ev, on: [id], between: [0s, 1s], type: semi }
+    select: { d: right.dev }
+)y") + kOut);
+  EXPECT_NE(text.find("p.yaml:12:18: error[T0401]"), std::string::npos) << text;
+}
+
+TEST(Plan, AJoinThatTakesRowsBackIsNotAppendOnly) {
+  for (const char* early : {"type: left, emit_unmatched_after: 1s } }", "type: anti }, unmatched: provisional }"}) {
+    const std::string text = errors_of(std::string(R"y(steps:
+  k: { select: { id: left.id }, interval_join: { left: ev, right: ev, on: [id], between: [0s, 9s], )y") +
+                                       early + R"y(
+  j: { interval_join: { left: k, right: ev, on: [id], between: [0s, 1s] }, select: { d: left.id } }
+)y" + kOut);
+    EXPECT_NE(text.find("T0420"), std::string::npos) << text;
+  }
+}
+
+TEST(Plan, LateRowsOfAJoinHaveTheColumnsOfBothSides) {
+  const char* late = "sinks:\n  out: { from: j, topic: o, clusters: east }\n  late: { topic: l, clusters: east }\n";
+  const auto p = loaded(std::string(R"y(steps:
+  a: { from: ev, select: { id: id, x: dev } }
+  b: { from: ev, select: { id: id, y: region } }
+  j:
+    interval_join: { left: a, right: b, on: [id], between: [0s, 1s] }
+    select: { id: left.id }
+    late: { allow: 5s, then: late }
+)y") + late);
+  ASSERT_NE(p.plan, nullptr);
+  std::vector<std::string> names;
+  for (const auto& f : p.plan->sinks[1].schema.fields) names.push_back(f.name);
+  EXPECT_EQ(names, (std::vector<std::string>{"_side", "id", "x", "y"}));
+  const std::string text = errors_of(std::string(R"y(steps:
+  a: { from: ev, select: { id: id, x: dev } }
+  b: { from: ev, select: { id: id, x: price } }
+  j:
+    interval_join: { left: a, right: b, on: [id], between: [0s, 1s] }
+    select: { id: left.id }
+    late: { then: late }
+)y") + late);
+  EXPECT_NE(text.find("T0427"), std::string::npos) << text;
+}
+
 TEST(Plan, JoinKeysOfDifferentTypesAreRefusedWithAWayOut) {
   const std::string text = errors_of(R"y(steps:
   a: { from: ev, select: { k: id, v: dev } }
