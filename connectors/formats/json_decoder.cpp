@@ -58,12 +58,20 @@ struct LearnedKey {
   int field;  // -1: not used by the plan
 };
 
-struct FieldColumn {
+// What a column is, for the slow ways.
+struct FieldDetail {
   JsonField field;
+  std::unique_ptr<JsonReader> reader;  // arrays, maps and rows
+};
+
+// What the walk touches of a column: half a cache line each.
+struct alignas(32) FieldColumn {
   void* data = nullptr;
   std::uint8_t* valid = nullptr;
+  FieldDetail* detail = nullptr;
+  TypeKind kind = TypeKind::null;
+  JsonField::Wire wire = JsonField::Wire::millis;
   bool nulls = false;
-  std::shared_ptr<JsonReader> reader = {};  // arrays, maps and rows
 
   template <class T>
   T* as() {
@@ -72,12 +80,12 @@ struct FieldColumn {
 };
 
 void put_default(const FieldColumn& c, std::size_t row) {
-  char* at = static_cast<char*>(c.data) + row * value_width(c.field.type.kind);
-  if (c.field.type.is_string_like()) {
+  char* at = static_cast<char*>(c.data) + row * value_width(c.kind);
+  if (c.detail->field.type.is_string_like()) {
     const std::string_view empty("", 0);
     std::memcpy(at, &empty, sizeof empty);
   } else {
-    std::memset(at, 0, value_width(c.field.type.kind));
+    std::memset(at, 0, value_width(c.kind));
   }
 }
 
@@ -106,6 +114,7 @@ DataType column_type(MetaColumn column) {
 
 struct JsonDecoder::Impl {
   JsonDecoderOptions options;
+  std::vector<std::unique_ptr<FieldDetail>> details;
   std::vector<FieldColumn> columns;
   std::vector<LearnedKey> learned;  // in the order of the records seen last
   StructuralIndex index;
@@ -157,7 +166,7 @@ struct JsonDecoder::Impl {
     const char first = base[*here];
     if (first == ':' || first == ',' || first == '}' || first == ']' || first == '\0') return broken(here);
     const std::string found = first == '{' ? "an object" : first == '[' ? "an array" : excerpt(here);
-    return fail(here, fmt::format("field \"{}\": expected {}, found {}", c.field.name, expected, found));
+    return fail(here, fmt::format("field \"{}\": expected {}, found {}", c.detail->field.name, expected, found));
   }
 
   // The string whose opening quote is there: between its closing quote and the next position is only white space.
@@ -196,12 +205,12 @@ int JsonDecoder::Impl::find_key(Place here, std::size_t& cursor, bool& bad) {
     const auto plain = json_unescape(text, *arena);
     if (!plain) return bad = true, -1;
     for (std::size_t f = 0; f < columns.size(); ++f)
-      if (columns[f].field.name == *plain) return static_cast<int>(f);
+      if (columns[f].detail->field.name == *plain) return static_cast<int>(f);
     return -1;
   }
   int field = -1;
   for (std::size_t f = 0; f < columns.size(); ++f)
-    if (columns[f].field.name == text) field = static_cast<int>(f);
+    if (columns[f].detail->field.name == text) field = static_cast<int>(f);
   if (text.size() > 256) return field;
   if (learned.size() >= kMaxLearned) learned.clear(), cursor = 0;  // keys that vary from record to record: begin anew
   cursor = std::min(cursor, learned.size());
@@ -247,18 +256,17 @@ JsonDecoder::Impl::Place JsonDecoder::Impl::skip_nested(Place here, int depth) {
   }
 }
 
-inline JsonDecoder::Impl::Place JsonDecoder::Impl::convert_text(Place here, FieldColumn& c) {
-  if (base[*here] != '"')
-    return wrong(here, c, c.field.type.kind == TypeKind::timestamp ? "an ISO 8601 string" : "a string");
+[[gnu::always_inline]] inline JsonDecoder::Impl::Place JsonDecoder::Impl::convert_text(Place here, FieldColumn& c) {
+  if (base[*here] != '"') return wrong(here, c, c.kind == TypeKind::timestamp ? "an ISO 8601 string" : "a string");
   std::string_view text = inside(here);
   if (has_backslash(text.data(), text.size())) [[unlikely]] {
     const auto plain = json_unescape(text, *arena);
     if (!plain) return wrong(here, c, "a string with valid escapes");
     text = *plain;
   }
-  if (c.field.type.kind == TypeKind::string) {
+  if (c.kind == TypeKind::string) {
     c.as<std::string_view>()[row] = text;
-  } else if (c.field.type.kind == TypeKind::bytes) {
+  } else if (c.kind == TypeKind::bytes) {
     const auto bytes = decode_base64(text, *arena);
     if (!bytes) return wrong(here, c, "base64");
     c.as<std::string_view>()[row] = *bytes;
@@ -272,17 +280,19 @@ inline JsonDecoder::Impl::Place JsonDecoder::Impl::convert_text(Place here, Fiel
 
 // Arrays, maps, rows and json: the walk finds where the value ends, then its text is read by itself. Not inline, so
 // that flat records pay nothing for it.
-[[gnu::noinline]] JsonDecoder::Impl::Place JsonDecoder::Impl::convert_nested(Place here, FieldColumn& c) {
+[[gnu::noinline, gnu::cold]] JsonDecoder::Impl::Place JsonDecoder::Impl::convert_nested(Place here, FieldColumn& c) {
   const Place next = skip(here, 1);
   if (next == nullptr) return nullptr;
   const std::string_view text = json_trimmed({base + *here, *next - *here});
   // The walk has not looked at escapes.
-  if (!json_valid(text)) return fail(here, fmt::format("field \"{}\": a string has a bad escape", c.field.name));
+  if (!json_valid(text))
+    return fail(here, fmt::format("field \"{}\": a string has a bad escape", c.detail->field.name));
   auto& to = c.as<std::string_view>()[row];
-  if (c.field.type.kind == TypeKind::json) {
+  if (c.kind == TypeKind::json) {
     to = text;
-  } else if (c.reader->read(text, *arena, &to) == JsonReader::Outcome::bad) {
-    return fail(here, fmt::format("field \"{}{}\": {}", c.field.name, c.reader->path(), c.reader->reason()));
+  } else if (c.detail->reader->read(text, *arena, &to) == JsonReader::Outcome::bad) {
+    return fail(here, fmt::format("field \"{}{}\": {}", c.detail->field.name, c.detail->reader->path(),
+                                  c.detail->reader->reason()));
   }
   if (c.valid[row] == 0) c.valid[row] = 1, ++set;
   return next;
@@ -295,7 +305,7 @@ inline JsonDecoder::Impl::Place JsonDecoder::Impl::convert(Place here, FieldColu
     if (c.valid[row] != 0) c.valid[row] = 0, --set;  // a later duplicate takes the value back
     return here + 1;
   }
-  switch (c.field.type.kind) {
+  switch (c.kind) {
     case TypeKind::int64:
     case TypeKind::duration:
       if (!read_int64(v, c.as<std::int64_t>()[row])) return wrong(here, c, "a 64-bit integer");
@@ -305,12 +315,12 @@ inline JsonDecoder::Impl::Place JsonDecoder::Impl::convert(Place here, FieldColu
       if (convert_text(here, c) == nullptr) return nullptr;
       break;
     case TypeKind::timestamp: {
-      if (c.field.wire == JsonField::Wire::iso8601) {
+      if (c.wire == JsonField::Wire::iso8601) {
         if (convert_text(here, c) == nullptr) return nullptr;
         break;
       }
       std::int64_t ms = 0;
-      if (c.field.wire == JsonField::Wire::millis) {
+      if (c.wire == JsonField::Wire::millis) {
         if (!read_int64(v, ms)) return wrong(here, c, "a timestamp in whole milliseconds");
       } else {
         const char* end = number_end(v);
@@ -336,8 +346,8 @@ inline JsonDecoder::Impl::Place JsonDecoder::Impl::convert(Place here, FieldColu
       } else if (const char* end = number_end(v); end != nullptr) {
         text = {v, static_cast<std::size_t>(end - v)};
       }
-      const auto value = read_decimal(text, c.field.type);
-      if (!value) return wrong(here, c, to_string(c.field.type).c_str());
+      const auto value = read_decimal(text, c.detail->field.type);
+      if (!value) return wrong(here, c, to_string(c.detail->field.type).c_str());
       c.as<Decimal>()[row] = *value;
       break;
     }
@@ -400,9 +410,9 @@ bool JsonDecoder::Impl::event_time_ok(const RawRecord& record) {
                ? true
                : fail("the record has no timestamp to take its event time from");
   FieldColumn& c = columns[static_cast<std::size_t>(options.event_time_field)];
-  if (c.valid[row] == 0) return fail(fmt::format("event time field \"{}\" is missing or NULL", c.field.name));
+  if (c.valid[row] == 0) return fail(fmt::format("event time field \"{}\" is missing or NULL", c.detail->field.name));
   return is_sane_time(c.as<std::int64_t>()[row]) ||
-         fail(fmt::format("event time field \"{}\" is outside the years 1 to 9999", c.field.name));
+         fail(fmt::format("event time field \"{}\" is outside the years 1 to 9999", c.detail->field.name));
 }
 
 void JsonDecoder::Impl::meta_columns(Batch& batch, const RawRecord* records, const Origins& origins,
@@ -469,8 +479,11 @@ Result<std::unique_ptr<JsonDecoder>> JsonDecoder::make(JsonDecoderOptions option
   }
   auto impl = std::make_unique<Impl>();
   for (const JsonField& f : options.fields) {
-    impl->columns.push_back({f});
-    if (f.type.is_nested()) impl->columns.back().reader = std::make_shared<JsonReader>(f.type);
+    impl->details.push_back(std::make_unique<FieldDetail>());
+    FieldDetail& detail = *impl->details.back();
+    detail.field = f;
+    if (f.type.is_nested()) detail.reader = std::make_unique<JsonReader>(f.type);
+    impl->columns.push_back({nullptr, nullptr, &detail, f.type.kind, f.wire, false});
   }
   impl->options = std::move(options);
   return std::unique_ptr<JsonDecoder>(new JsonDecoder(std::move(impl)));
@@ -478,7 +491,7 @@ Result<std::unique_ptr<JsonDecoder>> JsonDecoder::make(JsonDecoderOptions option
 
 Schema JsonDecoder::schema() const {
   Schema s;
-  for (const FieldColumn& c : impl_->columns) s.fields.push_back({c.field.name, c.field.type});
+  for (const FieldColumn& c : impl_->columns) s.fields.push_back({c.detail->field.name, c.detail->field.type});
   for (const MetaColumn m : impl_->options.meta) s.fields.push_back({column_name(m), column_type(m)});
   return s;
 }
@@ -496,11 +509,11 @@ Batch JsonDecoder::decode(const RawRecord* records, std::size_t n, const Schema*
   std::size_t text = kPadding;
   for (std::size_t i = 0; i < n; ++i) text += records[i].value.size() + sizeof kSeparator;
   std::size_t widths = 16;
-  for (const FieldColumn& c : d.columns) widths += value_width(c.field.type.kind) + 1;
+  for (const FieldColumn& c : d.columns) widths += value_width(c.kind) + 1;
   auto arena = std::make_shared<Arena>(text + n * widths + 1024);
   d.arena = arena.get();
   for (FieldColumn& c : d.columns) {
-    c.data = arena->allocate(n * value_width(c.field.type.kind), 16);
+    c.data = arena->allocate(n * value_width(c.kind), 16);
     c.valid = static_cast<std::uint8_t*>(std::memset(arena->make<std::uint8_t>(n + 1), 0, n));
     c.nulls = false;
   }
@@ -580,7 +593,8 @@ Batch JsonDecoder::decode(const RawRecord* records, std::size_t n, const Schema*
   }
 
   batch.rows = static_cast<std::uint32_t>(d.row);
-  for (const FieldColumn& c : d.columns) batch.columns.push_back({c.field.type, c.data, c.nulls ? c.valid : nullptr});
+  for (const FieldColumn& c : d.columns)
+    batch.columns.push_back({c.detail->field.type, c.data, c.nulls ? c.valid : nullptr});
   d.meta_columns(batch, records, *origins, kept, *arena);
   if (d.options.event_time_field >= 0) {
     batch.time = batch.columns[static_cast<std::size_t>(d.options.event_time_field)].as<EventTime>();
