@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 #include <boost/json.hpp>
 
+#include "config/pipeline_codecs.h"
 #include "config/units.h"
 #include "engine/expr/aggregates.h"
 
@@ -160,10 +161,20 @@ class Explainer {
     return out;
   }
 
+  // As the pipeline file writes it.
+  template <class E>
+  static std::string_view word_of(E value) {
+    for (const auto& choice : config::Choices<E>::words)
+      if (choice.value == value) return choice.word;
+    return {};
+  }
+
   void join(const config::IntervalJoinSpec& spec, std::int64_t& behind, json::object& out) {
     const std::int64_t lower = spec.between.lower.count(), upper = spec.between.upper.count();
-    out["join"] = {
-        {"type", spec.type == config::JoinType::inner ? "inner" : "left"}, {"lower_ms", lower}, {"upper_ms", upper}};
+    out["join"] = {{"type", word_of(spec.type.value)},
+                   {"matches", word_of(spec.matches.value)},
+                   {"lower_ms", lower},
+                   {"upper_ms", upper}};
     const auto side = [&](const config::Id& input, std::int64_t span) {
       const std::int64_t kept = std::max<std::int64_t>(0, span) + behind;
       const std::int64_t bytes = row_bytes(*schema_[input.value]) + kRowOverhead;
@@ -171,7 +182,7 @@ class Explainer {
     };
     // A left row is kept until the right side has passed its last match, and the other way round.
     out["state"] = {{"left", side(spec.left, upper)}, {"right", side(spec.right, -lower)}};
-    behind += std::max<std::int64_t>(0, spec.time == config::JoinTime::left ? upper : -lower);
+    behind += std::max<std::int64_t>(0, spec.time.value == config::JoinTime::left ? upper : -lower);
     out["skew"] = "none: the rows of one key are in one shard";
   }
 

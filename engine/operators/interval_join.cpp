@@ -2,6 +2,7 @@
 #include "engine/operators/interval_join.h"
 
 #include <algorithm>
+#include <initializer_list>
 
 namespace twinspan::engine {
 

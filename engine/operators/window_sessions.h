@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "engine/base/batch.h"
+#include "engine/base/result.h"
 #include "engine/operators/pane_probe.h"
 
 namespace twinspan::engine {

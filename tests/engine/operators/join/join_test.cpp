@@ -3,6 +3,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <string>
+#include <tuple>
+#include <vector>
+
 #include "tests/engine/operators/join/join_fixture.h"
 
 namespace twinspan::engine::join_testing {

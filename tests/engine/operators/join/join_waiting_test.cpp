@@ -5,6 +5,8 @@
 
 #include <map>
 #include <random>
+#include <utility>
+#include <vector>
 
 #include "engine/operators/join_waiting.h"
 
