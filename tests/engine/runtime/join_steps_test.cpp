@@ -3,6 +3,12 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
 #include "engine/operators/interval_join.h"
 #include "tests/support/engine/pipeline_driver.h"
 
