@@ -181,7 +181,7 @@ TEST(NativePipeline, MistakesOfApplyAreErrorsAtTheirPlace) {
   expect(errors_of("tumbling: 1h", "tumbling: 1h, time: processing"), "needs a window of event time");
   expect(errors_of("key: [who]", "key: [who]\n    emit: { every: 1m }"), "'emit' belongs to aggregates");
   expect(errors_of("key: [who]", "let: { views: who }\n    key: [views]"), "the result has two columns 'views'");
-  expect(errors_of("    window: { tumbling: 1h }\n", ""), "has 'key' but no window");
+  expect(errors_of("    window: { tumbling: 1h }\n", ""), "has 'apply' but no window");
 }
 
 TEST(NativePipeline, TheReferenceListsTheModule) {

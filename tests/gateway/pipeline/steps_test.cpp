@@ -121,7 +121,10 @@ TEST(PipelineSteps, LinesOfOrdersAndOneThatFailsAlone) {
   rig.stop();
   std::string out;
   for (const auto& d : rig.world.delivered("out")) out += d.value + " ";
-  EXPECT_EQ(out, "");
+  EXPECT_EQ(out,
+            R"({"id":1,"line":1,"sku":"a","total":3.00,"share":50} )"
+            R"({"id":1,"line":3,"sku":"c","total":null,"share":20} )"
+            R"({"id":4,"line":1,"sku":"d","total":3.00,"share":100} )");
   EXPECT_EQ(rig.world.delivered_count("dead_letter"), 1u);
 }
 

@@ -202,7 +202,7 @@ TEST(PlanDictId, MistakesAreErrorsAtTheirPlace) {
     return errors_of("  s: { from: ev, select: { d: \"" + e + "\" } }\n" + sinks);
   };
   EXPECT_HAS(select("dict_id('devices')"), "T0450");
-  EXPECT_HAS(select("1 + dict_id(dev, dev)"), "p.yaml:10:36: error[T0450]");
+  EXPECT_HAS(select("1 + dict_id(dev, dev)"), "p.yaml:11:36: error[T0450]");
   EXPECT_HAS(select("dict_id('No Name', dev)"), "'No Name' is no name");
   EXPECT_HAS(select("dict_id('devices', dev) + dict_id('devices', id)"),
              "dictionary 'devices' holds string, and this is int64");

@@ -45,7 +45,7 @@ TEST(Eval, OneResultARow) {
   EXPECT_EQ(results("a + 1", {R"({"a":1})", R"({"a":null})", "{}"}), "int64: 2 null null");
   EXPECT_EQ(results("upper(name)", {R"({"name":"ann"})", R"({"name":"é \"x\""})"}), R"(string: "ANN" "é \"X\"")");
   EXPECT_EQ(results("price * 2", {R"({"price":0.1})", R"({"price":"0.10"})"}, "price:decimal(10,2)"),
-            "decimal(11,2): 0.20 0.20");
+            "decimal(12,2): 0.20 0.20");
 }
 
 TEST(Eval, ARowThatFailsSaysWhyAndTheOthersGoOn) {
