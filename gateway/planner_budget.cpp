@@ -32,7 +32,7 @@ void Planner::plan_budgets() {
                                    [&](const StepInfo& i) { return i.id == step.name.value; });
     if (info == plan_->steps.end()) continue;  // its errors have been reported
     if (info->kind == "filter" || info->kind == "project") {
-      diagnostics_.error(step.name.origin, "T0440", fmt::format("step '{}' keeps no state to limit", step.name.value),
+      diagnostics_.error(step.name.origin, "T0444", fmt::format("step '{}' keeps no state to limit", step.name.value),
                          "max_state belongs to a step with state: a join, a window, deduplicate");
       continue;
     }

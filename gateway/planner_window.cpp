@@ -168,7 +168,7 @@ void Planner::plan_window(const std::string& id, const config::StepSpec& step) {
   spec.updating = !input->append_only;
   spec.feeds_steps = feeds_steps(id);
   if (spec.feeds_steps && spec.mode == engine::EmitMode::discarding) {
-    diagnostics_.error(step.from->ids[0].origin, "T0436",
+    diagnostics_.error(step.from->ids[0].origin, "T0438",
                        fmt::format("'{}' is discarding, and a step reads its results as values", id),
                        "give the sink a window of its own, or use mode: accumulating");
   }

@@ -202,7 +202,7 @@ TEST(StateBudget, AStepWithoutStateHasNone) {
               "steps:\n  f: { from: ev, where: ts IS NOT NULL, max_state: { bytes: 1MiB } }\n");
   bad.replace(bad.find("from: ev, window"), 8, "from: f");
   EXPECT_FALSE(load_pipeline(bad, "p.yaml", nullptr, {}, diagnostics));
-  EXPECT_NE(diagnostics.render().find("T0440"), std::string::npos) << diagnostics.render();
+  EXPECT_NE(diagnostics.render().find("T0444"), std::string::npos) << diagnostics.render();
 }
 
 }  // namespace

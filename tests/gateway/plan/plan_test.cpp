@@ -147,7 +147,7 @@ TEST(Plan, ADiscardingWindowFeedsSinksOnly) {
 sinks:
   out: { from: v, topic: o, clusters: east }
 )y");
-  EXPECT_NE(text.find("T0436"), std::string::npos) << text;
+  EXPECT_NE(text.find("T0438"), std::string::npos) << text;
 }
 
 constexpr const char* kOut = "sinks:\n  out: { from: j, topic: o, clusters: east }\n";
