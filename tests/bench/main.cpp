@@ -254,11 +254,12 @@ int main(int argc, char** argv) {
     if (!o.against_flink) continue;
     const Figures theirs = measure(System::flink, *job, o, count, bootstraps, expected);
     print(name + " Flink", theirs);
-    std::printf(
-        "%-22s CPU an event %.1f x ours, memory %.1f x, first row of 40 events after %.1f s (ours %.1f), CPU until "
-        "then %.1f s (%.2f)\n",
-        "", ours.median_ns() > 0 ? theirs.median_ns() / ours.median_ns() : 0, theirs.rss_mib / ours.rss_mib,
-        theirs.first_row_s, ours.first_row_s, theirs.start_up_cpu_s, ours.start_up_cpu_s);
+    std::printf("%-22s CPU an event %.1f x ours, memory %.1f x, CPU of 40 events %.1f s (ours %.2f)", "",
+                ours.median_ns() > 0 ? theirs.median_ns() / ours.median_ns() : 0, theirs.rss_mib / ours.rss_mib,
+                theirs.start_up_cpu_s, ours.start_up_cpu_s);
+    if (theirs.first_row_s > 0)  // few jobs have a result on 40 events
+      std::printf(", first row of them after %.1f s (ours %.1f)", theirs.first_row_s, ours.first_row_s);
+    std::printf("\n");
     results.push_back(to_json(*job, "flink", o, clusters.size(), theirs));
     all_good &= theirs.verdict == "correct";
   }
