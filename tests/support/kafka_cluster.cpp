@@ -150,6 +150,25 @@ void check_topics(const rd_kafka_topic_result_t** results, size_t count, const s
   }
 }
 
+// The answer to a change of topics comes before every broker's metadata has it.
+void wait_for_leaders(Admin& admin, const std::string& topic, int partitions, const std::string& what) {
+  rd_kafka_topic_t* handle = rd_kafka_topic_new(admin.handle, topic.c_str(), nullptr);
+  const auto end = std::chrono::steady_clock::now() + 30s;
+  bool ready = false;
+  while (!ready && std::chrono::steady_clock::now() < end) {
+    const rd_kafka_metadata_t* metadata = nullptr;
+    if (rd_kafka_metadata(admin.handle, 0, handle, &metadata, 5000) != RD_KAFKA_RESP_ERR_NO_ERROR) continue;
+    int led = 0;
+    for (int t = 0; t < metadata->topic_cnt; ++t) {
+      for (int p = 0; p < metadata->topics[t].partition_cnt; ++p) led += metadata->topics[t].partitions[p].leader >= 0;
+    }
+    ready = led == partitions;
+    rd_kafka_metadata_destroy(metadata);
+  }
+  rd_kafka_topic_destroy(handle);
+  if (!ready) fail(what + ": no leaders after 30 s");
+}
+
 }  // namespace
 
 // --- KafkaCluster
@@ -246,21 +265,26 @@ void KafkaCluster::create_topic(const std::string& topic, int partitions,
         rd_kafka_CreateTopics_result_topics(rd_kafka_event_CreateTopics_result(event.get()), &count);
     check_topics(results, count, what);
   }
-  rd_kafka_topic_t* handle = rd_kafka_topic_new(admin.handle, topic.c_str(), nullptr);
-  const auto end = std::chrono::steady_clock::now() + 30s;
-  bool ready = false;
-  while (!ready && std::chrono::steady_clock::now() < end) {
-    const rd_kafka_metadata_t* metadata = nullptr;
-    if (rd_kafka_metadata(admin.handle, 0, handle, &metadata, 5000) != RD_KAFKA_RESP_ERR_NO_ERROR) continue;
-    int led = 0;
-    for (int t = 0; t < metadata->topic_cnt; ++t) {
-      for (int p = 0; p < metadata->topics[t].partition_cnt; ++p) led += metadata->topics[t].partitions[p].leader >= 0;
-    }
-    ready = led == partitions;
-    rd_kafka_metadata_destroy(metadata);
+  wait_for_leaders(admin, topic, partitions, what);
+}
+
+void KafkaCluster::grow_topic(const std::string& topic, int partitions) {
+  const std::string what = "grow topic '" + topic + "' on " + name_;
+  Admin admin(bootstrap());
+  char error[256];
+  rd_kafka_NewPartitions_t* wanted =
+      rd_kafka_NewPartitions_new(topic.c_str(), static_cast<size_t>(partitions), error, sizeof error);
+  if (wanted == nullptr) fail(what + ": " + error);
+  rd_kafka_CreatePartitions(admin.handle, &wanted, 1, nullptr, admin.queue);
+  rd_kafka_NewPartitions_destroy(wanted);
+  {
+    auto event = admin.result(what);
+    size_t count = 0;
+    const rd_kafka_topic_result_t** results =
+        rd_kafka_CreatePartitions_result_topics(rd_kafka_event_CreatePartitions_result(event.get()), &count);
+    check_topics(results, count, what);
   }
-  rd_kafka_topic_destroy(handle);
-  if (!ready) fail(what + ": no leaders after 30 s");
+  wait_for_leaders(admin, topic, partitions, what);
 }
 
 void KafkaCluster::delete_topic(const std::string& topic) {

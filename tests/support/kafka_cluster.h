@@ -59,6 +59,7 @@ class KafkaCluster {
   // Returns when every partition has a leader. `config` are topic settings, such as
   // {"message.timestamp.type", "LogAppendTime"}.
   void create_topic(const std::string& topic, int partitions, const std::map<std::string, std::string>& config = {});
+  void grow_topic(const std::string& topic, int partitions);  // to so many; returns when all have leaders
   void delete_topic(const std::string& topic);
   // Moves the log start of a partition to `before`: what retention does, at a time of the test's choosing.
   void delete_records(const std::string& topic, int partition, int64_t before);

@@ -153,19 +153,7 @@ TEST(KafkaSourceReal, ANewPartitionIsReadFromItsFirstOffset) {
   settings.start = Start::latest;
   Rig rig(settings);
   ASSERT_TRUE(rig.pump(10s, [&] { return rig.lanes.size() == 1; }));
-  {
-    char why[256];
-    auto* conf = rd_kafka_conf_new();
-    rd_kafka_conf_set(conf, "bootstrap.servers", kafka.a.bootstrap().c_str(), why, sizeof why);
-    rd_kafka_t* rk = rd_kafka_new(RD_KAFKA_PRODUCER, conf, why, sizeof why);
-    auto* more = rd_kafka_NewPartitions_new(topic.c_str(), 3, why, sizeof why);
-    auto* queue = rd_kafka_queue_new(rk);
-    rd_kafka_CreatePartitions(rk, &more, 1, nullptr, queue);
-    rd_kafka_event_destroy(rd_kafka_queue_poll(queue, 10'000));
-    rd_kafka_queue_destroy(queue);
-    rd_kafka_NewPartitions_destroy(more);
-    rd_kafka_destroy(rk);
-  }
+  kafka.a.grow_topic(topic, 3);
   produce(kafka.a, topic, 2, 300);  // before the source can know of it
   ASSERT_TRUE(rig.pump(15s, [&] { return rig.lanes.size() == 3 && rig.total == 300; }));
   Rig::expect_contiguous(rig.lanes.at({"a", topic, 2}), 0, 300);
