@@ -150,6 +150,10 @@ void TwinspanProcess::kill9() {
   wait_end();
 }
 
+void TwinspanProcess::sigstop() { ::kill(pid_, SIGSTOP); }
+
+void TwinspanProcess::sigcont() { ::kill(pid_, SIGCONT); }
+
 void TwinspanProcess::interrupt() { ::kill(pid_, SIGINT); }
 
 int TwinspanProcess::stop(std::chrono::milliseconds limit) {

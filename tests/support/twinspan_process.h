@@ -44,6 +44,8 @@ class TwinspanProcess {
   void start();                                                                     // returns at once
   void start_and_wait(std::chrono::milliseconds limit = std::chrono::seconds(15));  // until /readyz says 200
   void kill9();
+  void sigstop();  // as a machine without a time slice: what others send stays with them or in the socket
+  void sigcont();
   void interrupt();                                                          // Ctrl-C
   int stop(std::chrono::milliseconds limit = std::chrono::seconds(20));      // Ctrl-C; its exit code
   int wait_end(std::chrono::milliseconds limit = std::chrono::seconds(30));  // its exit code; 128 + signal
