@@ -44,8 +44,9 @@ struct SinkStatus {
   std::int64_t route_since_ms = 0;
   std::uint64_t records = 0, acknowledged = 0, resent = 0, switches = 0;
   std::int64_t oldest_unacknowledged_ms = 0;  // age
-  std::int64_t last_switch_took_ms =
-      -1;  // from the first failed sign to the first acknowledgement on the other cluster
+  // From the first failed sign, or the first record there was to write after it, to the first acknowledgement on the
+  // other cluster; -1: no switch yet.
+  std::int64_t last_switch_took_ms = -1;
   std::uint64_t unacknowledged_bytes = 0;
   bool holding = false;  // switch limit reached, or no cluster takes output
   std::vector<std::pair<std::string, ClusterState>> clusters;

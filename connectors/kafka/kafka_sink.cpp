@@ -67,6 +67,11 @@ void KafkaSink::Impl::distribute() {
   if (reports.empty()) return;
   bool acknowledged = false;
   for (const auto& r : reports) acknowledged |= r.outcome == ClusterProducer::Report::Outcome::acknowledged;
+  std::int64_t oldest_ms = clock.monotonic_ms();  // of what waited for an acknowledgement until now
+  if (acknowledged && first_bad_ms >= 0) {
+    for (const auto& w : writers)
+      if (const auto s = w->snapshot(); s.oldest_ms >= 0) oldest_ms = std::min(oldest_ms, s.oldest_ms);
+  }
   for (auto& w : writers) w->report(reports);
   reports.clear();
   if (!acknowledged) return;
@@ -75,10 +80,11 @@ void KafkaSink::Impl::distribute() {
   active().health->data_progress();
   std::lock_guard lock(mutex);
   if (first_bad_ms >= 0) {
-    published.last_switch_took_ms = now - first_bad_ms;
+    // A sink that had nothing to write waited for its next record, not for the switch.
+    published.last_switch_took_ms = now - std::max(first_bad_ms, oldest_ms);
     first_bad_ms = -1;
-    settings.log->info("cluster={} sink={} first acknowledgement {} ms after the first bad sign", active().cluster.name,
-                       settings.name, published.last_switch_took_ms);
+    settings.log->info("cluster={} sink={} the switch held output back for {} ms", active().cluster.name, settings.name,
+                       published.last_switch_took_ms);
   }
   progress.notify_all();
 }

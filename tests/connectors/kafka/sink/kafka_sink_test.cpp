@@ -221,6 +221,20 @@ TEST_F(KafkaSinkTest, BrokerDownMovesEverythingUnacknowledgedAndFailsBack) {
   expect_ordered(b);
 }
 
+TEST_F(KafkaSinkTest, ASwitchWithNothingToWriteIsTimedFromTheNextRecord) {
+  start(settings());
+  write(0, 100);
+  expect_flushed();
+  a.down();
+  ASSERT_TRUE(eventually([&] { return sink->status().active_cluster == "west"; }));
+  std::this_thread::sleep_for(std::chrono::seconds(3));  // how long nothing comes is the scenario
+  write(100, 200);
+  expect_flushed();
+  ASSERT_TRUE(eventually([&] { return sink->status().last_switch_took_ms >= 0; }));
+  EXPECT_LT(sink->status().last_switch_took_ms, 3'000) << "the wait for the next record is no part of the switch";
+  expect_complete(200);
+}
+
 TEST_F(KafkaSinkTest, FailBackUnderLoadDrainsFirstAndRepeatsNothing) {
   start(settings());
   a.down();
