@@ -104,7 +104,6 @@ struct KeyedStore::Database {
   Floors floors;
   std::atomic<std::uint64_t> expired{0};
   ExpiryFilter filter{floors, expired};
-  std::shared_ptr<rocksdb::Cache> cache;
   std::unique_ptr<rocksdb::DB> db;  // last: its threads use the others
 };
 
@@ -117,9 +116,8 @@ KeyedStore::~KeyedStore() {
 Result<std::unique_ptr<KeyedStore>> KeyedStore::open(const std::string& path, const KeyedStoreOptions& options) {
   auto database = std::make_unique<Database>();
   database->path = path;
-  database->cache = rocksdb::NewLRUCache(options.cache_bytes);
   rocksdb::BlockBasedTableOptions table;
-  table.block_cache = database->cache;
+  table.block_cache = rocksdb::NewLRUCache(options.cache_bytes);
   table.cache_index_and_filter_blocks = true;  // within the budget, like everything
   table.pin_l0_filter_and_index_blocks_in_cache = true;
   table.filter_policy.reset(rocksdb::NewBloomFilterPolicy(10));
@@ -266,12 +264,14 @@ Status KeyedStore::compact() {
 
 KeyedStore::Figures KeyedStore::figures() const {
   Figures f;
-  std::uint64_t memtables = 0, readers = 0;
+  std::uint64_t memtables = 0, readers = 0, cached = 0;
   db_->db->GetIntProperty(rocksdb::DB::Properties::kTotalSstFilesSize, &f.disk_bytes);
   db_->db->GetIntProperty(rocksdb::DB::Properties::kSizeAllMemTables, &memtables);
   db_->db->GetIntProperty(rocksdb::DB::Properties::kEstimateTableReadersMem, &readers);
   db_->db->GetIntProperty(rocksdb::DB::Properties::kEstimateNumKeys, &f.entries);
-  f.memory_bytes = memtables + readers + db_->cache->GetUsage();
+  // Asked of the database: the Cache class itself is opaque from RocksDB 8 on.
+  db_->db->GetIntProperty(rocksdb::DB::Properties::kBlockCacheUsage, &cached);
+  f.memory_bytes = memtables + readers + cached;
   f.expired = db_->expired.load(std::memory_order_relaxed);
   return f;
 }
