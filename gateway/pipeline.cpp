@@ -90,15 +90,17 @@ Status Pipeline::start() {
       for (const RestoredLane& l : restored_feeds_[i].lanes) positions.push_back(l.position);
     TS_TRYV(sources_[i]->start(positions));
   }
+  if (user_paused_)  // from before the first row is read
+    for (auto& t : threads_) t->parts().shard->set_paused(true);
   if (env_.stepped) {  // checkpoints are written within a step
     for (auto& t : threads_) t->start_stepped();
-    set_state(PipelineState::running, "");
+    set_started();
     return ok();
   }
   if (cycle_) cycle_->start();
   if (merger_) merger_->start();
   for (auto& t : threads_) t->start();
-  set_state(PipelineState::running, "");
+  set_started();
   control_ = std::jthread([this](std::stop_token stop) { control_loop(stop); });
   return ok();
 }
@@ -318,9 +320,11 @@ std::string Pipeline::begin_barrier(Epoch epoch) {
   for (const SourcePlan& s : plan_->sources) sources.push_back(json::value(s.id));
   for (const auto& n : plan_->graph.nodes) nodes.push_back(json::value(n.id));
   std::uint64_t last_operation = 0;
+  json::value paused;
   {
     std::lock_guard lock(mutex_);
     last_operation = barrier_operation_ = last_operation_;
+    if (user_paused_) paused = json::value(pause_reason_);
     // Before the shards record their positions: a cut resolved in between is in both, and skips nothing the second
     // time.
     for (std::size_t i = 0; i < sources_.size(); ++i) {
@@ -373,6 +377,7 @@ std::string Pipeline::begin_barrier(Epoch epoch) {
                                       {"pending_cuts", pending},
                                       {"routes", routes},
                                       {"throttle", limits},
+                                      {"paused", paused},
                                       {"last_operation", last_operation}});
 }
 
@@ -494,6 +499,10 @@ std::string Pipeline::reason() const {
   return reason_;
 }
 
+void Pipeline::set_started() {
+  set_state(user_paused_ ? PipelineState::paused : PipelineState::running, user_paused_ ? pause_reason_ : "");
+}
+
 void Pipeline::set_paused(bool paused) {
   const bool hold = paused || held_.load() || stopping_.load();
   for (auto& t : threads_) t->post([hold](ShardParts& parts) { parts.shard->set_paused(hold); });
@@ -503,6 +512,10 @@ Status Pipeline::pause(const std::string& reason) {
   const PipelineState now = state();
   if (now == PipelineState::failed || now == PipelineState::stopped)
     return conflict_error(fmt::format("pipeline '{}' is {}", name(), admin::to_string(now)), admin::kWrongState);
+  {
+    std::lock_guard lock(mutex_);
+    pause_reason_ = reason;
+  }
   user_paused_ = true;
   set_paused(true);
   set_state(PipelineState::paused, reason);

@@ -113,6 +113,7 @@ class Pipeline {
   std::string begin_barrier(Epoch epoch);
   bool acknowledged(const std::vector<engine::ShardBarrier>& barriers) const;
   void record_skipped(SkippedRange range);
+  void set_started();
   void set_paused(bool paused);
   void build_budgets();
   void check_budgets(std::int64_t now);
@@ -156,6 +157,7 @@ class Pipeline {
   admin::PipelineState state_ = admin::PipelineState::starting;
   std::string reason_;
   std::int64_t since_ms_ = -1;
+  std::string pause_reason_;  // of user_paused_; kept in checkpoints
   std::vector<RateSample> rates_;
   std::vector<std::uint64_t> sink_records_;
   std::vector<double> sink_rates_;

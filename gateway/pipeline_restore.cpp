@@ -106,6 +106,10 @@ Status Pipeline::apply_restored(const engine::RestoredState& state) {
       buckets_.resize(plan_->sources.size());
       buckets_[s] = std::make_unique<throttle::TokenBucket>(limits, env_.clock.monotonic_ms() * 1'000'000);
     }
+    if (const json::value* paused = meta.as_object().if_contains("paused"); paused != nullptr && !paused->is_null()) {
+      user_paused_ = true;
+      pause_reason_ = std::string(paused->as_string());
+    }
   } catch (const std::exception& e) {
     return permanent_error(fmt::format("checkpoint {} of '{}' has a meta.json that cannot be used: {}",
                                        state.epoch.value, name(), e.what()));

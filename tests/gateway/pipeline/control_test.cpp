@@ -43,6 +43,33 @@ TEST(PipelineControl, PauseAndResumeAreExact) {
   rig.stop();
 }
 
+TEST(PipelineControl, APauseSurvivesARestart) {
+  Counting rig;
+  rig.fill(200);
+  ASSERT_TRUE(rig.start(2)) << rig.error;
+  ASSERT_TRUE(rig.drained());
+  ASSERT_TRUE(rig.pipeline->pause("until the migration is over"));
+  std::vector<std::int64_t> read_to;
+  for (const auto& lane : rig.lanes) read_to.push_back(rig.world.end(lane));
+  rig.fill(200);
+  rig.stop();
+  ASSERT_TRUE(rig.start(1)) << rig.error;
+  EXPECT_EQ(rig.pipeline->state(), PipelineState::paused);
+  EXPECT_EQ(rig.pipeline->reason(), "until the migration is over");
+  expect_still(rig);
+  for (std::size_t i = 0; i < rig.lanes.size(); ++i)
+    for (std::int64_t o = read_to[i]; o < rig.world.end(rig.lanes[i]); ++o)
+      EXPECT_EQ(rig.world.read(rig.lanes[i], o), 0u) << "read while paused";
+  ASSERT_TRUE(rig.pipeline->resume());
+  EXPECT_EQ(rig.pipeline->state(), PipelineState::running);
+  rig.close();
+  EXPECT_TRUE(rig.complete());
+  rig.stop();
+  ASSERT_TRUE(rig.start(1)) << rig.error;
+  EXPECT_EQ(rig.pipeline->state(), PipelineState::running);
+  rig.stop();
+}
+
 TEST(PipelineControl, StoppedPipelineRefusesCommands) {
   Counting rig;
   ASSERT_TRUE(rig.start()) << rig.error;
