@@ -29,13 +29,14 @@ void SessionWindow::wait_for_firing(std::uint32_t i) {
 // The first multiple of `early` that F has not reached. Before any watermark: the first one that comes.
 EventTime SessionWindow::early_after(EventTime firing) const {
   if (firing == kMinTime) return kMinTime + 1;
+  if (firing == kMaxTime) return kMaxTime;
   return (floor_div(firing + 1 - spec_.offset, spec_.early) + 1) * spec_.early + spec_.offset;
 }
 
 void SessionWindow::step(Watermark to, Output& out) {
   changed_after_firing_ = false;
   fire_complete(to, out);
-  if (next_early_ != kMaxTime && to.firing >= next_early_ - 1) {
+  if (next_early_ != kMaxTime && to.firing >= next_early_ - 1 && to.firing != kMaxTime) {  // at the end all is complete
     const EventTime moment = floor_div(to.firing + 1 - spec_.offset, spec_.early) * spec_.early + spec_.offset;
     fire_early(to.retention < moment - 1, out);
   }

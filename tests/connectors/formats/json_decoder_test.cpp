@@ -1,5 +1,6 @@
 #include "connectors/formats/json_decoder.h"
 
+#include <algorithm>
 #include <map>
 #include <random>
 

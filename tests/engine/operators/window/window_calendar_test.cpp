@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "engine/operators/calendar.h"
 #include "tests/engine/operators/window/oracle_window.h"
 #include "tests/engine/operators/window/random_window.h"

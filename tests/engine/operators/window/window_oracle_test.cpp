@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "tests/engine/operators/window/oracle_window.h"
 #include "tests/engine/operators/window/random_window.h"
 
