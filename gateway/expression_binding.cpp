@@ -88,6 +88,19 @@ AstPtr column_ast(const std::string& name) {
   return ast;
 }
 
+engine::AstPtr as_type(const engine::AstPtr& ast, DataType have, DataType want) {
+  if (have == want) return ast;
+  const bool widens = have.kind == TypeKind::null || (have.is_numeric() && want.kind == TypeKind::float64);
+  if (!widens) return nullptr;
+  auto cast = std::make_shared<engine::Ast>();
+  cast->kind = engine::AstKind::cast;
+  cast->offset = ast->offset;
+  cast->length = ast->length;
+  cast->type = want;
+  cast->children = {ast};
+  return cast;
+}
+
 bool accept_key(DataType type, const config::Text& at, config::Diagnostics& diagnostics) {
   if (type.is_key()) return true;
   diagnostics.error(at.origin, "T0436", "a key cannot be " + to_string(type),

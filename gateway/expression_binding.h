@@ -42,6 +42,9 @@ class LetScope {
 };
 
 engine::AstPtr column_ast(const std::string& name);
+// The argument of a native function as the type that it takes, by the implicit conversions of calls; nullptr: none
+// leads there.
+engine::AstPtr as_type(const engine::AstPtr& ast, DataType have, DataType want);
 // Whether rows can be grouped, joined or partitioned by this type; reports if not.
 bool accept_key(DataType type, const config::Text& at, config::Diagnostics& diagnostics);
 

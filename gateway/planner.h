@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "engine/expr/aggregates.h"
 #include "engine/expr/chain.h"
 #include "engine/operators/named_dictionary.h"
 #include "gateway/expression_binding.h"
@@ -57,6 +58,7 @@ class Planner {
   void plan_transform(const std::string& id, const config::StepSpec& step);
   void plan_join(const std::string& id, const config::StepSpec& step);
   void plan_window(const std::string& id, const config::StepSpec& step);
+  void convert_arguments(engine::AggregateCall& call, const config::Text& text, const engine::Scope& scope);
   void plan_window_function(const std::string& id, const config::StepSpec& step);
   void plan_unnest(const std::string& id, const config::StepSpec& step);
   void plan_deduplicate(const std::string& id, const config::StepSpec& step);

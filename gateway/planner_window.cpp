@@ -17,6 +17,7 @@ namespace {
 std::string function_names() {
   std::vector<std::string_view> names;
   for (const engine::AggregateInfo& info : engine::aggregate_table()) names.push_back(info.name);
+  for (const engine::AggregateInfo* info : engine::native_aggregates()) names.push_back(info->name);
   return fmt::format("{}", fmt::join(names, ", "));
 }
 
@@ -62,6 +63,25 @@ class InputColumns {
 };
 
 }  // namespace
+
+// Arguments of a native function become of the types it takes.
+void Planner::convert_arguments(engine::AggregateCall& call, const config::Text& text, const engine::Scope& scope) {
+  const engine::AggregateInfo& info = call.info();
+  for (std::size_t i = 0; i < info.native_arguments.size(); ++i) {
+    AstPtr& argument = i == 0 ? call.arg : call.more[i - 1];
+    const DataType want = info.native_arguments[i];
+    const auto have = engine::type_of(*argument, scope);
+    if (!have.ok()) continue;  // told where its column is made
+    const AstPtr converted = as_type(argument, *have, want);
+    if (converted != nullptr)
+      argument = converted;
+    else
+      diagnostics_.error_at(
+          text, argument->offset, argument->length, "T0434",
+          fmt::format("`{}` takes {} here, and this is {}", info.name, to_string(want), to_string(*have)),
+          "expected " + std::string(info.signature));
+  }
+}
 
 // A window step is three nodes: a projection of key, arguments and filters (`let` and `where` belong to it), the window
 // itself (whose id is the step's: it has the state), and a projection of the results.
@@ -125,12 +145,15 @@ void Planner::plan_window(const std::string& id, const config::StepSpec& step) {
   }
   struct CallColumns {
     int argument, by, filter;
+    std::vector<int> more;
   };
   std::vector<CallColumns> call_columns;
   for (std::size_t i = 0; i < calls.size(); ++i) {
+    convert_arguments(calls[i], *call_text[i], scope);
     const auto add = [&](const AstPtr& ast) { return ast != nullptr ? columns.add("", ast, call_text[i]) : -1; };
     const int argument = add(calls[i].arg), by = add(calls[i].by);
-    call_columns.push_back({argument, by, add(calls[i].filter)});
+    call_columns.push_back({argument, by, add(calls[i].filter), {}});
+    for (const AstPtr& ast : calls[i].more) call_columns.back().more.push_back(add(ast));
   }
   if (columns.select.empty()) {  // count(*) without a key: rows without columns still are rows
     auto one = std::make_shared<engine::Ast>();
@@ -177,6 +200,9 @@ void Planner::plan_window(const std::string& id, const config::StepSpec& step) {
   for (std::size_t i = 0; i < calls.size(); ++i) {
     engine::AggregateSpec a;
     a.function = calls[i].info().function;
+    if (a.function == engine::AggregateFunction::native) a.native = &calls[i].info();
+    a.more_arguments = call_columns[i].more;
+    for (const int c : a.more_arguments) a.more_types.push_back(in.fields[static_cast<std::size_t>(c)].type);
     a.distinct = calls[i].distinct;
     a.argument = call_columns[i].argument;
     if (a.argument >= 0) a.argument_type = in.fields[static_cast<std::size_t>(a.argument)].type;

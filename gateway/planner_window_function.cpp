@@ -13,24 +13,6 @@ using engine::AstKind;
 using engine::AstPtr;
 using engine::Target;
 
-namespace {
-
-// The argument as the type that the function takes, by the implicit conversions of calls; nullptr: none leads there.
-AstPtr as_type(const AstPtr& ast, DataType have, DataType want) {
-  if (have == want) return ast;
-  const bool widens = have.kind == TypeKind::null || (have.is_numeric() && want.kind == TypeKind::float64);
-  if (!widens) return nullptr;
-  auto cast = std::make_shared<engine::Ast>();
-  cast->kind = AstKind::cast;
-  cast->offset = ast->offset;
-  cast->length = ast->length;
-  cast->type = want;
-  cast->children = {ast};
-  return cast;
-}
-
-}  // namespace
-
 // A window with `apply`: a projection of key and arguments (`let` and `where` belong to it), the function's operator
 // (whose id is the step's), and the step's `select` on the rows that the function gives.
 void Planner::plan_window_function(const std::string& id, const config::StepSpec& step) {

@@ -153,12 +153,19 @@ void write_functions(std::string& out) {
   }
 }
 
+// Those of native modules behind the others.
+std::vector<engine::AggregateInfo> all_aggregates() {
+  std::vector<engine::AggregateInfo> out(engine::aggregate_table().begin(), engine::aggregate_table().end());
+  for (const engine::AggregateInfo* native : engine::native_aggregates()) out.push_back(*native);
+  return out;
+}
+
 void write_aggregates(std::string& out) {
   out +=
       "\n## Aggregates\n\nUnder `aggregate:` of a window. NULLs and rows that `FILTER (WHERE ...)` refuses do not "
       "count.\n\n"
       "| aggregate | | DISTINCT | error | memory of a key | rows taken back |\n|---|---|---|---|---|---|\n";
-  for (const engine::AggregateInfo& a : engine::aggregate_table()) {
+  for (const engine::AggregateInfo& a : all_aggregates()) {
     const char* distinct = a.distinct == engine::AggregateInfo::Distinct::yes    ? "yes"
                            : a.distinct == engine::AggregateInfo::Distinct::same ? "changes nothing"
                                                                                  : "no";
@@ -226,7 +233,7 @@ std::string reference_json() {
         fmt::format("{}\n    {{\"name\":{},\"group\":{},\"signature\":{},\"doc\":{}}}", functions.empty() ? "" : ",",
                     json_string(f.name), json_string(f.group), json_string(f.signature), json_string(f.doc));
   std::string aggregates;
-  for (const engine::AggregateInfo& a : engine::aggregate_table())
+  for (const engine::AggregateInfo& a : all_aggregates())
     aggregates += fmt::format(
         "{}\n    "
         "{{\"name\":{},\"signature\":{},\"doc\":{},\"error\":{},\"merge\":{},\"memory\":{},\"retractable\":{}}}",

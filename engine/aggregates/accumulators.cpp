@@ -31,6 +31,7 @@ const AggregateKernel& kernel_for(const AggregateSpec& a, bool updating) {
     case F::top_k: return top_k_kernel();
     case F::string_agg:
     case F::array_agg: return list_kernel();
+    case F::native: return *a.native->native_kernel;
   }
   TS_CHECK(false);
 }
@@ -38,7 +39,8 @@ const AggregateKernel& kernel_for(const AggregateSpec& a, bool updating) {
 // What is kept depends on these alone; the rest decides what is made of it.
 bool keeps_the_same(const AggregateSpec& a, const AggregateSpec& b) {
   return a.argument == b.argument && a.argument_type == b.argument_type && a.distinct == b.distinct &&
-         a.filter == b.filter && a.by == b.by && a.by_type == b.by_type && a.parameters.number == b.parameters.number;
+         a.filter == b.filter && a.by == b.by && a.by_type == b.by_type && a.parameters.number == b.parameters.number &&
+         a.native == b.native && a.more_arguments == b.more_arguments;
 }
 
 }  // namespace
@@ -47,7 +49,7 @@ Accumulators::Accumulators(const std::vector<AggregateSpec>& aggregates, bool up
   std::string marks(1, kFormat);
   for (AggregateSpec a : aggregates) {
     TS_CHECK(validate(a, updating_input).has_value());
-    a.distinct &= info_of(a.function).distinct == AggregateInfo::Distinct::yes;
+    a.distinct &= info_of(a).distinct == AggregateInfo::Distinct::yes;
     const AggregateKernel& kernel = kernel_for(a, updating_input);
     const bool outside = a.function == F::count && a.distinct && !updating_input;
     auto s = std::find_if(states_.begin(), states_.end(), [&](const State& x) {
@@ -60,6 +62,7 @@ Accumulators::Accumulators(const std::vector<AggregateSpec>& aggregates, bool up
       owns_ |= kernel.owns;
       marks += fmt::format("{},{},{},{},{},{};", static_cast<int>(a.function), to_string(a.argument_type),
                            to_string(a.by_type), a.distinct, a.parameters.number, outside);
+      if (a.native != nullptr) marks += fmt::format("{}: {};", a.native->signature, a.native->native_saved);
     }
     parts_.push_back({a, aggregate_result_type(a).value(), &kernel, s->offset, outside});
   }
@@ -102,10 +105,10 @@ void Accumulators::reset(char* block, BlockMemory& memory) const {
 }
 
 bool Accumulators::finish(std::size_t a, const char* block, char* data, std::uint8_t* valid, std::size_t row,
-                          Arena& arena) const {
+                          Arena& arena, std::string_view* why) const {
   const Part& p = parts_[a];
   valid[row] = 1;
-  const AggregateCell cell{p.result, data + row * value_width(p.result.kind), valid[row], arena};
+  const AggregateCell cell{p.result, data + row * value_width(p.result.kind), valid[row], arena, why};
   return p.kernel->finish(p.spec, block + p.offset, cell);
 }
 

@@ -52,8 +52,10 @@ class Accumulators {
   void merge(const char* from, char* into, BlockMemory& memory) const;
   void reset(char* block, BlockMemory& memory) const;  // no rows yet
 
-  // Result of aggregate `a` into row `row` of an output column's memory; false: it has no value in its type.
-  bool finish(std::size_t a, const char* block, char* data, std::uint8_t* valid, std::size_t row, Arena& arena) const;
+  // Result of aggregate `a` into row `row` of an output column's memory; false: it has no value, and `why` (in the
+  // arena, or for ever) says the reason.
+  bool finish(std::size_t a, const char* block, char* data, std::uint8_t* valid, std::size_t row, Arena& arena,
+              std::string_view* why = nullptr) const;
 
   // Saved bytes begin with a mark of what they are, so that those of other aggregates are refused.
   void save(const char* block, std::string& to) const;

@@ -1,6 +1,8 @@
 #pragma once
 // One aggregate of a step, as the plan states it. Plain values. Thread: any one.
 
+#include <vector>
+
 #include "engine/base/result.h"
 #include "engine/base/types.h"
 #include "engine/expr/aggregate_table.h"
@@ -16,7 +18,13 @@ struct AggregateSpec {
   int by = -1;             // the column that orders, of functions that take one
   DataType by_type;
   AggregateParameters parameters;
+  // Of a native function: what it is, and the columns of its second and further arguments.
+  const AggregateInfo* native = nullptr;
+  std::vector<int> more_arguments;
+  std::vector<DataType> more_types;
 };
+
+const AggregateInfo& info_of(const AggregateSpec& aggregate);
 
 // An error if the function does not take these arguments.
 Result<DataType> aggregate_result_type(const AggregateSpec& aggregate);

@@ -43,6 +43,7 @@ struct AggregateCell {
   char* to;
   std::uint8_t& valid;
   Arena& arena;
+  std::string_view* why;  // nullptr: nobody asks
 
   template <class T>
   bool put(const T& v) const {
@@ -55,8 +56,10 @@ struct AggregateCell {
     if (type.is_string_like()) put(std::string_view("", 0));
     return true;
   }
-  bool fail() const {  // no value in the type
+  bool fail() const { return fail("the result of an aggregate is out of the range of its type"); }
+  bool fail(std::string_view reason) const {
     null();
+    if (why != nullptr) *why = reason;
     return false;
   }
   bool text(std::string_view s) const { return put(arena.copy(s)); }

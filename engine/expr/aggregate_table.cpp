@@ -1,6 +1,7 @@
 #include "engine/expr/aggregate_table.h"
 
 #include <algorithm>
+#include <deque>
 
 #include <fmt/format.h>
 
@@ -175,16 +176,38 @@ bool takes(char letter, DataType t) {
   }
 }
 
+// What was added.
+struct Natives {
+  std::deque<AggregateInfo> kept;
+  std::vector<const AggregateInfo*> sorted;
+};
+Natives& natives() {
+  static Natives instance;
+  return instance;
+}
+
 }  // namespace
 
 std::span<const AggregateInfo> aggregate_table() { return kTable; }
 
+std::span<const AggregateInfo* const> native_aggregates() { return natives().sorted; }
+
+void add_aggregates(std::vector<AggregateInfo> functions) {
+  Natives& all = natives();
+  for (AggregateInfo& f : functions) all.sorted.push_back(&all.kept.emplace_back(f));
+  std::sort(all.sorted.begin(), all.sorted.end(), [](const auto* a, const auto* b) { return a->name < b->name; });
+}
+
 const AggregateInfo* find_aggregate(std::string_view name) {
   const auto at = std::find_if(std::begin(kTable), std::end(kTable), [&](const auto& i) { return i.name == name; });
-  return at == std::end(kTable) ? nullptr : at;
+  if (at != std::end(kTable)) return at;
+  for (const AggregateInfo* added : natives().sorted)
+    if (added->name == name) return added;
+  return nullptr;
 }
 
 const AggregateInfo& info_of(AggregateFunction function) {
+  TS_CHECK(function != F::native);
   const AggregateInfo& info = kTable[static_cast<std::size_t>(function)];
   TS_CHECK(info.function == function);
   return info;
@@ -218,7 +241,8 @@ Result<DataType> aggregate_result_type(AggregateFunction function, DataType x, D
     case F::first:
     case F::last:
     case F::min_by:
-    case F::max_by: return x;
+    case F::max_by:
+    case F::native: return x;
   }
   return x;
 }

@@ -1,12 +1,13 @@
 #pragma once
 // The table of aggregate functions: the one place that says what each takes, gives and promises. The splitter and the
-// type checker (aggregates.h), the accumulators (engine/aggregates), the planner and the reference page read it.
-// Thread: any.
+// type checker (aggregates.h), the accumulators (engine/aggregates), the planner and the reference page read it. Those
+// of native modules are added to it. Thread: any.
 
 #include <cstdint>
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "engine/base/result.h"
 #include "engine/base/types.h"
@@ -28,6 +29,7 @@ enum class AggregateFunction : std::uint8_t {
   top_k,
   string_agg,
   array_agg,
+  native,  // of a module: which one, its AggregateInfo says
 };
 
 inline constexpr std::uint64_t kListBytes = 64 * 1024;  // of the values of a string_agg or array_agg
@@ -41,6 +43,8 @@ struct AggregateParameters {
   std::string text;         // 's'
   friend bool operator==(const AggregateParameters&, const AggregateParameters&) = default;
 };
+
+struct AggregateKernel;
 
 struct AggregateInfo {
   AggregateFunction function;
@@ -56,14 +60,24 @@ struct AggregateInfo {
   std::string_view memory;                          // of one key
   std::string_view not_retractable;                 // why the input must be append-only; empty: rows can be taken back
   std::int64_t number_default = 0, number_max = 0;  // of 'k'; no default: it must be given
+  // Of a native function; its columns have exactly these types.
+  std::span<const DataType> native_arguments = {};
+  DataType native_result = {};
+  const AggregateKernel* native_kernel = nullptr;
+  const void* native_state = nullptr;  // of the kernel
+  std::uint32_t native_saved = 0;      // version of the bytes it saves
 
   bool has(char letter) const { return arguments.find(letter) != std::string_view::npos; }
   bool retractable() const { return not_retractable.empty(); }
 };
 
-std::span<const AggregateInfo> aggregate_table();                       // in the order of AggregateFunction
+std::span<const AggregateInfo> aggregate_table();           // what is built in, in the order of AggregateFunction
+std::span<const AggregateInfo* const> native_aggregates();  // sorted by name
+// Functions that come from outside. They stay for the life of the process, and so must what they point to. Nothing is
+// checked. Before any expression is compiled elsewhere.
+void add_aggregates(std::vector<AggregateInfo> functions);
 const AggregateInfo* find_aggregate(std::string_view lower_case_name);  // nullptr: no aggregate
-const AggregateInfo& info_of(AggregateFunction function);
+const AggregateInfo& info_of(AggregateFunction function);               // not of `native`
 
 // The type of a result for these argument types (`by`: of the 'o' argument). An error if the function does not take
 // them.

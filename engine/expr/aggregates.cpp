@@ -71,6 +71,7 @@ class Splitter {
   }
 
   void take_arguments(const Ast& ast, const AggregateInfo& info, AggregateCall& call) {
+    if (info.function == AggregateFunction::native) return take_native(ast, info, call);
     std::size_t at = 0;
     call.parameters.number = info.number_default;
     for (std::size_t i = 0; i < info.arguments.size(); ++i) {
@@ -87,6 +88,15 @@ class Splitter {
     }
     if (at < ast.children.size())
       fail(*ast.children[at], fmt::format("one argument too many for `{}`", info.name), std::string(info.signature));
+  }
+
+  void take_native(const Ast& ast, const AggregateInfo& info, AggregateCall& call) {
+    const std::size_t n = ast.children.size();
+    if (n != info.native_arguments.size())
+      return fail(ast, fmt::format("`{}` does not take {} argument{}", info.name, n, n == 1 ? "" : "s"),
+                  std::string(info.signature));
+    call.arg = ast.children[0];
+    call.more.assign(ast.children.begin() + 1, ast.children.end());
   }
 
   void take_argument(const Ast& ast, const AstPtr& pointer, char letter, const AggregateInfo& info,
@@ -160,6 +170,7 @@ ExprResult<SplitAggregates> split_aggregates(const AstPtr& ast) {
 
 ExprResult<DataType> aggregate_type(const AggregateCall& call, DataType x, DataType by) {
   const AggregateInfo& info = call.info();
+  if (info.function == AggregateFunction::native) return info.native_result;
   auto type = aggregate_result_type(info.function, x, by, call.distinct);
   if (type) return type.value();
   return ExprError{type.error().message, call.offset, call.length, std::string(info.signature)};

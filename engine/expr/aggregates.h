@@ -20,6 +20,7 @@ struct AggregateCall {
   std::string text;                    // canonical; calls with equal text share one slot
   AstPtr by;                           // what orders, of functions that take it
   AggregateParameters parameters;      // its constants
+  std::vector<AstPtr> more;            // of a native function: its second argument and so on
 
   const AggregateInfo& info() const { return *find_aggregate(function); }
 };
@@ -37,7 +38,8 @@ bool has_aggregates(const Ast& ast);
 ExprResult<AstPtr> split_aggregates(const AstPtr& ast, std::vector<AggregateCall>& calls);
 ExprResult<SplitAggregates> split_aggregates(const AstPtr& ast);
 
-// The result type of a call on arguments of these types (count(*): null).
+// The result type of a call on arguments of these types (count(*): null). Of a native function: its own, whatever they
+// are (the planner converts them).
 ExprResult<DataType> aggregate_type(const AggregateCall& call, DataType x, DataType by = types::null);
 
 }  // namespace twinspan::engine

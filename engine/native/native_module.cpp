@@ -12,6 +12,7 @@
 
 #include <fmt/format.h>
 
+#include "engine/native/native_aggregate.h"
 #include "engine/native/native_scalar.h"
 
 namespace twinspan::engine {
@@ -21,6 +22,8 @@ namespace fs = std::filesystem;
 namespace {
 
 constexpr std::uint32_t kMostArguments = 16;
+// A module that was built before there were aggregates ends here.
+constexpr std::size_t kFirstModule = offsetof(ts_module, aggregate_count);
 
 bool is_name(const char* name) {
   if (name == nullptr || name[0] < 'a' || name[0] > 'z') return false;
@@ -37,6 +40,8 @@ struct Loaded {
   NativeModuleInfo info;
   std::deque<std::string> texts;
   std::vector<NativeWindowFunction> window_functions;
+  std::deque<NativeAggregateTexts> aggregate_texts;
+  std::vector<AggregateInfo> aggregates;
 };
 
 struct Catalog {
@@ -60,11 +65,8 @@ class ModuleLoader {
     out.info = {stem_, path_, module->doc != nullptr ? module->doc : "", {}};
     for (std::uint32_t i = 0; i < module->scalar_count; ++i) {
       const ts_scalar* f = row(module->scalars, i);
-      TS_TRYV(check_function(*f, i));
-      if (native_type_name(f->result) == nullptr)
-        return wrong_function(f->name, fmt::format("has type {} for its result, which is none", f->result));
-      if ((f->flags & ~static_cast<std::uint32_t>(TS_TAKES_NULLS)) != 0)
-        return wrong_function(f->name, fmt::format("has flags {:#x} that this version does not know", f->flags));
+      TS_TRYV(check_function_with_code(*f, i));
+      TS_TRYV(check_result(f->name, f->result, f->flags));
       TS_TRY(full_name, name_in(out, f->name));
       const std::string& name = keep(out, std::move(full_name));
       std::string letters;
@@ -75,13 +77,21 @@ class ModuleLoader {
     }
     for (std::uint32_t i = 0; i < module->window_function_count; ++i) {
       const ts_window_function* f = row(module->window_functions, i);
-      TS_TRYV(check_function(*f, i));
+      TS_TRYV(check_function_with_code(*f, i));
       if (f->flags != 0)
         return wrong_function(f->name, fmt::format("has flags {:#x} that this version does not know", f->flags));
       TS_TRY(columns, column_list(*f));
       TS_TRY(name, name_in(out, f->name));
       std::string signature = fmt::format("{}({}) -> ({})", name, type_list(f->args, f->arg_count), columns);
       out.window_functions.push_back({f, std::move(name), std::move(signature)});
+    }
+    for (std::uint32_t i = 0; i < aggregate_count(*module); ++i) {
+      const ts_aggregate* f = row(module->aggregates, i);
+      TS_TRYV(check_aggregate(*f, i));
+      TS_TRY(full_name, name_in(out, f->name));
+      const std::string& name = keep(out, std::move(full_name));
+      if (find_aggregate(name) != nullptr) return config_error(fmt::format("there is a function '{}' already", name));
+      out.aggregates.push_back(native_aggregate(*f, name, out.aggregate_texts.emplace_back()));
     }
     return ok();
   }
@@ -142,16 +152,21 @@ class ModuleLoader {
           fmt::format("was built for version {} of the interface, this program has version {}: build it again "
                       "with this program's twinspan_native.h",
                       m.abi, TWINSPAN_NATIVE_ABI));
-    if (m.size < sizeof(ts_module)) return wrong(fmt::format("describes itself in {} bytes, not {}", m.size, sizeof m));
+    if (m.size < kFirstModule) return wrong(fmt::format("describes itself in {} bytes, not {}", m.size, sizeof m));
     if (m.name == nullptr || stem_ != m.name)
       return wrong(fmt::format("calls itself '{}': file and module have one name", m.name != nullptr ? m.name : ""));
-    if (m.scalar_count == 0 && m.window_function_count == 0) return wrong("has no function");
+    if (m.scalar_count == 0 && m.window_function_count == 0 && aggregate_count(m) == 0) return wrong("has no function");
     if (m.scalar_count > 0 && (m.scalars == nullptr || m.scalars->size < sizeof(ts_scalar)))
       return wrong("has a broken table of scalar functions");
     if (m.window_function_count > 0 &&
         (m.window_functions == nullptr || m.window_functions->size < sizeof(ts_window_function)))
       return wrong("has a broken table of window functions");
+    if (aggregate_count(m) > 0 && (m.aggregates == nullptr || m.aggregates->size < sizeof(ts_aggregate)))
+      return wrong("has a broken table of aggregates");
     return ok();
+  }
+  static std::uint32_t aggregate_count(const ts_module& m) {
+    return m.size < sizeof(ts_module) ? 0 : m.aggregate_count;
   }
 
   template <class F>
@@ -165,7 +180,30 @@ class ModuleLoader {
     for (std::uint32_t a = 0; a < f.arg_count; ++a)
       if (native_type_name(f.args[a]) == nullptr)
         return wrong_function(f.name, fmt::format("has type {} for argument {}, which is none", f.args[a], a + 1));
-    if (f.run == nullptr) return wrong_function(f.name, "has no code");
+    return ok();
+  }
+  template <class F>
+  Status check_function_with_code(const F& f, std::uint32_t index) const {
+    TS_TRYV(check_function(f, index));
+    return f.run != nullptr ? ok() : Status(wrong_function(f.name, "has no code"));
+  }
+  Status check_result(const char* name, std::uint32_t result, std::uint32_t flags) const {
+    if (native_type_name(result) == nullptr)
+      return wrong_function(name, fmt::format("has type {} for its result, which is none", result));
+    if ((flags & ~static_cast<std::uint32_t>(TS_TAKES_NULLS)) != 0)
+      return wrong_function(name, fmt::format("has flags {:#x} that this version does not know", flags));
+    return ok();
+  }
+  Status check_aggregate(const ts_aggregate& f, std::uint32_t index) const {
+    TS_TRYV(check_function(f, index));
+    TS_TRYV(check_result(f.name, f.result, f.flags));
+    if (f.add == nullptr || f.merge == nullptr || f.value == nullptr)
+      return wrong_function(f.name, "needs `add`, `merge` and `value`: windows add rows and merge what they keep");
+    if (f.retract == nullptr && (f.append_only == nullptr || *f.append_only == 0))
+      return wrong_function(f.name, "takes no rows back, and does not say why (append_only)");
+    if (f.state_size < 1 || f.most_bytes < f.state_size || f.most_bytes > TS_MOST_STATE)
+      return wrong_function(f.name, fmt::format("keeps {} to {} bytes; 1 to {} are possible", f.state_size,
+                                                f.most_bytes, static_cast<int>(TS_MOST_STATE)));
     return ok();
   }
 
@@ -228,10 +266,12 @@ std::vector<Error> load_native_modules(const std::string& directory) {
     std::vector<Overload> overloads;
     Status good = ModuleLoader(path).load(loaded, overloads);
     if (good) good = add_functions(std::move(overloads));
-    if (!good)
+    if (!good) {
       errors.push_back(good.error());
-    else
-      all.by_path.emplace(path, std::move(loaded));
+      continue;
+    }
+    Loaded& kept = all.by_path.emplace(path, std::move(loaded)).first->second;
+    add_aggregates(kept.aggregates);
   }
   return errors;
 }

@@ -42,7 +42,7 @@ void take_texts(KernelCall& call, const ts_text* texts, const std::uint8_t* vali
 void run_native(KernelCall& call) {
   const ts_scalar& f = call.params->as<ts_scalar>();
   Host self{call};
-  const ts_host host{&self, &Host::allocate, &Host::fail};
+  const ts_host host{&self, &Host::allocate, &Host::fail, nullptr};
   auto* args = call.scratch->make<ts_column>(call.count);
   for (std::uint32_t a = 0; a < call.count; ++a) {
     const Value& v = call.args[a];

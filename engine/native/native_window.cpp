@@ -272,7 +272,7 @@ void NativeWindow::call(Window& window, std::uint32_t key, Output& out) {
   cells_.clear();
   next_cell_ = 0;
   Call call{spec_, *call_arena_, cells_, {}};
-  const ts_host host{&call, &Call::allocate, &Call::fail};
+  const ts_host host{&call, &Call::allocate, &Call::fail, nullptr};
   const ts_rows sink{&call, &Call::add};
   spec_.function->run(&host, rows.size(), args.data(), times.data(), &sink);
   if (call.failure.empty()) return;

@@ -36,9 +36,13 @@ void WindowResults::add(std::string_view key, WindowRange range, EventTime time,
   ends[row] = global ? 0 : range.end;
   valid_[0][row] = valid_[1][row] = global ? 0 : 1;
   bool fine = true;
+  std::string_view why;  // of the first that has no value
   for (std::size_t a = 0; 2 + a < columns_.size(); ++a) {
     auto* data = static_cast<char*>(const_cast<void*>(columns_[2 + a].data));
-    fine &= accumulators_.finish(a, block, data, valid_[2 + a], row, *arena_);
+    std::string_view reason;
+    if (accumulators_.finish(a, block, data, valid_[2 + a], row, *arena_, &reason)) continue;
+    if (fine) why = reason;
+    fine = false;
   }
   time_[row] = time;
   firing_[row] = before.firing;
@@ -50,7 +54,7 @@ void WindowResults::add(std::string_view key, WindowRange range, EventTime time,
     good_.push_back(row);
     if (pair && !before_fine) flags_[row] = (flags & kProvisionalFlag) | static_cast<std::uint8_t>(RowOp::insert);
   } else if (!is_retraction(flags)) {  // the old values had failed then
-    bad_.push_back(row);
+    bad_.push_back({row, why});
     if (before_fine) flags_[row - 1] = (flags & kProvisionalFlag) | static_cast<std::uint8_t>(RowOp::remove);
   }
   if (rows_ == kRows) flush(out, stats);
@@ -71,9 +75,9 @@ void WindowResults::flush(Output& out, OperatorStats& stats) {
   batch.firing = firing_;
   batch.retention = retention_;
   batch.arenas.push_back(arena_);
-  for (const std::uint32_t row : bad_) {
+  for (const Bad& bad : bad_) {
     ++stats.rows_failed;
-    out.failed(batch, row, "the result of an aggregate is out of the range of its type");
+    out.failed(batch, bad.row, bad.why);
   }
   stats.rows_out += good_.size();
   if (good_.size() != rows_ && !good_.empty())

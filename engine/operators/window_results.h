@@ -41,7 +41,12 @@ class WindowResults {
   std::vector<std::uint8_t*> valid_;
   EventTime *time_ = nullptr, *firing_ = nullptr, *retention_ = nullptr;
   std::uint8_t* flags_ = nullptr;
-  std::vector<std::uint32_t> good_, bad_;
+  struct Bad {
+    std::uint32_t row;
+    std::string_view why;
+  };
+  std::vector<std::uint32_t> good_;
+  std::vector<Bad> bad_;
 };
 
 }  // namespace twinspan::engine

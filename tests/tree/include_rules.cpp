@@ -22,7 +22,7 @@ const std::vector<Row>& rows() {
   static const std::vector<Row> table = {
       {"engine/base", {}},
       {"engine/expr", {"engine/base"}},
-      {"engine/native", {"engine/base", "engine/expr", "engine/state", "engine/operators"}},
+      {"engine/native", {"engine/base", "engine/expr", "engine/state", "engine/aggregates", "engine/operators"}},
       {"engine/state", {"engine/base"}},
       {"engine/aggregates", {"engine/base", "engine/expr"}},
       {"engine/operators", {"engine/base", "engine/expr", "engine/state", "engine/aggregates"}},

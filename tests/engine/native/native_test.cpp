@@ -10,6 +10,7 @@
 #include <filesystem>
 #include <fstream>
 
+#include "engine/expr/aggregates.h"
 #include "engine/expr/functions.h"
 #include "engine/expr/program.h"
 
@@ -196,6 +197,46 @@ TEST(NativeScalar, StandsInTheFunctionTable) {
   EXPECT_EQ(f->doc, "All but the first byte.");
 }
 
+TEST(NativeAggregates, StandInTheTableOfAggregates) {
+  load_good();
+  const AggregateInfo* f = find_aggregate("good.total");
+  ASSERT_NE(f, nullptr);
+  EXPECT_EQ(f->signature, "good.total(int64) -> int64");
+  EXPECT_EQ(f->memory, "8 bytes");
+  EXPECT_TRUE(f->retractable());
+  const AggregateInfo* last = find_aggregate("good.longest");
+  ASSERT_NE(last, nullptr);
+  EXPECT_EQ(last->memory, "8 to 1024 bytes");
+  EXPECT_EQ(last->not_retractable, "one text is kept, and not the one that would take its place");
+}
+
+TEST(NativeAggregates, CallsAreTakenOutOfExpressions) {
+  load_good();
+  std::vector<AggregateCall> calls;
+  const auto ast = parse_expression("good.total(n) FILTER (WHERE n > 3) / count(*) + good.total(n)");
+  ASSERT_TRUE(ast.ok());
+  ASSERT_TRUE(split_aggregates(*ast, calls).ok());
+  ASSERT_EQ(calls.size(), 3u);
+  EXPECT_EQ(calls[0].function, "good.total");
+  EXPECT_NE(calls[0].filter, nullptr);
+  EXPECT_EQ(refused("1 + good.total(n)"),
+            "the aggregate `good.total` cannot stand here | aggregates belong under `aggregate:` of a window step");
+  for (const auto& [text, message] : {std::pair{"good.total(n, n)", "`good.total` does not take 2 arguments"},
+                                      std::pair{"good.total(DISTINCT n)", "`good.total` takes no DISTINCT"},
+                                      std::pair{"good.total(*)", "`good.total(*)` has no meaning"}}) {
+    const auto split = split_aggregates(*parse_expression(text));
+    ASSERT_FALSE(split.ok()) << text;
+    EXPECT_EQ(split.errors()[0].message, message);
+  }
+}
+
+// Built when there were no aggregates: its description ends before them.
+TEST(NativeModules, AnOlderDescriptionOfTheSameInterfaceIsFine) {
+  const auto errors = load_native_modules(plugins("older"));
+  ASSERT_TRUE(errors.empty()) << errors[0].message;
+  EXPECT_EQ(evaluate("older.one(n)", {{7, {}}}).values, (Texts{"1"}));
+}
+
 TEST(NativeModules, LoadingTwiceIsOnce) {
   load_good();
   load_good();
@@ -224,15 +265,21 @@ TEST(NativeModules, EveryMistakeHasItsError) {
                             "function 'whole' gives 0 columns; 1 to 16 are possible",
                             "function 'whole' has type 77 for column 'a'",
                             "function 'whole' gives two columns 'a'",
-                            "has two functions 'one'"};
+                            "has two functions 'one'",
+                            "function 'sums' needs `add`, `merge` and `value`",
+                            "function 'sums' takes no rows back, and does not say why",
+                            "function 'sums' keeps 8 to 1073741824 bytes; 1 to 16777216 are possible",
+                            "has two functions 'whole'",
+                            "function 'sums' has type 88 for its result"};
   const std::size_t functions = function_table().size();
-  for (int bad = 1; bad <= 19; ++bad) {
+  for (int bad = 1; bad <= 24; ++bad) {
     const auto errors = load_native_modules(plugins("bad" + std::to_string(bad)));
     ASSERT_EQ(errors.size(), 1u) << bad;
     EXPECT_EQ(errors[0].kind, ErrorKind::config);
     EXPECT_NE(errors[0].message.find(expected[bad - 1]), std::string::npos) << bad << ": " << errors[0].message;
   }
   EXPECT_EQ(function_table().size(), functions);  // nothing of a refused file is there
+  for (const AggregateInfo* a : native_aggregates()) EXPECT_FALSE(a->name.starts_with("bad")) << a->name;
 }
 
 class NativeDirectory : public ::testing::Test {

@@ -1,10 +1,13 @@
 // The plug-ins of examples/native, allowed by a service file and used by a pipeline.
+#include <algorithm>
 #include <cmath>
 #include <filesystem>
 #include <fstream>
 #include <map>
 #include <random>
 #include <set>
+#include <string>
+#include <vector>
 
 #include "tests/gateway/pipeline/pipeline_rig.h"
 
@@ -184,11 +187,161 @@ TEST(NativePipeline, MistakesOfApplyAreErrorsAtTheirPlace) {
   expect(errors_of("    window: { tumbling: 1h }\n", ""), "has 'apply' but no window");
 }
 
+constexpr const char* kStats = R"y(version: 1
+name: p
+sources:
+  sales:
+    topic: t
+    clusters: { pair: [east, west] }
+    start: earliest
+    fields: { shop: string, price: int64, pieces: int64, ok: bool, ts: timestamp_ms }
+    event_time: { field: ts, out_of_order: 10s }
+steps:
+  minutes:
+    from: sales
+    window: { sliding: 2m, every: 1m }
+    key: [shop]
+    late: { allow: 1m }
+    aggregate:
+      mean: stats.mean(price, pieces)
+      middle: stats.median(price) FILTER (WHERE ok) * 2
+      spend: sum(price * pieces)
+      pieces: sum(pieces)
+  hours:
+    from: minutes
+    window: { tumbling: 1h }
+    aggregate:
+      middle_spend: stats.median(spend)
+      rows: count(*)
+sinks:
+  out: { from: minutes, topic: o, clusters: east }
+  hourly: { from: hours, topic: h, clusters: east }
+)y";
+
+double median_of(std::vector<std::int64_t> v) {
+  std::sort(v.begin(), v.end());
+  const std::size_t n = v.size();
+  return (static_cast<double>(v[(n - 1) / 2]) + static_cast<double>(v[n / 2])) / 2;
+}
+
+// Sales of some minutes, stopped half way and started with another number of shards. The hour reads the minutes as they
+// change, so its median takes values back.
+TEST(NativePipeline, AggregatesThroughAStopAndBehindResultsThatChange) {
+  config::Diagnostics diagnostics;
+  ASSERT_TRUE(load_with(TWINSPAN_EXAMPLE_MODULES, diagnostics)) << diagnostics.render();
+  Rig rig(kStats);
+  for (const char* cluster : {"east", "west"}) rig.world.create(cluster, "t", 1);
+  constexpr std::int64_t kMinute = 60'000, kHour = 60 * kMinute;
+  const std::int64_t base = rig.clock.wall_ms() / kHour * kHour - 5 * kHour;
+  std::mt19937 random(7);
+  struct Sale {
+    std::int64_t price, pieces;
+    bool ok;
+  };
+  std::map<std::pair<std::string, std::int64_t>, std::vector<Sale>> windows;  // by shop and end
+  std::int64_t at = 2 * kMinute;
+  const auto fill = [&](int n) {
+    for (int i = 0; i < n; ++i) {
+      at += static_cast<std::int64_t>(random() % 1'000);
+      const std::string shop = fmt::format("s{}", random() % 5);
+      const Sale sale{static_cast<std::int64_t>(random() % 1'000), static_cast<std::int64_t>(random() % 4),
+                      random() % 3 != 0};
+      rig.world.push({random() % 2 == 0 ? "east" : "west", "t", 0},
+                     {base + at, "",
+                      fmt::format(R"({{"shop":"{}","price":{},"pieces":{},"ok":{},"ts":{}}})", shop, sale.price,
+                                  sale.pieces, sale.ok, base + at)});
+      const std::int64_t end = (at / kMinute + 1) * kMinute;
+      for (const std::int64_t e : {end, end + kMinute}) windows[{shop, e}].push_back(sale);
+    }
+  };
+  fill(600);
+  ASSERT_TRUE(rig.start(2)) << rig.error;
+  ASSERT_TRUE(rig.drained());
+  rig.stop();
+  fill(600);
+  ASSERT_LT(at, kHour - 2 * kMinute);
+  for (const char* cluster : {"east", "west"})
+    rig.world.push({cluster, "t", 0},
+                   {base + 3 * kHour, "", fmt::format(R"({{"shop":"end","ts":{}}})", base + 3 * kHour)});
+
+  std::map<std::pair<std::string, std::int64_t>, std::string> expected, seen;
+  std::vector<std::int64_t> spends;
+  for (const auto& [place, sales] : windows) {
+    std::int64_t spend = 0, pieces = 0;
+    std::vector<std::int64_t> ok;
+    for (const Sale& s : sales) {
+      spend += s.price * s.pieces;
+      pieces += s.pieces;
+      if (s.ok) ok.push_back(s.price);
+    }
+    spends.push_back(spend);
+    expected[place] =
+        fmt::format("{:.9g} {}", pieces == 0 ? -1.0 : static_cast<double>(spend) / static_cast<double>(pieces),
+                    ok.empty() ? "NULL" : fmt::format("{:.9g}", 2 * median_of(ok)));
+  }
+  const auto look = [&] {
+    seen.clear();
+    for (const auto& d : rig.world.delivered("out")) {
+      const auto v = boost::json::parse(d.value);
+      const auto number = [&](const char* name) {
+        return v.at(name).is_null() ? std::string("NULL") : fmt::format("{:.9g}", v.at(name).to_number<double>());
+      };
+      if (v.at("shop") == "end") continue;
+      const std::int64_t end = v.at("window_end").is_string()
+                                   ? *parse_timestamp(std::string(v.at("window_end").as_string()))
+                                   : v.at("window_end").to_number<std::int64_t>();
+      seen[{std::string(v.at("shop").as_string()), end - base}] =
+          fmt::format("{} {}", v.at("mean").is_null() ? "-1" : number("mean"), number("middle"));
+    }
+    return seen == expected;
+  };
+  ASSERT_TRUE(rig.start(3)) << rig.error;
+  EXPECT_TRUE(eventually(look));
+  EXPECT_TRUE(eventually([&] { return rig.world.delivered_count("hourly") >= 1; }));
+  rig.stop();
+  look();
+  EXPECT_EQ(seen, expected);
+  EXPECT_GT(expected.size(), 30u);
+  const auto hourly = rig.world.delivered("hourly");
+  ASSERT_FALSE(hourly.empty());
+  const auto hour = boost::json::parse(hourly[0].value);
+  EXPECT_EQ(hour.at("rows").to_number<std::size_t>(), spends.size());
+  EXPECT_EQ(hour.at("middle_spend").to_number<double>(), median_of(spends));
+}
+
+TEST(NativePipeline, MistakesOfAggregatesAreErrorsAtTheirPlace) {
+  config::Diagnostics diagnostics;
+  ASSERT_TRUE(load_with(TWINSPAN_EXAMPLE_MODULES, diagnostics)) << diagnostics.render();
+  const auto errors_of = [](const std::string& from, const std::string& to) {
+    std::string yaml = kStats;
+    const auto at = yaml.find(from);
+    yaml.replace(at, from.size(), to);
+    config::Diagnostics d;
+    (void)load_pipeline(yaml, "p.yaml", nullptr, {}, d);
+    return d.render();
+  };
+  const std::string call = "stats.mean(price, pieces)";
+  const auto expect = [&](const std::string& text, const std::string& part) {
+    EXPECT_NE(text.find(part), std::string::npos) << text;
+  };
+  EXPECT_EQ(errors_of(call, call), "");
+  expect(errors_of(call, "stats.mean(price)"), "`stats.mean` does not take 1 argument");
+  expect(errors_of(call, "stats.mean(price)"), "stats.mean(int64, int64) -> float64");
+  expect(errors_of(call, "stats.mean(shop, pieces)"), "T0434");
+  expect(errors_of(call, "stats.mean(shop, pieces)"), "`stats.mean` takes int64 here, and this is string");
+  expect(errors_of(call, "stats.mean(DISTINCT price, pieces)"), "takes no DISTINCT");
+  expect(errors_of(call, "stats.mean(sum(price), pieces)"), "an aggregate within an aggregate");
+  expect(errors_of(call, "stats.mean(price, peaces)"), "did you mean `pieces`");
+}
+
 TEST(NativePipeline, TheReferenceListsTheModule) {
   config::Diagnostics diagnostics;
   ASSERT_TRUE(load_with(TWINSPAN_EXAMPLE_MODULES, diagnostics)) << diagnostics.render();
   EXPECT_NE(reference_markdown().find("visits.cut(string, int64) -> (began timestamp, lasted duration, views int64, "),
             std::string::npos);
+  EXPECT_NE(reference_markdown().find("| `stats.mean(int64, int64) -> float64` | The mean of x"), std::string::npos);
+  EXPECT_NE(reference_markdown().find("16 to 1048576 bytes | yes |"), std::string::npos) << reference_markdown();
+  EXPECT_NE(reference_json().find("\"name\":\"stats.median\""), std::string::npos);
   EXPECT_NE(reference_markdown().find("geo.distance(float64, float64, float64, float64) -> float64"),
             std::string::npos);
 }

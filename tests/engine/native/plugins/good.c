@@ -95,6 +95,63 @@ static const ts_scalar kScalars[] = {
     {sizeof(ts_scalar), 0, "later", "A time after another.", 2, TS_TIMESTAMP, kTimeAndSpan, later},
 };
 
+static void total(const ts_host* host, uint64_t rows, const ts_column* args, const int64_t* time,
+                  ts_state* const* states) {
+  (void)host, (void)time;
+  for (uint64_t i = 0; i < rows; ++i) *(int64_t*)states[i]->data += ts_int64(&args[0], i);
+}
+static void total_back(const ts_host* host, uint64_t rows, const ts_column* args, const int64_t* time,
+                       ts_state* const* states) {
+  (void)host, (void)time;
+  for (uint64_t i = 0; i < rows; ++i) *(int64_t*)states[i]->data -= ts_int64(&args[0], i);
+}
+static void total_merge(const ts_host* host, const ts_state* from, ts_state* into) {
+  (void)host;
+  *(int64_t*)into->data += *(const int64_t*)from->data;
+}
+static void total_value(const ts_host* host, const ts_state* state, ts_value* out) {
+  (void)host;
+  out->as.int64 = *(const int64_t*)state->data;
+}
+
+/* The state is a length and that many bytes. */
+static void keep_longest(const ts_host* host, ts_state* state, uint64_t row, const char* text, uint64_t size) {
+  uint64_t have;
+  memcpy(&have, state->data, 8);
+  if (size < have || (size == have && memcmp(text, (char*)state->data + 8, size) <= 0)) return;
+  if (!host->resize(host->self, state, 8 + size)) {
+    host->fail(host->self, row, "a text of more than 1016 bytes");
+    return;
+  }
+  memcpy(state->data, &size, 8);
+  memcpy((char*)state->data + 8, text, size);
+}
+static void longest(const ts_host* host, uint64_t rows, const ts_column* args, const int64_t* time,
+                    ts_state* const* states) {
+  (void)time;
+  for (uint64_t i = 0; i < rows; ++i) {
+    ts_text s = ts_string(&args[0], i);
+    keep_longest(host, states[i], i, s.data, s.size);
+  }
+}
+static void longest_merge(const ts_host* host, const ts_state* from, ts_state* into) {
+  uint64_t size;
+  memcpy(&size, from->data, 8);
+  keep_longest(host, into, 0, (const char*)from->data + 8, size);
+}
+static void longest_value(const ts_host* host, const ts_state* state, ts_value* out) {
+  (void)host;
+  memcpy(&out->as.text.size, state->data, 8);
+  out->as.text.data = (const char*)state->data + 8;
+}
+
+static const ts_aggregate kAggregates[] = {
+    {sizeof(ts_aggregate), 0, "total", "A sum.", 1, TS_INT64, kInt, 1, 8, 8, total, total_back, NULL, total_merge,
+     total_value},
+    {sizeof(ts_aggregate), 0, "longest", "The longest text.", 1, TS_STRING, kString, 1, 8, 1024, longest, NULL,
+     "one text is kept, and not the one that would take its place", longest_merge, longest_value},
+};
+
 static const ts_module kModule = {
     .abi = TWINSPAN_NATIVE_ABI,
     .size = sizeof(ts_module),
@@ -102,6 +159,8 @@ static const ts_module kModule = {
     .doc = "Of the tests.",
     .scalar_count = sizeof kScalars / sizeof kScalars[0],
     .scalars = kScalars,
+    .aggregate_count = sizeof kAggregates / sizeof kAggregates[0],
+    .aggregates = kAggregates,
 };
 
 const ts_module* twinspan_native_module(void) { return &kModule; }
