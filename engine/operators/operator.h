@@ -10,6 +10,9 @@
 //   its final output watermark by `Output::watermark` if it moved.
 // - `snapshot` appends what changed since the snapshot before (the first one: everything since start or restore);
 //   `restore` gets the live entries of the shard's own key groups, each once, in any order, before any other call.
+// - `begin_snapshot` and `snapshot_portion` are the same in portions, for state that rows must not wait for; an
+// operator
+//   that has none leaves them as they are.
 // - A row that cannot be computed goes to `Output::failed` and never stops anything.
 // - Work of unknown length is done in portions: `process`, `watermark` and `finish` may return with work left, when a
 //   portion is used up or when Output::has_room() has become false, and say so by `pending`. Until it is false again
@@ -17,6 +20,7 @@
 //   portion ends must not show in the results. Counts decide, never a clock.
 // Thread: shard.
 
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -80,6 +84,18 @@ class Operator {
   virtual bool wants_clock() const { return false; }
   virtual void clock(std::int64_t wall_ms, Output& out) { (void)wall_ms, (void)out; }
   virtual void snapshot(DeltaWriter& out) { (void)out; }
+  // The moment of the barrier: the delta says what the state is now. true: something is left, and snapshot_portion
+  // appends about `entries` of it at a time until it returns false. In between comes any other call (also resume), so
+  // what is about to change or to end and is not in the delta yet has to be written first. `out` stays the same, and
+  // there is no further begin_snapshot, until the last portion is done.
+  virtual bool begin_snapshot(DeltaWriter& out) {
+    snapshot(out);
+    return false;
+  }
+  virtual bool snapshot_portion(std::size_t entries, DeltaWriter& out) {
+    (void)entries, (void)out;
+    return false;
+  }
   virtual Status restore(const StateEntry& entry) {
     (void)entry;
     return ok();
@@ -89,5 +105,12 @@ class Operator {
   virtual OperatorStats stats() const = 0;
   virtual const Schema& schema() const = 0;  // of what it emits
 };
+
+// What `snapshot` is to an operator that works in portions.
+inline void snapshot_at_once(Operator& op, DeltaWriter& out) {
+  if (!op.begin_snapshot(out)) return;
+  while (op.snapshot_portion(std::size_t{1} << 20, out)) {
+  }
+}
 
 }  // namespace twinspan::engine

@@ -188,9 +188,9 @@ bool Shard::poll_feeds(std::int64_t now_ms) {
   for (unsigned s = 0; s < feeds_.size(); ++s) {
     SourceState& state = sources_[s];
     if (state.ended) continue;
-    // Until the barrier has passed nothing of the next epoch enters, not even time: an operator in front of one that
-    // still waits for the barrier on its other input might answer with rows.
-    if (barrier_ && (shards_ > 1 || !barrier_passed())) continue;
+    // Until the barrier came everywhere nothing of the next epoch enters, not even time: an operator in front of one
+    // that still waits for the barrier on its other input might answer with rows.
+    if (barrier_ && !aligned_) continue;
     if (!idle_below(state.below)) continue;
     if (!paused_ && room_above(-1)) {
       Batch batch;
@@ -230,7 +230,7 @@ bool Shard::poll_feeds(std::int64_t now_ms) {
 
 // What the clock makes an operator emit must neither overtake a barrier nor be more than there is room for.
 void Shard::tell_clock(std::int64_t wall_ms) {
-  if (wall_ms == kMinTime || (barrier_ && clock_told_)) return;
+  if (wall_ms == kMinTime || (barrier_ && !aligned_ && clock_told_)) return;
   for (const unsigned i : clocked_) {
     Node& n = *nodes_[i];
     if (std::all_of(n.inputs.begin(), n.inputs.end(), [](const Input& x) { return x.ended; })) continue;
@@ -248,6 +248,8 @@ bool Shard::step(std::int64_t now_ms, std::int64_t wall_ms) {
   progress |= resume_nodes();
   progress |= serve_exchanges();
   progress |= poll_feeds(now_ms);
+  stalled_us_ = 0;
+  progress |= save_portion();
   return progress;
 }
 
@@ -258,17 +260,24 @@ void Shard::begin_barrier(Epoch epoch) {
   barrier_->epoch = epoch;
   barrier_->input_watermarks.resize(nodes_.size());
   passed_nodes_ = 0;
+  aligned_ = false;
   for (Feed* f : feeds_) barrier_->feeds.push_back(f->barrier_state());
   for (unsigned s = 0; s < sources_.size(); ++s)
     for (std::size_t i = 0; i < graph_.sources[s].out.size(); ++i)
       deliver_barrier(graph_.sources[s].out[i], source_exchange_[s][i]);
+  if (nodes_.empty()) barrier_everywhere();
+}
+
+// What is written from now on belongs to the next epoch.
+void Shard::barrier_everywhere() {
+  aligned_ = true;
+  for (const Terminal* t : terminals_) barrier_->written.push_back(t->written());
+  for (auto& in : exchanges_)
+    for (auto& s : in->senders) s.barrier = false;
 }
 
 ShardBarrier Shard::take_barrier() {
   TS_CHECK(barrier_passed());
-  for (const Terminal* t : terminals_) barrier_->written.push_back(t->written());
-  for (auto& in : exchanges_)
-    for (auto& s : in->senders) s.barrier = false;
   ShardBarrier out = std::move(*barrier_);
   barrier_.reset();
   return out;

@@ -12,8 +12,9 @@
 // circle). Then it polls each feed for one batch unless something waits: a packet that found no room, a terminal
 // without room, a barrier that has not passed, a pause. Barriers: begin_barrier() takes every feed's state at once and
 // sends the barrier down all edges; an operator takes its snapshot when the barrier came on all its inputs. An exchange
-// that has delivered the barrier is not read further until the shard has passed it, so no row of the next epoch
-// overtakes. Thread: shard, except where said.
+// that has delivered the barrier is not read further until it came to all operators, so no row of the next epoch
+// overtakes. From then on rows go on; operators with much state give their snapshot in portions, one a step, and the
+// barrier has passed with the last of them. Thread: shard, except where said.
 
 #include <cstdint>
 #include <deque>
@@ -74,7 +75,8 @@ struct ShardBarrier {
   std::vector<std::uint64_t> written;                    // of each terminal
   std::vector<std::vector<Watermark>> input_watermarks;  // [node][input]
   std::vector<ShedRows> shed;                            // of this epoch
-  std::int64_t stall_us = 0;                             // how long its snapshots kept the shard from its rows
+  std::int64_t stall_us = 0;  // the longest that its snapshots kept the shard from its rows in one go
+  std::int64_t save_us = 0;   // all of what they took
 };
 
 class Shard {
@@ -94,7 +96,7 @@ class Shard {
       std::int64_t now_ms,
       std::int64_t wall_ms = kMinTime);  // true: did something; false: may sleep until a feed or a ring has something
   void begin_barrier(Epoch epoch);
-  bool barrier_passed() const { return barrier_ && passed_nodes_ == nodes_.size(); }
+  bool barrier_passed() const { return barrier_ && aligned_ && saving_.empty(); }
   ShardBarrier take_barrier();  // once, when barrier_passed()
   void set_paused(bool paused) { paused_ = paused; }
   // While on, the node takes no rows: they count as shed and are told with the barrier. Time goes on.
@@ -153,6 +155,9 @@ class Shard {
   void on_idle(unsigned node, unsigned input, Idleness idle);
   void on_barrier(unsigned node, unsigned input);
   void on_end(unsigned node, unsigned input);
+  void barrier_everywhere();  // it came to all nodes
+  bool save_portion();
+  void hand_over(unsigned node);
   void after_call(unsigned node);
   bool resume_nodes();
   bool room_above(int exchange) const;
@@ -178,6 +183,9 @@ class Shard {
   std::size_t waiting_packets_ = 0;
 
   std::unique_ptr<ShardBarrier> barrier_;
+  bool aligned_ = false;         // the barrier came to all nodes: rows of the next epoch are taken
+  std::deque<unsigned> saving_;  // nodes whose snapshot is not complete
+  std::int64_t stalled_us_ = 0;  // by snapshots since rows were last taken
   std::size_t passed_nodes_ = 0, ended_nodes_ = 0, ended_sources_ = 0;
   bool paused_ = false;
 };

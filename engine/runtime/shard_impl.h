@@ -61,6 +61,7 @@ struct Shard::Node {
   bool finishing = false;  // finish() has been called; the end goes down once it is no longer pending
   std::deque<Message> inbox;
   std::uint64_t late_dropped = 0;
+  DeltaWriter delta;  // of the snapshot under way
   bool shedding = false;
   std::uint64_t shed_rows = 0;
   std::map<std::optional<LaneIndex>, ShedRows> shed;  // since the last barrier

@@ -10,7 +10,13 @@ namespace twinspan::engine {
 
 namespace {
 constexpr unsigned kMessagesPerStep = 16;  // of one inbox: keeps a step short
+// Of a snapshot: a few tenths of a millisecond, so that rows and snapshot share the shard about evenly meanwhile.
+constexpr std::size_t kEntriesPerStep = 1024;
+
+std::int64_t micros_since(std::chrono::steady_clock::time_point began) {
+  return std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::steady_clock::now() - began).count();
 }
+}  // namespace
 
 void Shard::tell(unsigned node, Message&& message) {
   Node& n = *nodes_[node];
@@ -151,13 +157,16 @@ void Shard::on_barrier(unsigned node, unsigned input) {
   Node& n = *nodes_[node];
   n.inputs[input].barrier = true;
   if (!std::all_of(n.inputs.begin(), n.inputs.end(), [](const Input& i) { return i.barrier; })) return;
-  DeltaWriter delta;
   // A figure only, so it needs no clock that tests own.
   const auto began = std::chrono::steady_clock::now();
-  n.op->snapshot(delta);
-  barrier_->stall_us +=
-      std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::steady_clock::now() - began).count();
-  if (delta.bytes() > 0) barrier_->deltas.push_back({graph_.nodes[node].id, index_, shards_, delta.take_delta()});
+  const bool more = n.op->begin_snapshot(n.delta);
+  const std::int64_t took = micros_since(began);
+  barrier_->save_us += took;
+  barrier_->stall_us = std::max(barrier_->stall_us, stalled_us_ += took);
+  if (more)
+    saving_.push_back(node);
+  else
+    hand_over(node);
   for (auto& [lane, rows] : n.shed) {
     rows.step = graph_.nodes[node].id;
     rows.known = lane.has_value();
@@ -169,6 +178,27 @@ void Shard::on_barrier(unsigned node, unsigned input) {
   for (Input& i : n.inputs) i.barrier = false;
   ++passed_nodes_;
   for (std::size_t i = 0; i < n.exchange.size(); ++i) deliver_barrier(graph_.nodes[node].out[i], n.exchange[i]);
+  if (passed_nodes_ == nodes_.size() && !aligned_) barrier_everywhere();
+}
+
+// One portion of one snapshot.
+bool Shard::save_portion() {
+  if (saving_.empty()) return false;
+  const unsigned node = saving_.front();
+  const auto began = std::chrono::steady_clock::now();
+  const bool more = nodes_[node]->op->snapshot_portion(kEntriesPerStep, nodes_[node]->delta);
+  const std::int64_t took = micros_since(began);
+  barrier_->save_us += took;
+  barrier_->stall_us = std::max(barrier_->stall_us, stalled_us_ += took);
+  if (more) return true;
+  saving_.pop_front();
+  hand_over(node);
+  return true;
+}
+
+void Shard::hand_over(unsigned node) {
+  DeltaWriter& delta = nodes_[node]->delta;
+  if (delta.bytes() > 0) barrier_->deltas.push_back({graph_.nodes[node].id, index_, shards_, delta.take_delta()});
 }
 
 void Shard::on_end(unsigned node, unsigned input) {

@@ -81,6 +81,13 @@ class DeltaWriter {
     frame({StateEntry::Kind::drop_below, space, key_group, tag, {}, {}});
   }
   void frame(const StateEntry& entry);
+  // Behind what is here; `later` is empty afterwards.
+  void append(DeltaWriter&& later) {
+    for (std::string& p : later.pieces_) pieces_.push_back(std::move(p));
+    bytes_ += std::exchange(later.bytes_, 0);
+    entries_ += std::exchange(later.entries_, 0);
+    later.pieces_.clear();
+  }
 
   std::uint64_t entries() const { return entries_; }
   std::size_t bytes() const { return bytes_; }

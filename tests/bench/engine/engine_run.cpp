@@ -152,7 +152,7 @@ class Run {
   void work(Worker& w) {
     engine::Shard& shard = *w.shard;
     const std::int64_t begin = thread_cpu_ns();
-    std::int64_t done = 0, given = 0, watched = 0, watch_ns = 0, barrier_cpu = 0;
+    std::int64_t done = 0, given = 0, watched = 0, watch_ns = 0;
     // About 64 looks at state and memory a run; their own time is taken out.
     const std::int64_t look_every =
         std::max<std::int64_t>(65'536, s_.count * static_cast<std::int64_t>(s_.job.streams.size()) / s_.shards / 64);
@@ -164,7 +164,6 @@ class Run {
           total_given_.load(std::memory_order_relaxed) >= (done + 1) * s_.checkpoint_rows) {
         in_barrier = true;
         barrier_begin = Clock::now();
-        barrier_cpu = thread_cpu_ns();
         shard.begin_barrier(Epoch(static_cast<std::uint64_t>(done + 1)));
       }
       const bool progress = !(in_barrier && shard.barrier_passed()) && shard.step(0);
@@ -172,7 +171,7 @@ class Run {
         const engine::ShardBarrier barrier = shard.take_barrier();
         w.stall_ms.push_back(static_cast<double>(barrier.stall_us) / 1000);
         w.held_ms.push_back(std::chrono::duration<double, std::milli>(Clock::now() - barrier_begin).count());
-        w.barrier_cpu_ns += thread_cpu_ns() - barrier_cpu;
+        w.barrier_cpu_ns += barrier.save_us * 1000;
         for (const auto& d : barrier.deltas) w.delta_bytes += d.bytes.size();
         in_barrier = false;
         if (++done == barriers_)

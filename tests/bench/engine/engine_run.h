@@ -28,10 +28,10 @@ struct EngineFigures {
   double rss_mib = 0;  // the most that was resident beside the input
   // At the moment when the steps kept most: what they say of it.
   std::uint64_t state_rows = 0, state_bytes = 0;
-  // Of each barrier in each shard: the time its snapshots took from the rows; from its begin until all of it has
-  // passed.
+  // Of each barrier in each shard: the longest that its snapshots kept the shard from its rows in one go; from its begin
+  // until all of it has passed.
   std::vector<double> stall_ms, held_ms;
-  double barrier_cpu_s = 0;
+  double barrier_cpu_s = 0;  // spent in snapshots
   std::uint64_t delta_bytes = 0;
   std::uint64_t late = 0, failed = 0;
 };

@@ -100,14 +100,23 @@ void Recorder::restore_watermark(unsigned input, Watermark w) {
   pass_.restore_watermark(input, w);
 }
 
-void Recorder::snapshot(DeltaWriter& out) {
-  for (const auto& [id, key] : fresh_) {
+bool Recorder::begin_snapshot(DeltaWriter& out) {
+  if (!saving_.empty()) faults.push_back("a snapshot began in another one");
+  if (out.bytes() > 0) faults.push_back("a snapshot began behind another one's entries");
+  saving_ = std::exchange(fresh_, {});
+  return !saving_.empty();
+}
+
+bool Recorder::snapshot_portion(std::size_t, DeltaWriter& out) {
+  for (int i = 0; i < 3 && !saving_.empty(); ++i) {
+    const auto [id, key] = saving_.back();
+    saving_.pop_back();
     const Batch one = make_batch({{key, id, 0, 0}}, {});
     std::uint64_t hash = 0;
     by_key()->hash(one, &hash);
     out.put(0, key_group_of(hash), 0, std::to_string(id), std::to_string(key));
   }
-  fresh_.clear();
+  return !saving_.empty();
 }
 
 Status Recorder::restore(const StateEntry& entry) {

@@ -85,7 +85,9 @@ class Recorder final : public engine::Operator {
     pass_.input_idle(input, idle, out);
   }
   void finish(engine::Output&) override { ++finished; }
-  void snapshot(engine::DeltaWriter& out) override;
+  void snapshot(engine::DeltaWriter& out) override { engine::snapshot_at_once(*this, out); }
+  bool begin_snapshot(engine::DeltaWriter& out) override;
+  bool snapshot_portion(std::size_t entries, engine::DeltaWriter& out) override;  // three entries, whatever is asked
   Status restore(const engine::StateEntry& entry) override;
   void restore_watermark(unsigned input, Watermark watermark) override;
   engine::OperatorStats stats() const override { return pass_.stats(); }
@@ -102,6 +104,7 @@ class Recorder final : public engine::Operator {
   std::vector<Watermark> last_;  // of each input, by rows and messages
   std::vector<Watermark> told_;
   std::vector<std::pair<std::int64_t, std::int64_t>> fresh_;  // since the last snapshot
+  std::vector<std::pair<std::int64_t, std::int64_t>> saving_;
 };
 
 // Emits one row at every change of its watermark, and counts them: rows that time alone brings.
