@@ -147,8 +147,9 @@ void NativeWindow::add(WindowRange range, std::string_view key, std::uint64_t ha
   if (kid == window->rows.size()) window->rows.emplace_back();
   const std::string_view kept = window->bytes.copy({row.values, row.size});
   row.values = kept.data();
+  row.key = kid;
   window->rows[kid].push_back(row);
-  if (!saved) window->unsaved.emplace_back(kid, static_cast<std::uint32_t>(window->rows[kid].size() - 1));
+  if (!saved) window->unsaved.push_back(row);
   ++window->count;
 }
 
@@ -197,7 +198,7 @@ void NativeWindow::run(Output& out) {
     values_.clear();
     argument_codec_.append(batch_, row_, values_);
     add(range, key_, batch_.hash != nullptr ? batch_.hash[row_] : hash_of(key_),
-        {t, next_number_++, values_.data(), static_cast<std::uint32_t>(values_.size())}, false);
+        {t, next_number_++, values_.data(), static_cast<std::uint32_t>(values_.size()), 0}, false);
   }
   if (!late_.empty()) {
     stats_.rows_late += late_.size();
@@ -219,6 +220,7 @@ bool NativeWindow::advance(EventTime retention, Output& out) {
   while (!windows_.empty() && windows_.begin()->first - 1 <= retention) {
     if (!fire(*windows_.begin()->second, out)) return false;
     closed_ = windows_.begin()->first;
+    if (saving_) fired_.push_back(std::move(windows_.begin()->second));
     windows_.erase(windows_.begin());
   }
   results_->flush(retention_, out, stats_);
@@ -338,22 +340,35 @@ bool NativeWindow::give_rows(const Window& window, Output& out) {
 
 // ---- state ---------------------------------------------------------------------------------------------------------
 
-void NativeWindow::snapshot(DeltaWriter& out) {
+bool NativeWindow::begin_snapshot(DeltaWriter& out) {
+  TS_CHECK(!saving_);
   if (closed_ != kMinTime) out.drop_below(kRows, 0, closed_ + 1);
   closed_ = kMinTime;
+  for (auto& [end, window] : windows_)
+    if (!window->unsaved.empty()) saving_windows_.emplace_back(window.get(), std::move(window->unsaved));
+  return saving_ = !saving_windows_.empty();
+}
+
+bool NativeWindow::snapshot_portion(std::size_t entries, DeltaWriter& out) {
   std::string key, value;
-  for (auto& [end, window] : windows_) {
-    for (const auto& [kid, index] : window->unsaved) {
-      const std::string_view encoded = window->keys.key(window->keys.entry(kid));
-      const Row& row = window->rows[kid][index];
-      key.assign(reinterpret_cast<const char*>(&row.number), 8);
-      key += encoded;
-      value.assign(reinterpret_cast<const char*>(&row.time), 8);
-      value.append(row.values, row.size);
-      out.put(kRows, key_group_of(hash_of(encoded)), end, key, value);
+  for (; !saving_windows_.empty(); saving_windows_.pop_front()) {
+    auto& [window, list] = saving_windows_.front();
+    while (!list.empty()) {
+      if (entries == 0) return true;
+      const auto some = list.take(entries);
+      entries -= some.size();
+      for (const Row& row : some) {
+        const std::string_view encoded = window->keys.key(window->keys.entry(row.key));
+        key.assign(reinterpret_cast<const char*>(&row.number), 8);
+        key += encoded;
+        value.assign(reinterpret_cast<const char*>(&row.time), 8);
+        value.append(row.values, row.size);
+        out.put(kRows, key_group_of(hash_of(encoded)), window->range.end, key, value);
+      }
     }
-    window->unsaved = {};
   }
+  fired_.clear();
+  return saving_ = false;
 }
 
 Status NativeWindow::restore(const StateEntry& e) {
@@ -384,7 +399,8 @@ OperatorStats NativeWindow::stats() const {
   OperatorStats s = stats_;
   for (const auto& [end, window] : windows_) {
     s.state_rows += window->count;
-    s.state_bytes += window->keys.bytes() + window->bytes.bytes() + window->count * sizeof(Row);
+    s.state_bytes +=
+        window->keys.bytes() + window->bytes.bytes() + window->count * sizeof(Row) + window->unsaved.bytes();
   }
   return s;
 }

@@ -5,15 +5,20 @@
 // order of arrival. The event time of a result is the window's end - 1 ms. A call that fails gives no rows: it goes to
 // the dead letters with its key and window. Operator; one input. Thread: shard.
 
+#include <cstddef>
+#include <cstdint>
+#include <deque>
 #include <map>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "engine/native/twinspan_native.h"
 #include "engine/operators/calendar.h"
 #include "engine/operators/operator.h"
 #include "engine/operators/pane_keys.h"
+#include "engine/operators/save_list.h"
 #include "engine/state/row_codec.h"
 
 namespace twinspan::engine {
@@ -38,7 +43,9 @@ class NativeWindow final : public Operator {
   void finish(Output& out) override;
   bool pending() const override { return pending_; }
   void resume(Output& out) override;
-  void snapshot(DeltaWriter& out) override;
+  void snapshot(DeltaWriter& out) override { snapshot_at_once(*this, out); }
+  bool begin_snapshot(DeltaWriter& out) override;
+  bool snapshot_portion(std::size_t entries, DeltaWriter& out) override;
   Status restore(const StateEntry& entry) override;
   void restore_watermark(unsigned input, Watermark watermark) override;
   OperatorStats stats() const override;
@@ -50,14 +57,15 @@ class NativeWindow final : public Operator {
     std::uint64_t number = 0;      // of arrival
     const char* values = nullptr;  // encoded arguments, in the window's arena
     std::uint32_t size = 0;
+    std::uint32_t key = 0;  // of the window
   };
   struct Window {
     explicit Window(WindowRange r) : range(r), keys(0, 0) {}
     WindowRange range;
     PaneKeys keys;
     Arena bytes{4096};
-    std::vector<std::vector<Row>> rows;                            // by key
-    std::vector<std::pair<std::uint32_t, std::uint32_t>> unsaved;  // key, row
+    std::vector<std::vector<Row>> rows;  // by key
+    SaveList<Row> unsaved;
     std::size_t count = 0;
   };
   struct Results;
@@ -81,6 +89,10 @@ class NativeWindow final : public Operator {
   EventTime told_ = kMinTime;
   EventTime closed_ = kMinTime;  // the last end that fired and is not in a snapshot
   std::uint64_t next_number_ = 0;
+  // The snapshot under way. Rows do not change: a window that fires meanwhile is only kept until it is written.
+  bool saving_ = false;
+  std::deque<std::pair<const Window*, SaveList<Row>>> saving_windows_;
+  std::vector<std::unique_ptr<Window>> fired_;
   std::string key_, values_;
 
   // Work that may be left between calls.

@@ -70,6 +70,7 @@ void Deduplicate::advance(Watermark to) {
     const std::int64_t next = (panes_.begin()->first + 1) * pane_slices_ * spec_.within;  // the pane's end
     if (next - 1 > dead_) break;
     found_[static_cast<std::uint64_t>(panes_.begin()->first) % kFound] = {};
+    if (saving_) ended_.push_back(std::move(panes_.begin()->second));
     panes_.erase(panes_.begin());
   }
 }
@@ -186,19 +187,33 @@ void Deduplicate::insert(const Probe& p, EventTime time, bool saved) {
 
 // ---- state ---------------------------------------------------------------------------------------------------------
 
-void Deduplicate::snapshot(DeltaWriter& out) {
+bool Deduplicate::begin_snapshot(DeltaWriter& out) {
+  TS_CHECK(!saving_);
   if (dead_ != dead_saved_ && dead_ != kMaxTime) out.drop_below(kPassed, 0, dead_ + 1);
   dead_saved_ = dead_;
-  for (auto& [number, pane] : panes_) {
-    for (const std::uint32_t kid : pane->unsaved) {
-      char* entry = pane->keys.entry(kid);
-      const EventTime time = time_of(pane->keys.payload(entry));
-      std::string_view key = pane->keys.key(entry);
-      key.remove_suffix(sizeof(std::int64_t));
-      if (time > dead_) out.put(kPassed, key_group_of(XXH3_64bits(key.data(), key.size())), time, key, {});
+  for (auto& [number, pane] : panes_)
+    if (!pane->unsaved.empty()) saving_panes_.emplace_back(pane.get(), std::move(pane->unsaved));
+  return saving_ = !saving_panes_.empty();
+}
+
+bool Deduplicate::snapshot_portion(std::size_t entries, DeltaWriter& out) {
+  for (; !saving_panes_.empty(); saving_panes_.pop_front()) {
+    auto& [pane, list] = saving_panes_.front();
+    while (!list.empty()) {
+      if (entries == 0) return true;
+      const auto some = list.take(entries);
+      entries -= some.size();
+      for (const std::uint32_t kid : some) {
+        char* entry = pane->keys.entry(kid);
+        const EventTime time = time_of(pane->keys.payload(entry));
+        std::string_view key = pane->keys.key(entry);
+        key.remove_suffix(sizeof(std::int64_t));
+        if (time > dead_saved_) out.put(kPassed, key_group_of(XXH3_64bits(key.data(), key.size())), time, key, {});
+      }
     }
-    pane->unsaved = {};
   }
+  ended_.clear();
+  return saving_ = false;
 }
 
 Status Deduplicate::restore(const StateEntry& e) {
@@ -223,7 +238,7 @@ OperatorStats Deduplicate::stats() const {
   OperatorStats s = stats_;
   for (const auto& [number, pane] : panes_) {
     s.state_rows += pane->keys.size();
-    s.state_bytes += pane->keys.bytes() + pane->strings.bytes() + pane->unsaved.capacity() * sizeof(std::uint32_t);
+    s.state_bytes += pane->keys.bytes() + pane->strings.bytes() + pane->unsaved.bytes();
   }
   return s;
 }

@@ -9,12 +9,17 @@
 // slice and the two beside it, each one probe. Panes hold one slice, or as many as make a second. Operator; one input.
 // Thread: shard.
 
+#include <cstddef>
+#include <cstdint>
+#include <deque>
 #include <map>
 #include <memory>
+#include <utility>
 #include <vector>
 
 #include "engine/operators/operator.h"
 #include "engine/operators/pane_keys.h"
+#include "engine/operators/save_list.h"
 #include "engine/state/row_codec.h"
 
 namespace twinspan::engine {
@@ -33,7 +38,9 @@ class Deduplicate final : public Operator {
 
   void process(unsigned input, Batch&& batch, Output& out) override;
   void watermark(unsigned input, Watermark watermark, Output& out) override;
-  void snapshot(DeltaWriter& out) override;
+  void snapshot(DeltaWriter& out) override { snapshot_at_once(*this, out); }
+  bool begin_snapshot(DeltaWriter& out) override;
+  bool snapshot_portion(std::size_t entries, DeltaWriter& out) override;
   Status restore(const StateEntry& entry) override;
   void restore_watermark(unsigned input, Watermark watermark) override;
   OperatorStats stats() const override;
@@ -44,7 +51,7 @@ class Deduplicate final : public Operator {
     explicit Pane(std::size_t fixed_key) : keys(fixed_key, sizeof(EventTime)) {}
     PaneKeys keys;  // encoded key and number of the slice; payload: the time of the row that passed
     Arena strings{1024};
-    std::vector<std::uint32_t> unsaved;
+    SaveList<std::uint32_t> unsaved;
   };
   struct Probe {
     std::string_view key;  // with room for the slice's number behind it
@@ -87,8 +94,12 @@ class Deduplicate final : public Operator {
 
   Watermark now_;  // of the input
   Watermark told_;
-  EventTime dead_ = kMinTime;  // times up to this one are met by no row any more
-  EventTime dead_saved_ = kMinTime;
+  EventTime dead_ = kMinTime;        // times up to this one are met by no row any more
+  EventTime dead_saved_ = kMinTime;  // at the last barrier
+  // The snapshot under way. What passed does not change: a pane that ends meanwhile is only kept until it is written.
+  bool saving_ = false;
+  std::deque<std::pair<const Pane*, SaveList<std::uint32_t>>> saving_panes_;
+  std::vector<std::unique_ptr<Pane>> ended_;
 
   std::vector<char> keys_;
   Probe probes_[PaneKeys::kGroup];

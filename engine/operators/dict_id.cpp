@@ -68,14 +68,25 @@ void DictId::process(unsigned, Batch&& batch, Output& out) {
   out.emit(std::move(batch));
 }
 
-void DictId::snapshot(DeltaWriter& out) {
+bool DictId::begin_snapshot(DeltaWriter&) {
+  TS_CHECK(saving_.empty());
+  saving_ = std::move(unsaved_);
+  return !saving_.empty();
+}
+
+bool DictId::snapshot_portion(std::size_t entries, DeltaWriter& out) {
   char key[kIdentity];
-  for (const NamedDictionary::Recorded& e : unsaved_) {
-    std::memcpy(key, &e.value.a, 8);
-    std::memcpy(key + 8, &e.value.b, 4);
-    out.put(kValues, e.partition, 0, {key, kIdentity}, {reinterpret_cast<const char*>(&e.counter), 4});
+  while (!saving_.empty()) {
+    if (entries == 0) return true;
+    const auto some = saving_.take(entries);
+    entries -= some.size();
+    for (const NamedDictionary::Recorded& e : some) {
+      std::memcpy(key, &e.value.a, 8);
+      std::memcpy(key + 8, &e.value.b, 4);
+      out.put(kValues, e.partition, 0, {key, kIdentity}, {reinterpret_cast<const char*>(&e.counter), 4});
+    }
   }
-  unsaved_ = {};
+  return false;
 }
 
 Status DictId::restore(const StateEntry& e) {
@@ -95,7 +106,7 @@ Status DictId::restore(const StateEntry& e) {
 OperatorStats DictId::stats() const {
   OperatorStats s = stats_;
   s.state_rows = dictionary_->size();
-  s.state_bytes = dictionary_->bytes() + unsaved_.capacity() * sizeof(NamedDictionary::Recorded);
+  s.state_bytes = dictionary_->bytes() + unsaved_.bytes() + saving_.bytes();
   return s;
 }
 

@@ -3,10 +3,12 @@
 // by the hash of x, so a value always meets the same share of the dictionary. NULL has no id. The id is a function of x
 // alone: rows that take others back get the same one. Operator; one input. Thread: shard.
 
+#include <cstddef>
 #include <memory>
 
 #include "engine/operators/named_dictionary.h"
 #include "engine/operators/operator.h"
+#include "engine/operators/save_list.h"
 #include "engine/state/row_codec.h"
 
 namespace twinspan::engine {
@@ -27,7 +29,9 @@ class DictId final : public Operator {
 
   void process(unsigned input, Batch&& batch, Output& out) override;
   void watermark(unsigned, Watermark watermark, Output& out) override { out.watermark(watermark); }
-  void snapshot(DeltaWriter& out) override;
+  void snapshot(DeltaWriter& out) override { snapshot_at_once(*this, out); }
+  bool begin_snapshot(DeltaWriter& out) override;
+  bool snapshot_portion(std::size_t entries, DeltaWriter& out) override;
   Status restore(const StateEntry& entry) override;
   void restore_watermark(unsigned, Watermark) override {}
   OperatorStats stats() const override;
@@ -38,7 +42,7 @@ class DictId final : public Operator {
   RowCodec codec_;
   std::shared_ptr<NamedDictionary> dictionary_;
   unsigned place_;
-  std::vector<NamedDictionary::Recorded> unsaved_;
+  SaveList<NamedDictionary::Recorded> unsaved_, saving_;  // since the last barrier; of the snapshot under way
   OperatorStats stats_;
 
   // Of one batch.

@@ -108,46 +108,49 @@ void DistinctSet::close_steps(std::uint32_t open) { first_in_.erase(first_in_.be
 std::size_t DistinctSet::bytes() const {
   std::size_t n = masks_.bytes() + stepped_pairs_.bytes() + pairs_.bytes() + block_bytes_;
   for (const auto& [step, pairs] : first_in_) n += pairs.bytes();
+  n += added_.bytes();
+  if (saving_) n += saving_->added.bytes() + saving_->index.bytes() + saving_->buckets.size() * sizeof(Saving::Bucket);
   return n;
 }
 
-std::vector<DistinctSet::Block> DistinctSet::changed_blocks() {
-  // By block, then by id: buckets and bit sets, as millions of pairs may have come since the last barrier.
-  struct Bucket {
-    std::uint64_t place;
-    std::vector<std::uint32_t> low;
-  };
-  std::vector<Bucket> buckets;
-  tsl::robin_map<std::uint64_t, std::size_t> index;
-  for (const Added& a : added_) {
-    const std::uint64_t place = (std::uint64_t{a.kid} << 32) | (std::uint64_t{a.step} << 16) | (a.id >> 16);
-    const auto [at, fresh] = index.emplace(place, buckets.size());
-    if (fresh) buckets.push_back({place, {}});
-    buckets[at->second].low.push_back(a.id & 0xFFFF);
-  }
-  added_ = {};
-  std::sort(buckets.begin(), buckets.end(), [](const Bucket& x, const Bucket& y) { return x.place < y.place; });
+bool DistinctSet::begin_save() {
+  if (added_.empty()) return false;
+  saving_ = std::make_unique<Saving>();
+  saving_->added = std::move(added_);
+  saving_->bits.resize(1024);
+  return true;
+}
 
-  std::vector<Block> out;
-  std::vector<std::uint64_t> bits(1024);
-  for (Bucket& bucket : buckets) {
-    sort_low(bucket.low, bits);
-    Bitmap& bitmap = blocks_->by_place[bucket.place];
-    if (!bitmap)
-      bitmap.reset(roaring_bitmap_create());
-    else
-      block_bytes_ -= roaring_bitmap_portable_size_in_bytes(bitmap.get());
-    roaring_bitmap_add_many(bitmap.get(), bucket.low.size(), bucket.low.data());
-    Block block{static_cast<std::uint32_t>(bucket.place >> 32),
-                static_cast<std::uint16_t>(bucket.place >> 16),
-                static_cast<std::uint16_t>(bucket.place),
-                {}};
-    block.bytes.resize(roaring_bitmap_portable_size_in_bytes(bitmap.get()));
-    block_bytes_ += block.bytes.size();
-    roaring_bitmap_portable_serialize(bitmap.get(), block.bytes.data());
-    out.push_back(std::move(block));
+void DistinctSet::place(const Added& a) {
+  Saving& s = *saving_;
+  const std::uint64_t place = (std::uint64_t{a.kid} << 32) | (std::uint64_t{a.step} << 16) | (a.id >> 16);
+  const Saving::Slot added{place, static_cast<std::uint32_t>(s.buckets.size() + 1)};
+  const Saving::Slot* slot = s.index.find(added.hash(), [&](const Saving::Slot& x) { return x.place == place; });
+  if (slot == nullptr) {
+    s.index.insert(added);
+    s.buckets.push_back({place, {}});
+    slot = &added;
   }
-  return out;
+  s.buckets[slot->bucket_plus_1 - 1].low.push_back(a.id & 0xFFFF);
+}
+
+std::size_t DistinctSet::take_block(Block& out) {
+  Saving::Bucket bucket = std::move(saving_->buckets.front());
+  saving_->buckets.pop_front();
+  sort_low(bucket.low, saving_->bits);
+  Bitmap& bitmap = blocks_->by_place[bucket.place];
+  if (!bitmap)
+    bitmap.reset(roaring_bitmap_create());
+  else
+    block_bytes_ -= roaring_bitmap_portable_size_in_bytes(bitmap.get());
+  roaring_bitmap_add_many(bitmap.get(), bucket.low.size(), bucket.low.data());
+  out.kid = static_cast<std::uint32_t>(bucket.place >> 32);
+  out.step = static_cast<std::uint16_t>(bucket.place >> 16);
+  out.high = static_cast<std::uint16_t>(bucket.place);
+  out.bytes.resize(roaring_bitmap_portable_size_in_bytes(bitmap.get()));
+  block_bytes_ += out.bytes.size();
+  roaring_bitmap_portable_serialize(bitmap.get(), out.bytes.data());
+  return 1 + bucket.low.size() / 16 + out.bytes.size() / 128;
 }
 
 bool DistinctSet::ids_of(std::string_view bytes, std::vector<std::uint32_t>& low) {

@@ -2,10 +2,13 @@
 // Which ids were counted for which key of one window, for one count(DISTINCT); in a cumulate window also the
 // first step each pair counts in. Grows only. The first 64 keys of the window share one bit mask an id, the
 // others have flat pairs (key number, id). For checkpoints the pairs lie in roaring bitmaps by (key, step,
-// block of 65 536 ids), built at the barrier from what was added since the one before, so that a change
-// rewrites one small block. Owned by a window. Thread: shard.
+// block of 65 536 ids), built after the barrier from what was added since the one before, so that a change
+// rewrites one small block, and rows that come meanwhile do not matter. Owned by a window. Thread: shard.
 
+#include <algorithm>
+#include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <map>
 #include <memory>
 #include <string>
@@ -14,6 +17,7 @@
 
 #include "engine/operators/dictionary.h"
 #include "engine/operators/pane_probe.h"
+#include "engine/operators/save_list.h"
 
 struct roaring_bitmap_s;
 
@@ -48,17 +52,18 @@ class DistinctSet {
     std::uint16_t step;
     Dictionary::Identity identity;  // for the dictionary's own entry
   };
-  std::vector<Added>& added() { return added_; }  // since the last snapshot
-
   struct Block {
     std::uint32_t kid;
     std::uint16_t step;
     std::uint16_t high;  // id >> 16
     std::string bytes;   // portable roaring
   };
-  // The blocks changed by `added`, whole; empties `added`.
-  template <class Visit>
-  void take_changed_blocks(Visit visit);
+  // Turns over what was added since the last time. false: nothing.
+  bool begin_save();
+  // After begin_save, until it returns false: about `entries` (which it counts down) of the pairs that were added then,
+  // each once, and then of the blocks they changed, whole.
+  template <class VisitAdded, class VisitBlock>
+  bool save(std::size_t& entries, VisitAdded visit_added, VisitBlock visit_block);
 
   // Restore: ids of a block, through the new ids `map(old)`.
   template <class Map>
@@ -92,7 +97,9 @@ class DistinctSet {
 
   std::int32_t add_masked(std::uint32_t kid, std::uint32_t id, std::uint32_t step);
   std::int32_t add_pair(std::uint32_t kid, std::uint32_t id, std::uint32_t step);
-  std::vector<Block> changed_blocks();
+  void place(const Added& added);
+  // Of a block that changed. The entries that it counts for.
+  std::size_t take_block(Block& out);
   static bool ids_of(std::string_view bytes, std::vector<std::uint32_t>& low);
 
   bool stepped_;
@@ -103,15 +110,52 @@ class DistinctSet {
   std::uint32_t latest_step_ = 0;
   ProbeTable<Pair> pairs_;
   ProbeTable<SteppedPair> stepped_pairs_;
-  std::vector<Added> added_;
+  SaveList<Added> added_;
   struct Blocks;
   std::unique_ptr<Blocks> blocks_;
   std::size_t block_bytes_ = 0;
+  struct Saving;
+  std::unique_ptr<Saving> saving_;
 };
 
-template <class Visit>
-void DistinctSet::take_changed_blocks(Visit visit) {
-  for (const Block& b : changed_blocks()) visit(b);
+struct DistinctSet::Saving {
+  struct Slot {
+    std::uint64_t place;
+    std::uint32_t bucket_plus_1;
+    bool empty() const { return bucket_plus_1 == 0; }
+    std::uint64_t hash() const {
+      return hash_of(static_cast<std::uint32_t>(place >> 32), static_cast<std::uint32_t>(place));
+    }
+  };
+  struct Bucket {         // what is to be added to a block
+    std::uint64_t place;  // kid, step, high
+    std::vector<std::uint32_t> low;
+  };
+  SaveList<Added> added;
+  ProbeTable<Slot> index;  // of `buckets`
+  std::deque<Bucket> buckets;
+  std::vector<std::uint64_t> bits;  // 65 536 of them, all 0
+};
+
+template <class VisitAdded, class VisitBlock>
+bool DistinctSet::save(std::size_t& entries, VisitAdded visit_added, VisitBlock visit_block) {
+  while (!saving_->added.empty()) {
+    if (entries == 0) return true;
+    const auto some = saving_->added.take(entries);
+    entries -= some.size();
+    for (const Added& a : some) {
+      visit_added(a);
+      place(a);
+    }
+  }
+  while (!saving_->buckets.empty()) {
+    if (entries == 0) return true;
+    Block block;
+    entries -= std::min(entries, take_block(block));
+    visit_block(block);
+  }
+  saving_.reset();
+  return false;
 }
 
 template <class Map>

@@ -5,7 +5,7 @@
 namespace twinspan::engine {
 
 void NamedDictionary::find_or_add(unsigned place, const Identity* values, const std::uint16_t* partitions,
-                                  std::uint32_t n, std::uint32_t* counters, std::vector<Recorded>& news) {
+                                  std::uint32_t n, std::uint32_t* counters, SaveList<Recorded>& news) {
   for (std::uint32_t from = 0; from < n; from += Dictionary::kGroup) {
     const std::uint32_t to = std::min(n, from + Dictionary::kGroup);
     for (std::uint32_t i = from; i < to; ++i) table_.prefetch(mix(values[i].a));

@@ -18,6 +18,7 @@
 #include <vector>
 
 #include "engine/operators/dictionary.h"
+#include "engine/operators/save_list.h"
 #include "engine/state/state_entry.h"
 
 namespace twinspan::engine {
@@ -37,7 +38,7 @@ class NamedDictionary {
 
   // counters[i] of values[i] in partitions[i]; `news` gets what this place records for the first time.
   void find_or_add(unsigned place, const Identity* values, const std::uint16_t* partitions, std::uint32_t n,
-                   std::uint32_t* counters, std::vector<Recorded>& news);
+                   std::uint32_t* counters, SaveList<Recorded>& news);
   // An entry that the place had recorded. false: the value is known under another number.
   bool restore(unsigned place, const Recorded& entry);
 

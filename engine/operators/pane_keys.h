@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <cstring>
 #include <string_view>
+#include <utility>
 
 #include "engine/base/batch.h"
 #include "engine/operators/pane_probe.h"
@@ -15,8 +16,15 @@ namespace twinspan::engine {
 
 // Of an entry: first four bytes of every entry of a window or pane.
 inline constexpr std::uint32_t kFireDue = 1;  // changed since the last firing of the pane; in its fire list
-inline constexpr std::uint32_t kSaveDue = 2;  // changed since the last snapshot; in a save list
 inline constexpr std::uint32_t kEmitted = 4;  // a record of this (pane, key) went out
+
+// Two flags take turns, so that a snapshot in portions costs rows nothing: an entry that has `due` has changed since
+// the last barrier and is in a save list; `saving`, changed before it and not in the delta yet. An entry that is to get
+// `due` and has `saving` is written first, as it was at the barrier.
+struct SaveFlags {
+  std::uint32_t due = 2, saving = 8;
+  void turn() { std::swap(due, saving); }  // at the barrier, when no entry has `saving`
+};
 
 inline std::uint32_t& entry_flags(char* entry) { return *reinterpret_cast<std::uint32_t*>(entry); }
 

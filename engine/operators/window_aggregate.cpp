@@ -143,22 +143,19 @@ void WindowAggregate::Impl::count_group(const Batch& batch, std::uint32_t from, 
     const std::uint32_t known = window.keys.size();
     const std::uint32_t kid = window.keys.find_or_add(hash[i], key[i], window.strings);
     char* entry = window.entry_or_add(pane, kid);
+    change(entry, pane, kid);
     mark_fire(entry, pane, kid);
-    mark_save(entry, pane, kid);
     kids_[from + i] = kid;
     blocks_[from + i] = window.block(entry);
     if (!layout_.cumulate) continue;
-    if (kid == known) {
-      entry_flags(window.keys.entry(kid)) |= kSaveDue;
-      window.save_list.push_back(kid);
-    }
+    if (kid == known) change_closed(window, kid);
     if (!pane.fired || spec_.mode == EmitMode::discarding) continue;
     // Later steps that have fired, and told this key, hold the row too.
     for (auto p = window.panes.upper_bound(pane.step); p != window.panes.end() && p->second->fired; ++p) {
       char* later = window.entry(*p->second, kid);
       if (later == nullptr) continue;
+      change(later, *p->second, kid);
       mark_fire(later, *p->second, kid);
-      mark_save(later, *p->second, kid);
     }
   }
   const bool by_window = accumulators_.owns_memory();
@@ -224,8 +221,8 @@ void WindowAggregate::Impl::count_distinct(const Batch& batch, Distinct& d) {
         // Counted in a later step until now, which is open: else this row would have been placed behind it.
         Pane& later = *window.panes.at(static_cast<std::uint32_t>(was));
         char* entry = window.entry(later, kids_[i]);
+        change(entry, later, kids_[i]);
         accumulators_.add_count(window.block(entry), a, -1);
-        mark_save(entry, later, kids_[i]);
         if (spec_.mode == EmitMode::discarding) mark_fire(entry, later, kids_[i]);
       }
     }
@@ -239,6 +236,7 @@ OperatorStats WindowAggregate::Impl::stats() const {
     s.state_bytes += window->bytes();
     for (const DistinctSet& set : window->sets) s.state_rows += set.size();
   }
+  for (const auto& window : saving_.windows) s.state_bytes += window->bytes();
   for (const Distinct& d : distinct_) {
     s.state_rows += d.dictionary.size();
     s.state_bytes += d.dictionary.bytes() + d.written.bytes();
@@ -254,7 +252,10 @@ void WindowAggregate::watermark(unsigned, Watermark w, Output& out) { impl_->adv
 bool WindowAggregate::wants_clock() const { return impl_->wants_clock(); }
 void WindowAggregate::clock(std::int64_t wall_ms, Output& out) { impl_->clock(wall_ms, out); }
 void WindowAggregate::finish(Output& out) { impl_->advance({kMaxTime, kMaxTime}, out); }
-void WindowAggregate::snapshot(DeltaWriter& out) { impl_->snapshot(out); }
+bool WindowAggregate::begin_snapshot(DeltaWriter& out) { return impl_->begin_snapshot(out); }
+bool WindowAggregate::snapshot_portion(std::size_t entries, DeltaWriter& out) {
+  return impl_->snapshot_portion(entries, out);
+}
 Status WindowAggregate::restore(const StateEntry& entry) { return impl_->restore(entry); }
 void WindowAggregate::restore_watermark(unsigned, Watermark w) { impl_->restore_watermark(w); }
 OperatorStats WindowAggregate::stats() const { return impl_->stats(); }

@@ -42,7 +42,9 @@ class WindowAggregate final : public Operator {
   void finish(Output& out) override;
   bool wants_clock() const override;
   void clock(std::int64_t wall_ms, Output& out) override;
-  void snapshot(DeltaWriter& out) override;
+  void snapshot(DeltaWriter& out) override { snapshot_at_once(*this, out); }
+  bool begin_snapshot(DeltaWriter& out) override;
+  bool snapshot_portion(std::size_t entries, DeltaWriter& out) override;
   Status restore(const StateEntry& entry) override;
   void restore_watermark(unsigned input, Watermark watermark) override;
   OperatorStats stats() const override;

@@ -116,10 +116,9 @@ void WindowChunk::repair(std::uint32_t kid) {
 
 std::size_t WindowChunk::bytes() const {
   std::size_t n = sizeof *this + keys.bytes() + strings.bytes() + entries_.bytes() + suffixes_.bytes() +
-                  (in_prefix.capacity() + live.capacity() + save_list.capacity()) * 4;
+                  (in_prefix.capacity() + live.capacity()) * 4 + save_list.bytes() + added.bytes();
   for (const auto& pane : panes) n += sizeof pane + pane.capacity() * 4;
   for (const ChunkDistinct& d : distinct) n += d.bytes();
-  n += added.capacity() * sizeof(Added);
   return n;
 }
 

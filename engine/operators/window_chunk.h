@@ -9,6 +9,7 @@
 
 #include "engine/aggregates/accumulators.h"
 #include "engine/operators/pane_keys.h"
+#include "engine/operators/save_list.h"
 #include "engine/operators/window_chunk_distinct.h"
 
 namespace twinspan::engine {
@@ -23,7 +24,8 @@ struct ChunkLayout {
 class WindowChunk {
  public:
   struct Entry {
-    std::uint32_t flags, kid, step;
+    std::uint32_t flags;  // SaveFlags
+    std::uint32_t kid, step;
     std::uint32_t older_plus_1, newer_plus_1;  // of this key
     std::uint32_t unused;
   };
@@ -57,16 +59,15 @@ class WindowChunk {
   void prefetch_newest(std::uint32_t kid) const {
     if (const std::uint32_t e = head(kid).newest_plus_1; e != 0) __builtin_prefetch(entries_.at(e - 1), 1);
   }
+  [[gnu::always_inline]] void prefetch_entry(std::uint32_t e) const {
+    __builtin_prefetch(entries_.at(e), 1);
+    __builtin_prefetch(entries_.at(e) + 64);
+  }
   std::uint32_t entry_at(std::uint32_t kid, std::uint32_t step) {
     const std::uint32_t newest = head(kid).newest_plus_1;
     if (newest != 0 && entry(newest - 1).step == step) [[likely]]
       return newest - 1;
     return find_or_insert(kid, step);
-  }
-  void mark_save(std::uint32_t e) {
-    Entry& x = entry(e);
-    if ((x.flags & kSaveDue) == 0) save_list.push_back(e);
-    x.flags |= kSaveDue;
   }
 
   // A row of this entry has this value of DISTINCT count `d`. `before`, `after`: the chunks beside this one, if there.
@@ -92,12 +93,12 @@ class WindowChunk {
   std::vector<ChunkDistinct> distinct;
   std::vector<std::uint32_t> in_prefix;  // kids
   std::vector<std::uint32_t> live;       // kids with a front, and some that have none any more
-  std::vector<std::uint32_t> save_list;  // entries
+  SaveList<std::uint32_t> save_list;     // entries changed since the last barrier
   struct Added {
     std::uint32_t entry, d;
     Dictionary::Identity value;
   };
-  std::vector<Added> added;  // values, since the last snapshot
+  SaveList<Added> added;  // values, since the last barrier
 
  private:
   std::uint32_t find_or_insert(std::uint32_t kid, std::uint32_t step);

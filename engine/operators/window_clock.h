@@ -39,9 +39,13 @@ class ProcessingTimeWindow final : public Operator {
     window_->watermark(0, {now_ - 1, now_ - 1}, out);
     if (window_->wants_clock()) window_->clock(wall_ms, out);
   }
-  void snapshot(DeltaWriter& out) override {
-    window_->snapshot(out);
+  void snapshot(DeltaWriter& out) override { snapshot_at_once(*this, out); }
+  bool begin_snapshot(DeltaWriter& out) override {
     out.put(kClock, group_, 0, "clock", {reinterpret_cast<const char*>(&now_), sizeof now_});
+    return window_->begin_snapshot(out);
+  }
+  bool snapshot_portion(std::size_t entries, DeltaWriter& out) override {
+    return window_->snapshot_portion(entries, out);
   }
   Status restore(const StateEntry& entry) override {
     if (entry.space != kClock) return window_->restore(entry);

@@ -140,10 +140,12 @@ void WindowAggregate::Impl::step(Watermark to, Output& out) {
         steps_closed_ = std::max(steps_closed_, pane.end);
         if (std::next(p) != window.panes.end() || !window_closing) close_step(pane);  // later panes hold it
       }
+      if (saving_.on) saving_.panes.push_back(std::move(p->second));
       p = window.panes.erase(p);
     }
     if (window_closing) {
       windows_closed_ = std::max(windows_closed_, window.range.end);
+      if (saving_.on) saving_.windows.push_back(std::move(w->second));
       w = windows_.erase(w);
       continue;
     }
@@ -163,6 +165,8 @@ void WindowAggregate::Impl::fire(Pane& pane, EventTime time, bool provisional, b
         op == RowOp::update_before && spec_.mode != EmitMode::retracting ? kForStepsFlag : std::uint8_t{0};
     return static_cast<std::uint8_t>(static_cast<std::uint8_t>(op) | final_flag | steps_only);
   };
+  // An entry that goes with its window stays as it is: a snapshot under way may still have to read it.
+  const bool goes = closing && !layout_.cumulate;
   if (!std::is_sorted(pane.fire_list.begin(), pane.fire_list.end()))
     std::sort(pane.fire_list.begin(), pane.fire_list.end());
   for (const std::uint32_t kid : pane.fire_list) {
@@ -183,21 +187,28 @@ void WindowAggregate::Impl::fire(Pane& pane, EventTime time, bool provisional, b
     auto add = [&](const char* block, RowOp op) {
       results_.add(key, {window.range.start, pane.end}, time, block, with(op), before, out, stats_);
     };
-    entry_flags(entry) &= ~kFireDue;
-    if (!closing) mark_save(entry, pane, kid);
+    if (!goes) {
+      if (closing)
+        keep_old(entry, pane, kid);
+      else
+        change(entry, pane, kid);
+      entry_flags(entry) &= ~kFireDue;
+    }
     if (spec_.mode == EmitMode::discarding) {
       add(value, RowOp::insert);
+      if (goes) continue;
       accumulators_.reset(value, window.strings);
       entry_flags(entry) |= kEmitted;
       continue;
     }
     if (spec_.updating && accumulators_.count(value, rows_counted_) <= 0) {  // all its rows were taken back
       if (again) add(window.last_block(entry), RowOp::remove);
-      entry_flags(entry) &= ~kEmitted;
+      if (!goes) entry_flags(entry) &= ~kEmitted;
       continue;
     }
     if (again && tells_before_) add(window.last_block(entry), RowOp::update_before);
     add(value, again ? RowOp::update_after : RowOp::insert);
+    if (goes) continue;
     entry_flags(entry) |= kEmitted;
     if (!layout_.keeps_last) continue;
     char* last = window.last_block(entry);
@@ -214,17 +225,17 @@ void WindowAggregate::Impl::close_step(Pane& pane) {
     char* entry = pane.entries->at(i);
     std::uint32_t kid = 0;
     std::memcpy(&kid, entry + 4, 4);
+    keep_old(entry, pane, kid);
+    change_closed(window, kid);
     accumulators_.merge(window.block(entry), window.closed_block(kid), window.strings);
     accumulators_.reset(window.block(entry), window.strings);
     if (layout_.keeps_last) accumulators_.reset(window.last_block(entry), window.strings);
-    std::uint32_t& flags = entry_flags(window.keys.entry(kid));
-    if ((flags & kSaveDue) == 0) window.save_list.push_back(kid);
-    flags |= kSaveDue;
   }
 }
 
 void WindowAggregate::Impl::turn_dictionaries(EventTime retention) {
-  if (retention == kMinTime || retention == kMaxTime) return;
+  // Not while a snapshot writes ids of this generation: a later step will do.
+  if (retention == kMinTime || retention == kMaxTime || saving_.on) return;
   const std::int64_t span = std::max(kShortestGeneration, spec_.size + spec_.allow_lateness);
   if (next_turn_ == kMinTime) next_turn_ = shift(retention, span);
   if (retention < next_turn_) return;

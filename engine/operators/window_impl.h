@@ -1,8 +1,9 @@
 #pragma once
 // The inside of WindowAggregate: placing rows (window_place.cpp), counting them (window_aggregate.cpp),
-// firing (window_fire.cpp), checkpoints (window_state.cpp). Thread: shard.
+// firing (window_fire.cpp), checkpoints (window_save.cpp, window_state.cpp). Thread: shard.
 
 #include <array>
+#include <deque>
 #include <map>
 #include <memory>
 #include <string>
@@ -24,7 +25,8 @@ class WindowAggregate::Impl {
   void advance(Watermark to, Output& out);  // a watermark message
   bool wants_clock() const { return spec_.early_clock == EarlyClock::wall; }
   void clock(std::int64_t wall_ms, Output& out);
-  void snapshot(DeltaWriter& out);
+  bool begin_snapshot(DeltaWriter& out);
+  bool snapshot_portion(std::size_t entries, DeltaWriter& out);
   Status restore(const StateEntry& entry);
   void restore_watermark(Watermark watermark);
   OperatorStats stats() const;
@@ -102,8 +104,19 @@ class WindowAggregate::Impl {
   Watermark output_watermark(Watermark w) const { return {w.firing, shift(w.retention, -spec_.allow_lateness)}; }
 
   // --- checkpoints
-  void save_entries(Window& window, DeltaWriter& out);
-  void save_pairs(Window& window, DeltaWriter& out);
+  // Before an entry changes, whatever in it.
+  void change(char* entry, Pane& pane, std::uint32_t kid) {
+    if ((entry_flags(entry) & save_flags_.due) == 0) first_change(entry, pane, kid);
+  }
+  void first_change(char* entry, Pane& pane, std::uint32_t kid);
+  void change_closed(Window& window, std::uint32_t kid);  // the same of a cumulate key's own entry
+  // Before it changes the last time and then is gone.
+  void keep_old(char* entry, const Pane& pane, std::uint32_t kid) {
+    if ((entry_flags(entry) & save_flags_.saving) != 0) save_entry(entry, pane, kid, saving_.changed);
+  }
+  void save_entry(char* entry, const Pane& pane, std::uint32_t kid, DeltaWriter& out);
+  void save_closed(Window& window, std::uint32_t kid, DeltaWriter& out);
+  bool save_pairs(Window& window, std::size_t set, std::size_t& entries, DeltaWriter& out);
   void finish_restore();
   void restore_ids();
   void restore_keys();
@@ -175,7 +188,26 @@ class WindowAggregate::Impl {
     std::int64_t tag;
     std::string key;
   };
-  std::vector<Place> erase_;  // entries with ids of other shards, after their number has changed
+  SaveList<Place> erase_;  // entries with ids of other shards, after their number has changed
+
+  SaveFlags save_flags_;
+  // The snapshot under way: what there was at the barrier and is not in the delta yet.
+  struct Saving {
+    struct Part {
+      Window* window;
+      Pane* pane;  // nullptr: a cumulate window's own entries
+      SaveList<std::uint32_t> kids;
+    };
+    bool on = false;
+    SaveList<Place> erase;
+    std::deque<Part> parts;
+    std::deque<std::pair<Window*, std::size_t>> sets;
+    DeltaWriter changed;  // entries that could not wait; behind all others, for the last frame of a place counts
+    // Closed since the barrier; parts and sets may still name them.
+    std::vector<std::unique_ptr<Window>> windows;
+    std::vector<std::unique_ptr<Pane>> panes;
+  } saving_;
+  std::string value_, bytes_;  // of the entry being written
 
   OperatorStats stats_;
 };

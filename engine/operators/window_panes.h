@@ -18,6 +18,7 @@
 #include "engine/operators/calendar.h"
 #include "engine/operators/distinct_set.h"
 #include "engine/operators/pane_keys.h"
+#include "engine/operators/save_list.h"
 
 namespace twinspan::engine {
 
@@ -30,7 +31,7 @@ struct Pane {
   bool fired = false;                    // firing F has passed end - 1
   EventTime next_early = kMaxTime;       // the next early firing stands for this moment
   std::vector<std::uint32_t> fire_list;  // kids with kFireDue
-  std::vector<std::uint32_t> save_list;  // kids with kSaveDue in this pane
+  SaveList<std::uint32_t> save_list;     // kids changed in this pane since the last barrier
 
   // cumulate only
   std::unique_ptr<PaneChunks> entries;
@@ -54,7 +55,7 @@ struct Window {
   BlockMemory strings;                                   // long keys, and what blocks own
   std::map<std::uint32_t, std::unique_ptr<Pane>> panes;  // by step
   std::vector<DistinctSet> sets;
-  std::vector<std::uint32_t> save_list;  // cumulate: kids whose own entry has kSaveDue
+  SaveList<std::uint32_t> save_list;  // cumulate: kids whose own entry changed since the last barrier
 
   Window(WindowRange r, const PaneLayout& l, std::size_t distinct_counts)
       : range(r), layout(l), keys(l.fixed_key, l.cumulate ? l.block_bytes : l.pane_payload()), strings(4096) {
@@ -93,9 +94,9 @@ struct Window {
   }
 
   std::size_t bytes() const {
-    std::size_t n = sizeof *this + keys.bytes() + strings.bytes();
+    std::size_t n = sizeof *this + keys.bytes() + strings.bytes() + save_list.bytes();
     for (const auto& [step, pane] : panes) {
-      n += sizeof *pane + (pane->fire_list.capacity() + pane->save_list.capacity() + pane->entry_of_kid.capacity()) * 4;
+      n += sizeof *pane + (pane->fire_list.capacity() + pane->entry_of_kid.capacity()) * 4 + pane->save_list.bytes();
       if (pane->entries) n += pane->entries->bytes();
     }
     for (const DistinctSet& s : sets) n += s.bytes();
@@ -107,11 +108,6 @@ inline void mark_fire(char* entry, Pane& pane, std::uint32_t kid) {
   std::uint32_t& flags = entry_flags(entry);
   if ((flags & kFireDue) == 0) pane.fire_list.push_back(kid);
   flags |= kFireDue;
-}
-inline void mark_save(char* entry, Pane& pane, std::uint32_t kid) {
-  std::uint32_t& flags = entry_flags(entry);
-  if ((flags & kSaveDue) == 0) pane.save_list.push_back(kid);
-  flags |= kSaveDue;
 }
 
 }  // namespace twinspan::engine

@@ -100,6 +100,7 @@ bool SessionWindow::place(const Batch& batch, std::uint32_t row, std::string_vie
     Head& h = sessions_.head(i);
     constexpr std::uint32_t kTold = SessionStore::kFired | SessionStore::kEmitted;
     if (h.next_plus_1 == 0 && t >= h.start && t < h.end && (h.flags & kTold) == 0) [[likely]] {
+      change(i);
       h.end = std::max(h.end, t + spec_.size);
     } else {
       count_placed(batch);  // sessions may merge
@@ -112,10 +113,10 @@ bool SessionWindow::place(const Batch& batch, std::uint32_t row, std::string_vie
     sessions_.head(i).start = t;
     sessions_.head(i).end = t + spec_.size;
     if (!distinct_.empty()) extra_[i].distinct.resize(distinct_.size());
+    change(i);
     wait_for_firing(i);
   }
   mark_changed(i);
-  mark_save(i);
   rows_.push_back(row);
   blocks_.push_back(sessions_.block(i));
   if (!distinct_.empty()) count_distinct(batch, row, i);
@@ -136,6 +137,7 @@ std::uint32_t SessionWindow::meet(EventTime t, std::uint32_t first, Output& out)
     end = std::max(end, h.end);
     if (found == ~std::uint32_t{0}) {
       found = i;
+      change(i);
     } else {
       join(found, i, out);
     }
@@ -146,6 +148,7 @@ std::uint32_t SessionWindow::meet(EventTime t, std::uint32_t first, Output& out)
 
 // What `from` counted counts in `into`; `from` ends.
 void SessionWindow::join(std::uint32_t into, std::uint32_t from, Output& out) {
+  keep_old(from);
   take_back(from, out);
   char* block = sessions_.block(into);
   accumulators_.merge(sessions_.block(from), block, memory_);
@@ -219,16 +222,11 @@ void SessionWindow::mark_changed(std::uint32_t i) {
     wake_retention_ = std::min(wake_retention_, h.end - 1);
 }
 
-void SessionWindow::mark_save(std::uint32_t i) {
-  Head& h = sessions_.head(i);
-  if ((h.flags & SessionStore::kListed) == 0) save_list_.push_back(i);
-  h.flags |= SessionStore::kSaveDue | SessionStore::kListed;
-}
-
 OperatorStats SessionWindow::stats() const {
   OperatorStats s = stats_;
   s.state_rows += sessions_.size();
-  s.state_bytes += memory_.bytes() + sessions_.bytes() + firing_timers_.bytes() + closing_timers_.bytes();
+  s.state_bytes += memory_.bytes() + sessions_.bytes() + firing_timers_.bytes() + closing_timers_.bytes() +
+                   save_list_.bytes() + saving_list_.bytes();
   for (const auto& [i, extra] : extra_) {
     s.state_bytes += sizeof extra + extra.last.capacity();
     for (const IdentitySet& set : extra.distinct) {

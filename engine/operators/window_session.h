@@ -13,6 +13,8 @@
 // - Result rows have time end - 1; what one step of the watermark fires comes in no particular order.
 // Thread: shard.
 
+#include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <unordered_map>
@@ -21,6 +23,7 @@
 #include "engine/aggregates/accumulators.h"
 #include "engine/operators/identity_set.h"
 #include "engine/operators/operator.h"
+#include "engine/operators/save_list.h"
 #include "engine/operators/window_results.h"
 #include "engine/operators/window_sessions.h"
 #include "engine/operators/window_spec.h"
@@ -37,7 +40,9 @@ class SessionWindow final : public Operator {
   void process(unsigned input, Batch&& batch, Output& out) override;
   void watermark(unsigned input, Watermark watermark, Output& out) override;
   void finish(Output& out) override { watermark(0, {kMaxTime, kMaxTime}, out); }
-  void snapshot(DeltaWriter& out) override;
+  void snapshot(DeltaWriter& out) override { snapshot_at_once(*this, out); }
+  bool begin_snapshot(DeltaWriter& out) override;
+  bool snapshot_portion(std::size_t entries, DeltaWriter& out) override;
   Status restore(const StateEntry& entry) override;
   void restore_watermark(unsigned input, Watermark watermark) override;
   OperatorStats stats() const override;
@@ -65,7 +70,15 @@ class SessionWindow final : public Operator {
   void count_distinct(const Batch& batch, std::uint32_t row, std::uint32_t i);
   bool counts(const Batch& batch, std::size_t aggregate, std::uint32_t row) const;
   void mark_changed(std::uint32_t i);
-  void mark_save(std::uint32_t i);
+  // Before a session changes, whatever of it.
+  void change(std::uint32_t i) {
+    if ((sessions_.head(i).flags & save_flags_.due) == 0) first_change(i);
+  }
+  void first_change(std::uint32_t i);
+  // Before it changes the last time and then ends.
+  void keep_old(std::uint32_t i) {
+    if ((sessions_.head(i).flags & save_flags_.saving) != 0) save_session(i, changed_since_);
+  }
 
   // --- firing (window_session_fire.cpp)
   bool due(Watermark to) const {
@@ -118,12 +131,19 @@ class SessionWindow final : public Operator {
   std::vector<std::uint32_t> late_;
   std::string key_bytes_;
 
-  std::vector<std::uint32_t> save_list_;
+  SessionStore::SaveFlags save_flags_;
+  SaveList<std::uint32_t> save_list_;
   struct Place {
     EventTime start;
     std::string key;
   };
-  std::vector<Place> erase_;
+  SaveList<Place> erase_;
+  // The snapshot under way: what there was at the barrier and is not in the delta yet.
+  bool saving_ = false;
+  SaveList<std::uint32_t> saving_list_;
+  SaveList<Place> saving_erase_;
+  DeltaWriter changed_since_;  // what could not wait; behind all others, for the last frame of a place counts
+  std::string value_;          // of the session being written
   bool restoring_ = false;
   std::int64_t wall_ = kMinTime;
   OperatorStats stats_;

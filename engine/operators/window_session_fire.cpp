@@ -128,8 +128,11 @@ void SessionWindow::fire(std::uint32_t i, bool provisional, bool closing, Output
     if (op == RowOp::update_before && spec_.mode != EmitMode::retracting) flags |= kForStepsFlag;
     results_.add(sessions_.key(i), {h.start, h.end}, h.end - 1, values, flags, before, out, stats_);
   };
+  if (closing)
+    keep_old(i);
+  else
+    change(i);
   h.flags &= ~SessionStore::kFireDue;
-  if (!closing) mark_save(i);
   if (spec_.mode == EmitMode::discarding) {
     add(block, RowOp::insert);
     accumulators_.reset(block, memory_);
@@ -161,6 +164,7 @@ void SessionWindow::take_back(std::uint32_t i, Output& out) {
 }
 
 void SessionWindow::drop(std::uint32_t i) {
+  keep_old(i);
   forget_saved(i);
   accumulators_.reset(sessions_.block(i), memory_);
   if (const auto extra = extra_.find(i); extra != extra_.end()) {

@@ -15,6 +15,7 @@ namespace {
 
 constexpr std::uint32_t kKept = SessionStore::kEmitted | SessionStore::kFireDue;
 constexpr std::size_t kHead = 12;
+constexpr std::size_t kAhead = 8;  // sessions that are loaded while one is written
 
 std::uint64_t hash_of(std::string_view key) { return XXH3_64bits(key.data(), key.size()); }
 
@@ -27,32 +28,60 @@ void SessionWindow::forget_saved(std::uint32_t i) {
   erase_.push_back({h.start, std::string(sessions_.key(i))});
 }
 
-void SessionWindow::snapshot(DeltaWriter& out) {
+// At the barrier only the lists are turned over; a session that changes or ends before its turn is written at once.
+bool SessionWindow::begin_snapshot(DeltaWriter&) {
+  TS_CHECK(!saving_);
   if (restoring_) finish_restore();
-  for (const Place& p : erase_) out.erase(kSessions, key_group_of(hash_of(p.key)), p.start, p.key);
-  erase_.clear();
-  for (const std::uint32_t i : save_list_) {
-    Head& h = sessions_.head(i);
-    h.flags &= ~SessionStore::kListed;
-    if ((h.flags & SessionStore::kFree) != 0 || (h.flags & SessionStore::kSaveDue) == 0) continue;
-    h.flags = (h.flags & ~SessionStore::kSaveDue) | SessionStore::kSaved;
-    save_session(i, out);
+  save_flags_.turn();
+  saving_list_ = std::move(save_list_);
+  saving_erase_ = std::move(erase_);
+  saving_ = !saving_list_.empty() || !saving_erase_.empty();
+  return saving_;
+}
+
+bool SessionWindow::snapshot_portion(std::size_t entries, DeltaWriter& out) {
+  while (!saving_erase_.empty()) {
+    if (entries == 0) return true;
+    const auto some = saving_erase_.take(entries);
+    entries -= some.size();
+    for (const Place& p : some) out.erase(kSessions, key_group_of(hash_of(p.key)), p.start, p.key);
   }
-  save_list_.clear();
+  while (!saving_list_.empty()) {
+    if (entries == 0) return true;
+    const auto some = saving_list_.take(entries);
+    entries -= some.size();
+    for (std::size_t k = 0; k < some.size(); ++k) {
+      if (k + kAhead < some.size()) sessions_.prefetch_whole(some[k + kAhead]);
+      Head& h = sessions_.head(some[k]);
+      h.flags &= ~save_flags_.taken;
+      if ((h.flags & save_flags_.saving) != 0) save_session(some[k], out);
+    }
+  }
+  out.append(std::move(changed_since_));
+  saving_ = false;
+  return false;
+}
+
+void SessionWindow::first_change(std::uint32_t i) {
+  keep_old(i);
+  Head& h = sessions_.head(i);
+  if ((h.flags & save_flags_.listed) == 0) save_list_.push_back(i);
+  h.flags |= save_flags_.due | save_flags_.listed;
 }
 
 void SessionWindow::save_session(std::uint32_t i, DeltaWriter& out) {
-  const Head& h = sessions_.head(i);
+  Head& h = sessions_.head(i);
+  h.flags = (h.flags & ~save_flags_.saving) | SessionStore::kSaved;
   const std::string_view key = sessions_.key(i);
   const std::uint32_t flags = h.flags & kKept;
-  std::string value;
-  value.append(reinterpret_cast<const char*>(&h.end), sizeof h.end);
-  value.append(reinterpret_cast<const char*>(&flags), sizeof flags);
-  accumulators_.save(sessions_.block(i), value);
+  value_.clear();
+  value_.append(reinterpret_cast<const char*>(&h.end), sizeof h.end);
+  value_.append(reinterpret_cast<const char*>(&flags), sizeof flags);
+  accumulators_.save(sessions_.block(i), value_);
   if (!distinct_.empty())
-    for (const IdentitySet& set : extra_[i].distinct) set.save(value);
-  if ((flags & SessionStore::kEmitted) != 0) accumulators_.save(extra_[i].last.data(), value);
-  out.put(kSessions, key_group_of(hash_of(key)), h.start, key, value);
+    for (const IdentitySet& set : extra_[i].distinct) set.save(value_);
+  if ((flags & SessionStore::kEmitted) != 0) accumulators_.save(extra_[i].last.data(), value_);
+  out.put(kSessions, key_group_of(hash_of(key)), h.start, key, value_);
 }
 
 Status SessionWindow::restore(const StateEntry& e) {

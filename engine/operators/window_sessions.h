@@ -9,6 +9,7 @@
 #include <cstring>
 #include <memory>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "engine/base/batch.h"
@@ -21,12 +22,20 @@ class SessionStore {
  public:
   // Flags of a session.
   static constexpr std::uint32_t kFireDue = 1;  // changed since it was last told
-  static constexpr std::uint32_t kSaveDue = 2;  // changed since the last snapshot
   static constexpr std::uint32_t kEmitted = 4;  // told with its present bounds
   static constexpr std::uint32_t kFired = 8;    // firing F has passed end - 1
   static constexpr std::uint32_t kSaved = 16;   // in the checkpoint under its present start
   static constexpr std::uint32_t kFree = 32;
-  static constexpr std::uint32_t kListed = 64;  // the record, whoever has it, is in the save list
+  // `due` and `saving` as in pane_keys.h. `listed`, `taken`: the record, whoever has
+  // it, is in the save list; in that of the snapshot under way.
+  struct SaveFlags {
+    std::uint32_t due = 2, saving = 128, listed = 64, taken = 256;
+    void turn() {
+      std::swap(due, saving);
+      std::swap(listed, taken);
+    }
+  };
+  static constexpr std::uint32_t kListed = 64 | 256;
 
   struct Head {
     EventTime start, end;       // end: the last row + gap
@@ -52,6 +61,10 @@ class SessionStore {
 
   [[gnu::always_inline]] void prefetch(std::uint64_t hash) const {
     if (slots_) __builtin_prefetch(&slots_[hash & mask_]);
+  }
+  [[gnu::always_inline]] void prefetch_whole(std::uint32_t i) const {
+    __builtin_prefetch(records_.at(i), 1);
+    __builtin_prefetch(block(i));
   }
   // Of a session that is to end: its record, then its slot.
   [[gnu::always_inline]] void prefetch_head(std::uint32_t i) const { __builtin_prefetch(records_.at(i), 1); }

@@ -195,7 +195,7 @@ void SlidingWindow::count_group(const Batch& batch, std::uint32_t from, std::uin
   for (std::uint32_t i = 0; i < n; ++i) {
     WindowChunk& chunk = *placed_[from + i];
     const std::uint32_t e = chunk.entry_at(kids[i], steps_[from + i]);
-    chunk.mark_save(e);
+    change(chunk, e);
     blocks[i] = chunk.block(e);
     entries[i] = e;
   }
@@ -265,14 +265,15 @@ void SlidingWindow::count_behind(const Batch& batch, std::uint32_t row) {
     if (!told(k, now_)) continue;
     note_pending(k, key, hash);
     if (spec_.mode != EmitMode::discarding) continue;
-    Pending& p = pending_[k].keys.find(key)->second;
-    update(batch, row, p.delta.data(), pending_[k].strings);
-    p.save_due = true;
+    PendingWindow& w = pending_[k];
+    PendingKeys::value_type& of_key = *w.keys.find(key);
+    change(k, w, of_key);
+    update(batch, row, of_key.second.delta.data(), w.strings);
   }
   WindowChunk& chunk = *hit_.chunk;
   const std::uint32_t kid = kid_of(chunk, hash, key);
   const std::uint32_t e = chunk.entry_at(kid, hit_.step);
-  chunk.mark_save(e);
+  change(chunk, e);
   update(batch, row, chunk.block(e), chunk.strings);
   if (!distinct_.empty()) {
     WindowChunk* chunks[] = {&chunk};
@@ -292,7 +293,9 @@ void SlidingWindow::note_pending(std::int64_t window, std::string_view key, std:
   }
   const auto found = w.keys.find(key);
   if (found != w.keys.end()) return;
-  Pending& p = w.keys[std::string(key)];
+  PendingKeys::value_type& of_key = *w.keys.emplace(std::string(key), Pending{}).first;
+  change(window, w, of_key);
+  Pending& p = of_key.second;
   p.told = value_of(window, key, hash);
   p.old.assign(accumulators_.bytes(), 0);
   accumulators_.merge(total_.data(), p.old.data(), w.strings);
@@ -305,9 +308,11 @@ OperatorStats SlidingWindow::stats() const {
     s.state_rows += chunk->entries();
     s.state_bytes += chunk->bytes();
   }
+  for (const auto& chunk : saving_.chunks) s.state_bytes += chunk->bytes();
   for (const auto& [k, w] : pending_) {
     s.state_rows += w.keys.size();
-    s.state_bytes += w.strings.bytes() + w.keys.size() * (sizeof(Pending) + 64 + 2 * accumulators_.bytes());
+    s.state_bytes +=
+        w.strings.bytes() + w.keys.size() * (sizeof(Pending) + 64 + 2 * accumulators_.bytes()) + w.save_list.bytes();
   }
   return s;
 }

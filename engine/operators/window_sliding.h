@@ -16,9 +16,14 @@
 // count(DISTINCT): window_chunk_distinct.h. Its results walk the panes of their key.
 // Thread: shard.
 
+#include <cstddef>
+#include <cstdint>
+#include <deque>
 #include <map>
 #include <memory>
+#include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "engine/aggregates/accumulators.h"
@@ -39,7 +44,9 @@ class SlidingWindow final : public Operator {
   void process(unsigned input, Batch&& batch, Output& out) override;
   void watermark(unsigned input, Watermark watermark, Output& out) override;
   void finish(Output& out) override { watermark(0, {kMaxTime, kMaxTime}, out); }
-  void snapshot(DeltaWriter& out) override;
+  void snapshot(DeltaWriter& out) override { snapshot_at_once(*this, out); }
+  bool begin_snapshot(DeltaWriter& out) override;
+  bool snapshot_portion(std::size_t entries, DeltaWriter& out) override;
   Status restore(const StateEntry& entry) override;
   void restore_watermark(unsigned input, Watermark watermark) override;
   OperatorStats stats() const override;
@@ -50,14 +57,17 @@ class SlidingWindow final : public Operator {
   enum Space : std::uint8_t { kPanes = 0, kPending = 1, kValues = 2 };
   // A key that changed in a window since that was told.
   struct Pending {
-    bool told = false;  // it was in the last record
-    bool save_due = true, saved = false;
+    bool told = false;        // it was in the last record
+    bool saved = false;       // in a snapshot that is complete
+    std::uint32_t flags = 0;  // SaveFlags
     std::vector<char> old;    // the values told
     std::vector<char> delta;  // discarding: what came since
   };
+  using PendingKeys = std::map<std::string, Pending, std::less<>>;
   struct PendingWindow {
-    std::map<std::string, Pending, std::less<>> keys;
+    PendingKeys keys;
     BlockMemory strings{1024};
+    SaveList<PendingKeys::value_type*> save_list;  // changed since the last barrier
   };
 
   static std::int64_t floor_div(std::int64_t a, std::int64_t b) { return a / b - (a % b != 0 && (a ^ b) < 0 ? 1 : 0); }
@@ -111,7 +121,18 @@ class SlidingWindow final : public Operator {
     const auto at = chunks_.find(number);
     return at == chunks_.end() ? nullptr : at->second.get();
   }
-  void save_values(WindowChunk& chunk, DeltaWriter& out);
+  void forget_pending(std::map<std::int64_t, PendingWindow>::iterator window);
+
+  // --- checkpoints (window_sliding_state.cpp)
+  // Before an entry changes, and what is kept of a window that was told.
+  void change(WindowChunk& chunk, std::uint32_t e) {
+    if ((chunk.entry(e).flags & save_flags_.due) == 0) first_change(chunk, e);
+  }
+  void first_change(WindowChunk& chunk, std::uint32_t e);
+  void change(std::int64_t window, PendingWindow& w, PendingKeys::value_type& key);
+  void save_entry(WindowChunk& chunk, std::uint32_t e, DeltaWriter& out);
+  void save_values(const WindowChunk& chunk, std::span<WindowChunk::Added> values, DeltaWriter& out);
+  void save_pending(std::int64_t window, PendingKeys::value_type& key, DeltaWriter& out);
   Watermark output_watermark(Watermark w) const { return {w.firing, shift(w.retention, -spec_.allow_lateness)}; }
 
   const WindowSpec spec_;
@@ -150,8 +171,22 @@ class SlidingWindow final : public Operator {
     EventTime tag;
     std::string key;
   };
-  std::vector<Place> erase_;       // of kPending
+  SaveList<Place> erase_;          // of kPending
   std::uint32_t next_serial_ = 1;  // of kValues
+  SaveFlags save_flags_;
+  // The snapshot under way: what there was at the barrier and is not in the delta yet.
+  struct Saving {
+    bool on = false;
+    SaveList<Place> erase;
+    std::deque<std::pair<WindowChunk*, SaveList<std::uint32_t>>> entries;
+    std::deque<std::pair<WindowChunk*, SaveList<WindowChunk::Added>>> values;
+    std::deque<std::pair<std::int64_t, SaveList<PendingKeys::value_type*>>> pending;
+    DeltaWriter changed;  // what could not wait; behind all others, for the last frame of a place counts
+    // Ended since the barrier; the lists may still name them.
+    std::vector<std::unique_ptr<WindowChunk>> chunks;
+    std::vector<std::map<std::int64_t, PendingWindow>::node_type> windows;
+  } saving_;
+  std::string bytes_, value_;  // of the entry being written
   bool restoring_ = false;
   OperatorStats stats_;
 };

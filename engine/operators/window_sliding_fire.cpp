@@ -40,9 +40,11 @@ void SlidingWindow::step(Watermark to, Output& out) {
     if (now_.firing >= end_of(k) - 1 && to.retention >= end_of(k) - 1) fire_pending(k, false, out);
   }
   const std::int64_t open = first_open(to);
-  pending_.erase(pending_.begin(), pending_.lower_bound(open));
-  while (!chunks_.empty() && last_with((chunks_.begin()->first + 1) * panes_ - 1) < open)
+  while (!pending_.empty() && pending_.begin()->first < open) forget_pending(pending_.begin());
+  while (!chunks_.empty() && last_with((chunks_.begin()->first + 1) * panes_ - 1) < open) {
+    if (saving_.on) saving_.chunks.push_back(std::move(chunks_.begin()->second));
     chunks_.erase(chunks_.begin());
+  }
   set_wakes(to);
 }
 
@@ -185,9 +187,11 @@ void SlidingWindow::fire_pending(std::int64_t window, bool provisional, Output& 
       if (op == RowOp::update_before && spec_.mode != EmitMode::retracting) flags |= kForStepsFlag;
       results_.add(key, {start, end}, end - 1, block, flags, output_watermark(now_), out, stats_);
     };
-    if (p.saved) erase_.push_back({end, key});
+    const bool saving = (p.flags & save_flags_.saving) != 0;
+    if (p.saved || saving) erase_.push_back({end, key});
     const bool some = value_of(window, key, XXH3_64bits(key.data(), key.size()));
     if (spec_.mode == EmitMode::discarding) {
+      if (saving) save_pending(window, *found->second.keys.find(key), saving_.changed);
       for (const std::size_t a : distinct_)
         accumulators_.add_count(p.delta.data(), a,
                                 accumulators_.count(total_.data(), a) - accumulators_.count(p.old.data(), a));
@@ -199,7 +203,12 @@ void SlidingWindow::fire_pending(std::int64_t window, bool provisional, Output& 
       add(total_.data(), p.told ? RowOp::update_after : RowOp::insert);
     }
   }
-  pending_.erase(found);
+  forget_pending(found);
+}
+
+void SlidingWindow::forget_pending(std::map<std::int64_t, PendingWindow>::iterator window) {
+  auto node = pending_.extract(window);
+  if (saving_.on) saving_.windows.push_back(std::move(node));
 }
 
 }  // namespace twinspan::engine

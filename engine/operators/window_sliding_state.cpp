@@ -17,15 +17,16 @@ namespace twinspan::engine {
 namespace {
 
 constexpr std::size_t kPaneHead = 8, kValueHead = 13, kIdentity = 12;
+constexpr std::size_t kAhead = 8;  // entries that are loaded while one is written
 
 std::uint64_t hash_of(std::string_view key) { return XXH3_64bits(key.data(), key.size()); }
 
 }  // namespace
 
-void SlidingWindow::snapshot(DeltaWriter& out) {
+// At the barrier only the lists of what changed are turned over: window_save.cpp does the same and says why.
+bool SlidingWindow::begin_snapshot(DeltaWriter& out) {
+  TS_CHECK(!saving_.on);
   if (restoring_) restore_watermark(0, now_);
-  for (const Place& p : erase_) out.erase(kPending, key_group_of(hash_of(p.key)), p.tag, p.key);
-  erase_.clear();
   if (now_.retention != kMinTime) {
     // All windows that end by then are closed.
     const EventTime below = now_.retention == kMaxTime ? kMaxTime : end_of(first_open(now_));
@@ -36,58 +37,117 @@ void SlidingWindow::snapshot(DeltaWriter& out) {
       dropped_ = below;
     }
   }
-  std::string bytes, value;
+  save_flags_.turn();
+  saving_.erase = std::move(erase_);
   for (auto& [number, chunk] : chunks_) {
-    for (const std::uint32_t e : chunk->save_list) {
-      WindowChunk::Entry& entry = chunk->entry(e);
-      entry.flags &= ~kSaveDue;
-      const std::int64_t pane = number * panes_ + entry.step;
-      const std::string_view key = chunk->keys.key(chunk->keys.entry(entry.kid));
-      bytes.assign(reinterpret_cast<const char*>(&pane), sizeof pane);
-      bytes += key;
-      value.clear();
-      accumulators_.save(chunk->block(e), value);
-      out.put(kPanes, key_group_of(hash_of(key)), end_of(last_with(pane)), bytes, value);
-    }
-    chunk->save_list.clear();
-    save_values(*chunk, out);
+    if (!chunk->save_list.empty()) saving_.entries.emplace_back(chunk.get(), std::move(chunk->save_list));
+    if (!chunk->added.empty()) saving_.values.emplace_back(chunk.get(), std::move(chunk->added));
   }
-  ++next_serial_;
-  for (auto& [k, window] : pending_) {
-    for (auto& [key, p] : window.keys) {
-      if (!p.save_due) continue;
-      p.save_due = false;
-      p.saved = true;
-      value.assign(1, p.told ? '\1' : '\0');
-      accumulators_.save(p.old.data(), value);
-      if (!p.delta.empty()) accumulators_.save(p.delta.data(), value);
-      out.put(kPending, key_group_of(hash_of(key)), end_of(k), key, value);
-    }
-  }
+  for (auto& [k, window] : pending_)
+    if (!window.save_list.empty()) saving_.pending.emplace_back(k, std::move(window.save_list));
+  saving_.on =
+      !saving_.erase.empty() || !saving_.entries.empty() || !saving_.values.empty() || !saving_.pending.empty();
+  return saving_.on;
 }
 
-void SlidingWindow::save_values(WindowChunk& chunk, DeltaWriter& out) {
-  auto& added = chunk.added;
-  std::stable_sort(added.begin(), added.end(),
+bool SlidingWindow::snapshot_portion(std::size_t entries, DeltaWriter& out) {
+  while (!saving_.erase.empty()) {
+    if (entries == 0) return true;
+    const auto some = saving_.erase.take(entries);
+    for (const Place& p : some) out.erase(kPending, key_group_of(hash_of(p.key)), p.tag, p.key);
+    entries -= some.size();
+  }
+  while (!saving_.entries.empty()) {
+    if (entries == 0) return true;
+    auto& [chunk, list] = saving_.entries.front();
+    const auto some = list.take(entries);
+    entries -= some.size();
+    for (std::size_t i = 0; i < some.size(); ++i) {
+      if (i + kAhead < some.size()) chunk->prefetch_entry(some[i + kAhead]);
+      if ((chunk->entry(some[i]).flags & save_flags_.saving) != 0) save_entry(*chunk, some[i], out);
+    }
+    if (list.empty()) saving_.entries.pop_front();
+  }
+  while (!saving_.values.empty()) {
+    if (entries == 0) return true;
+    auto& [chunk, list] = saving_.values.front();
+    const auto some = list.take(entries);
+    entries -= some.size();
+    save_values(*chunk, some, out);
+    if (list.empty()) saving_.values.pop_front();
+  }
+  while (!saving_.pending.empty()) {
+    if (entries == 0) return true;
+    auto& [window, list] = saving_.pending.front();
+    const auto some = list.take(entries);
+    entries -= some.size();
+    for (PendingKeys::value_type* key : some)
+      if ((key->second.flags & save_flags_.saving) != 0) save_pending(window, *key, out);
+    if (list.empty()) saving_.pending.pop_front();
+  }
+  out.append(std::move(saving_.changed));
+  saving_.chunks.clear();
+  saving_.windows.clear();
+  saving_.on = false;
+  return false;
+}
+
+void SlidingWindow::first_change(WindowChunk& chunk, std::uint32_t e) {
+  if ((chunk.entry(e).flags & save_flags_.saving) != 0) save_entry(chunk, e, saving_.changed);
+  chunk.entry(e).flags |= save_flags_.due;
+  chunk.save_list.push_back(e);
+}
+
+void SlidingWindow::change(std::int64_t window, PendingWindow& w, PendingKeys::value_type& key) {
+  std::uint32_t& flags = key.second.flags;
+  if ((flags & save_flags_.due) != 0) return;
+  if ((flags & save_flags_.saving) != 0) save_pending(window, key, saving_.changed);
+  flags |= save_flags_.due;
+  w.save_list.push_back(&key);
+}
+
+void SlidingWindow::save_entry(WindowChunk& chunk, std::uint32_t e, DeltaWriter& out) {
+  WindowChunk::Entry& entry = chunk.entry(e);
+  entry.flags &= ~save_flags_.saving;
+  const std::int64_t pane = chunk.number * panes_ + entry.step;
+  const std::string_view key = chunk.keys.key(chunk.keys.entry(entry.kid));
+  bytes_.assign(reinterpret_cast<const char*>(&pane), sizeof pane);
+  bytes_ += key;
+  value_.clear();
+  accumulators_.save(chunk.block(e), value_);
+  out.put(kPanes, key_group_of(hash_of(key)), end_of(last_with(pane)), bytes_, value_);
+}
+
+void SlidingWindow::save_values(const WindowChunk& chunk, std::span<WindowChunk::Added> values, DeltaWriter& out) {
+  std::stable_sort(values.begin(), values.end(),
                    [](const auto& x, const auto& y) { return x.entry != y.entry ? x.entry < y.entry : x.d < y.d; });
-  std::string bytes, value;
-  for (std::size_t i = 0; i < added.size();) {
-    const WindowChunk::Added& first = added[i];
-    value.clear();
-    for (; i < added.size() && added[i].entry == first.entry && added[i].d == first.d; ++i) {
-      value.append(reinterpret_cast<const char*>(&added[i].value.a), sizeof added[i].value.a);
-      value.append(reinterpret_cast<const char*>(&added[i].value.b), sizeof added[i].value.b);
+  for (std::size_t i = 0; i < values.size();) {
+    const WindowChunk::Added& first = values[i];
+    value_.clear();
+    for (; i < values.size() && values[i].entry == first.entry && values[i].d == first.d; ++i) {
+      value_.append(reinterpret_cast<const char*>(&values[i].value.a), sizeof values[i].value.a);
+      value_.append(reinterpret_cast<const char*>(&values[i].value.b), sizeof values[i].value.b);
     }
     const WindowChunk::Entry& entry = chunk.entry(first.entry);
     const std::int64_t pane = chunk.number * panes_ + entry.step;
     const std::string_view key = chunk.keys.key(chunk.keys.entry(entry.kid));
-    bytes.assign(reinterpret_cast<const char*>(&pane), sizeof pane);
-    bytes.append(reinterpret_cast<const char*>(&next_serial_), sizeof next_serial_);
-    bytes += static_cast<char>(first.d);
-    bytes += key;
-    out.put(kValues, key_group_of(hash_of(key)), end_of(last_with(pane)), bytes, value);
+    bytes_.assign(reinterpret_cast<const char*>(&pane), sizeof pane);
+    bytes_.append(reinterpret_cast<const char*>(&next_serial_), sizeof next_serial_);
+    bytes_ += static_cast<char>(first.d);
+    bytes_ += key;
+    out.put(kValues, key_group_of(hash_of(key)), end_of(last_with(pane)), bytes_, value_);
   }
-  added = {};
+  ++next_serial_;
+}
+
+void SlidingWindow::save_pending(std::int64_t window, PendingKeys::value_type& key, DeltaWriter& out) {
+  Pending& p = key.second;
+  p.flags &= ~save_flags_.saving;
+  p.saved = true;
+  value_.assign(1, p.told ? '\1' : '\0');
+  accumulators_.save(p.old.data(), value_);
+  if (!p.delta.empty()) accumulators_.save(p.delta.data(), value_);
+  out.put(kPending, key_group_of(hash_of(key.first)), end_of(window), key.first, value_);
 }
 
 Status SlidingWindow::restore(const StateEntry& e) {
@@ -126,7 +186,6 @@ Status SlidingWindow::restore(const StateEntry& e) {
   PendingWindow& window = pending_[floor_div(unit_.index_of(e.tag) - panes_, slide_)];
   Pending& p = window.keys[std::string(e.key)];
   p.told = value[0] != '\0';
-  p.save_due = false;
   p.saved = true;
   value.remove_prefix(1);
   p.old.assign(accumulators_.bytes(), 0);

@@ -1,14 +1,15 @@
-// Checkpoints of a window step. Spaces, keys and values:
-//   kKeys   tag window end   key: the encoded key                            value: kid u32, flags u32, block
-//   [, last block] kSteps  tag step end     key: the encoded key                            value: flags u32,
-//   block [, last block] kPairs  tag window end   key: set u8, step u16, block u16, encoded key   value:
-//   roaring bitmap of the low 16 bits of ids kIds    tag generation   key: column u8, identity 12 bytes
-//   value: id u32
-// All lie in the key group of the window's key, ids in that of every key that counts them: so whatever shard
-// gets a key gets what its counts need. (kIds of two groups that have the same value are two entries.) Ids
-// that two former shards both handed out are numbered anew at restore, and written anew by the next snapshot.
-// What is closed ends by drop_below. Whether a pane has fired is not stored: it has exactly if F has passed
-// its end - 1.
+// Checkpoints of a window step: what is in them, and restoring it (writing: window_save.cpp). Spaces, keys and values:
+//   kKeys   tag window end   key: the encoded key                                      value: kid u32, flags u32, block
+//                                                                                      [, last block]
+//   kSteps  tag step end     key: the encoded key                                      value: flags u32, block
+//                                                                                      [, last block]
+//   kPairs  tag window end   key: set u8, step u16, block u16, encoded key             value: roaring bitmap of the low
+//                                                                                      16 bits of ids
+//   kIds    tag generation   key: column u8, identity 12 bytes                         value: id u32
+// All lie in the key group of the window's key, ids in that of every key that counts them: so whatever shard gets a key
+// gets what its counts need. (kIds of two groups that have the same value are two entries.) Ids that two former shards
+// both handed out are numbered anew at restore, and written anew by the next snapshot. What is closed ends by
+// drop_below. Whether a pane has fired is not stored: it has exactly if F has passed its end - 1.
 
 #include <algorithm>
 #include <set>
@@ -41,87 +42,6 @@ std::uint64_t hash_of(std::string_view key) { return XXH3_64bits(key.data(), key
 constexpr std::size_t kPairHead = 5, kIdKey = 13;
 
 }  // namespace
-
-void WindowAggregate::Impl::snapshot(DeltaWriter& out) {
-  if (restored_) finish_restore();
-  for (const Place& p : erase_) out.erase(p.space, p.group, p.tag, p.key);
-  erase_.clear();
-  if (windows_closed_ != kMinTime) {
-    out.drop_below(kKeys, 0, shift(windows_closed_, 1));
-    if (!distinct_.empty()) out.drop_below(kPairs, 0, shift(windows_closed_, 1));
-  }
-  if (steps_closed_ != kMinTime) out.drop_below(kSteps, 0, shift(steps_closed_, 1));
-  if (generation_turned_) out.drop_below(kIds, 0, distinct_[0].dictionary.generation() - 1);
-  windows_closed_ = steps_closed_ = kMinTime;
-  generation_turned_ = false;
-  for (auto& [end, window] : windows_) {
-    save_entries(*window, out);
-    if (!distinct_.empty()) save_pairs(*window, out);
-  }
-}
-
-void WindowAggregate::Impl::save_entries(Window& window, DeltaWriter& out) {
-  std::string value;
-  for (const std::uint32_t kid : window.save_list) {  // cumulate: closed steps
-    char* entry = window.keys.entry(kid);
-    entry_flags(entry) &= ~kSaveDue;
-    value.clear();
-    append(value, kid);
-    append(value, std::uint32_t{0});
-    accumulators_.save(window.keys.payload(entry), value);
-    const std::string_view key = window.keys.key(entry);
-    out.put(kKeys, key_group_of(hash_of(key)), window.range.end, key, value);
-  }
-  window.save_list.clear();
-  for (auto& [step, pane] : window.panes) {
-    for (const std::uint32_t kid : pane->save_list) {
-      char* entry = window.entry(*pane, kid);
-      entry_flags(entry) &= ~kSaveDue;
-      value.clear();
-      if (!layout_.cumulate) append(value, kid);
-      append(value, entry_flags(entry) & kKept);
-      accumulators_.save(window.block(entry), value);
-      if (layout_.keeps_last) accumulators_.save(window.last_block(entry), value);
-      const std::string_view key = window.keys.key(window.keys.entry(kid));
-      if (layout_.cumulate)
-        out.put(kSteps, key_group_of(hash_of(key)), pane->end, key, value);
-      else
-        out.put(kKeys, key_group_of(hash_of(key)), window.range.end, key, value);
-    }
-    pane->save_list.clear();
-  }
-}
-
-void WindowAggregate::Impl::save_pairs(Window& window, DeltaWriter& out) {
-  constexpr std::uint16_t kUnknown = 0xFFFF;
-  std::vector<std::uint16_t> groups(window.keys.size(), kUnknown);  // of the kids seen
-  std::string bytes;
-  for (std::size_t s = 0; s < window.sets.size(); ++s) {
-    Distinct& d = distinct_[set_distinct_[s]];
-    auto key_of = [&](std::uint32_t kid) { return window.keys.key(window.keys.entry(kid)); };
-    auto group_of = [&](std::uint32_t kid) {
-      if (groups[kid] == kUnknown) groups[kid] = key_group_of(hash_of(key_of(kid)));
-      return groups[kid];
-    };
-    for (const DistinctSet::Added& a : window.sets[s].added()) {
-      const std::uint16_t group = group_of(a.kid);
-      if (!d.written.add(group, a.id)) continue;
-      bytes.clear();
-      append(bytes, static_cast<std::uint8_t>(set_distinct_[s]));
-      append(bytes, a.identity.a);
-      append(bytes, a.identity.b);
-      out.put(kIds, group, d.dictionary.generation(), bytes, {reinterpret_cast<const char*>(&a.id), sizeof a.id});
-    }
-    window.sets[s].take_changed_blocks([&](const DistinctSet::Block& b) {
-      bytes.clear();
-      append(bytes, static_cast<std::uint8_t>(s));
-      append(bytes, b.step);
-      append(bytes, b.high);
-      bytes += key_of(b.kid);
-      out.put(kPairs, group_of(b.kid), window.range.end, bytes, b.bytes);
-    });
-  }
-}
 
 Status WindowAggregate::Impl::restore(const StateEntry& e) {
   if (!restored_) restored_ = std::make_unique<Restored>();
@@ -288,7 +208,12 @@ void WindowAggregate::Impl::restore_pairs() {
   }
   if (restored_->ids_changed) return;  // `added` holds everything: the next snapshot writes it all
   for (auto& [end, window] : windows_)
-    for (DistinctSet& set : window->sets) set.take_changed_blocks([](const DistinctSet::Block&) {});
+    for (DistinctSet& set : window->sets) {
+      std::size_t all = ~std::size_t{0};
+      if (set.begin_save())
+        set.save(
+            all, [](const DistinctSet::Added&) {}, [](const DistinctSet::Block&) {});
+    }
 }
 
 }  // namespace twinspan::engine

@@ -11,6 +11,8 @@
 #include <random>
 #include <set>
 
+#include "tests/support/engine/portioned_snapshots.h"
+
 namespace twinspan::engine {
 namespace {
 
@@ -311,6 +313,50 @@ TEST(NativeWindow, SameRowsAfterRestartsAtRandomBarriers) {
     expect_same(oracle.seen, out.seen, "seed " + std::to_string(seed) + ", batch size " + std::to_string(size));
     if (HasFatalFailure()) return;
   }
+}
+
+// Snapshots in portions, rows in between: every epoch goes on from its barrier.
+TEST(NativeWindow, SameRowsFromEveryBarrierWhateverCameUntilItsSnapshotWasDone) {
+  std::size_t between = 0;
+  for (std::uint64_t seed = 1; seed <= 100; ++seed) {
+    const Case c = random_case(seed + 5000);
+    Oracle oracle(c.size, c.allow);
+    for (const Row& r : c.rows) oracle.row(r);
+    oracle.finish();
+    std::mt19937_64 random(seed * 17);
+    struct Mark {
+      std::size_t at = 0;
+      Seen seen;
+    };
+    NativeWindow op(spec_of(c.size, c.allow));
+    Collector out;
+    testing::PortionedSnapshots<Mark> snapshots(seed);
+    for (std::size_t at = 0; at < c.rows.size();) {
+      const std::size_t next = std::min(c.rows.size(), at + 1 + random() % (c.rows.size() / 8));
+      feed(op, c, at, next, 7, out);
+      at = next;
+      snapshots.step(op, {at, out.seen});
+    }
+    finish(op, out);
+    snapshots.finish(op);
+    expect_same(oracle.seen, out.seen, "seed " + std::to_string(seed));
+    if (HasFatalFailure()) return;
+    between += snapshots.between;
+    std::vector<std::string> deltas;
+    for (const auto& [mark, delta] : snapshots.epochs) {
+      deltas.push_back(delta);
+      NativeWindow again(spec_of(c.size, c.allow));
+      restore(again, deltas, 0, 1);
+      again.restore_watermark(0, {c.rows[mark.at - 1].before, c.rows[mark.at - 1].before});
+      Collector rest;
+      rest.seen = mark.seen;
+      feed(again, c, mark.at, c.rows.size(), 7, rest);
+      finish(again, rest);
+      expect_same(oracle.seen, rest.seen, "seed " + std::to_string(seed) + " from row " + std::to_string(mark.at));
+      if (HasFatalFailure()) return;
+    }
+  }
+  EXPECT_GT(between, 100u);
 }
 
 TEST(NativeWindow, SameRowsWhenTheNumberOfShardsChanges) {

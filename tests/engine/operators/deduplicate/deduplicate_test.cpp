@@ -10,6 +10,8 @@
 #include <random>
 #include <string>
 
+#include "tests/support/engine/portioned_snapshots.h"
+
 namespace twinspan::engine {
 namespace {
 
@@ -254,6 +256,46 @@ TEST(Deduplicate, SameRowsPassAfterRestartsAtRandomBarriers) {
     ASSERT_EQ(out.seen.passed, oracle.seen.passed) << what_of(seed, size);
     ASSERT_EQ(out.seen.late, oracle.seen.late) << what_of(seed, size);
   }
+}
+
+// Snapshots in portions, rows in between: every epoch goes on from its barrier.
+TEST(Deduplicate, SameRowsPassFromEveryBarrierWhateverCameUntilItsSnapshotWasDone) {
+  std::size_t between = 0;
+  for (std::uint64_t seed = 1; seed <= 150; ++seed) {
+    const Case c = random_case(seed + 5000);
+    Oracle oracle(c.within, c.allow);
+    for (const Row& r : c.rows) oracle.row(r);
+    std::mt19937_64 random(seed * 37);
+    struct Mark {
+      std::size_t at = 0;
+      Seen seen;
+    };
+    Deduplicate op(spec_of(c.within, c.allow, c.text_key));
+    Collector out;
+    testing::PortionedSnapshots<Mark> snapshots(seed);
+    for (std::size_t at = 0; at < c.rows.size();) {
+      const std::size_t next = std::min(c.rows.size(), at + 1 + random() % (c.rows.size() / 8));
+      feed(op, c, at, next, 7, out);
+      at = next;
+      snapshots.step(op, {at, out.seen});
+    }
+    snapshots.finish(op);
+    between += snapshots.between;
+    std::vector<std::string> deltas;
+    for (const auto& [mark, delta] : snapshots.epochs) {
+      deltas.push_back(delta);
+      Deduplicate again(spec_of(c.within, c.allow, c.text_key));
+      restore(again, deltas, 0, 1);
+      again.restore_watermark(0, c.rows[mark.at - 1].before);
+      Collector rest;
+      rest.seen = mark.seen;
+      feed(again, c, mark.at, c.rows.size(), 7, rest);
+      ASSERT_EQ(rest.wrong + rest.failures, 0) << what_of(seed, 7) << " from row " << mark.at;
+      ASSERT_EQ(rest.seen.passed, oracle.seen.passed) << what_of(seed, 7) << " from row " << mark.at;
+      ASSERT_EQ(rest.seen.late, oracle.seen.late) << what_of(seed, 7) << " from row " << mark.at;
+    }
+  }
+  EXPECT_GT(between, 150u);
 }
 
 TEST(Deduplicate, SameRowsPassWhenTheNumberOfShardsChanges) {

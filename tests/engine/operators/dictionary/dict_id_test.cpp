@@ -11,6 +11,8 @@
 #include <set>
 #include <string>
 
+#include "tests/support/engine/portioned_snapshots.h"
+
 namespace twinspan::engine {
 namespace {
 
@@ -221,6 +223,39 @@ TEST(DictId, PlacesShareIdsAndEachCheckpointHoldsWhatItsPlaceTold) {
       }
     }
   }
+}
+
+// Snapshots in portions, rows in between: an epoch has what was told before its barrier.
+TEST(DictId, EveryEpochHasTheIdsToldBeforeItsBarrier) {
+  std::size_t between = 0;
+  for (std::uint64_t seed = 1; seed <= 60; ++seed) {
+    std::mt19937_64 random(seed + 900);
+    Lives run(1, 1);
+    Collector out;
+    testing::PortionedSnapshots<std::size_t> snapshots(seed);  // ids told
+    for (int piece = 0; piece < 40; ++piece) {
+      run.feed(0, some_values(random, 1 + random() % 60, 3'000), 7, out);
+      snapshots.step(run.op(0, 0), out.told.size());
+    }
+    snapshots.finish(run.op(0, 0));
+    between += snapshots.between;
+    Lives::Deltas deltas(1);
+    for (const auto& [told, delta] : snapshots.epochs) {
+      deltas[0].push_back(delta);
+      Told all;
+      all.check({out.told.begin(), out.told.begin() + static_cast<std::ptrdiff_t>(told)}, "seed");
+      Lives again(1, 1);
+      again.restore(deltas);
+      std::vector<Value> values;
+      for (const auto& [x, id] : out.told) values.emplace_back(x);
+      std::shuffle(values.begin(), values.end(), random);
+      Collector rest;
+      again.feed(0, values, 7, rest);
+      all.check(rest.told, "seed " + std::to_string(seed));
+      if (HasFatalFailure()) return;
+    }
+  }
+  EXPECT_GT(between, 300u);
 }
 
 TEST(DictId, RowsThatTakeBackGetTheIdOfTheirValue) {
