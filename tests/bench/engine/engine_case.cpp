@@ -20,6 +20,14 @@ Event dense_event(int, std::int64_t number) {
   return e;
 }
 
+// Ten million keys, each twice or so in one window of 10 minutes.
+constexpr std::int64_t kManyKeys = 10'000'000;
+Event many_keys_event(int stream, std::int64_t number) {
+  Event e = event_at(stream, number);
+  e.id = static_cast<std::int64_t>(mix(static_cast<std::uint64_t>(number) + 29) % std::uint64_t{kManyKeys});
+  return e;
+}
+
 // Zipf with exponent 1.2 over one million devices, and one more that has 40 % of all rows.
 Event skewed_event(int stream, std::int64_t number) {
   static const std::vector<double> cumulative = [] {
@@ -105,6 +113,46 @@ Rows tumbling_rows(std::int64_t count, Events events, std::int64_t seconds, int 
       ++rows[fmt::format(R"({{"device_id":"{}","window_start":"{}","window_end":"{}","n":{}}})", e.device_id(),
                          iso_time(w * size), iso_time((w + 1) * size), n)];
     }
+  return rows;
+}
+
+Job window_1gib() {
+  return {"window_1gib",
+          R"(steps:
+  sums:
+    from: events
+    window: { tumbling: 10m }
+    key: [event_id]
+    aggregate: { n: count(*), total: sum(dur_ms), least: min(dur_ms), most: max(dur_ms), mean: avg(dur_ms) }
+  many: { from: sums, where: n >= 12, select: { event_id: event_id, n: n, total: total, least: least, most: most } }
+sinks:
+  out: { from: many, file: "{SINK}" }
+)",
+          {0},
+          0};
+}
+
+Rows window_1gib_rows(std::int64_t count) {
+  struct Sums {
+    std::int64_t n = 0, total = 0, least = 0, most = 0;
+  };
+  std::map<std::int64_t, std::vector<Sums>> windows;
+  for (std::int64_t i = 0; i < count; ++i) {
+    const Event e = many_keys_event(0, i);
+    auto& keys = windows[e.ts / 600'000];
+    keys.resize(static_cast<std::size_t>(kManyKeys));
+    Sums& s = keys[static_cast<std::size_t>(e.id)];
+    s.least = s.n == 0 ? e.dur_ms : std::min(s.least, e.dur_ms);
+    s.most = s.n == 0 ? e.dur_ms : std::max(s.most, e.dur_ms);
+    s.total += e.dur_ms;
+    ++s.n;
+  }
+  Rows rows;
+  for (const auto& [w, keys] : windows)
+    for (std::size_t id = 0; id < keys.size(); ++id)
+      if (const Sums& s = keys[id]; s.n >= 12)
+        ++rows[fmt::format(R"({{"event_id":{},"n":{},"total":{},"least":{},"most":{}}})", id, s.n, s.total, s.least,
+                           s.most)];
   return rows;
 }
 
@@ -206,6 +254,10 @@ const std::vector<EngineCase>& engine_cases() {
     cases.back().kept = {kWideColumns, kWideColumns};
     cases.back().by_name_only = true;
     cases.back().always_count = 8'000'000;
+    cases.push_back(make("window_1gib", "tumbling 10 min, five aggregates of ten million keys: about 1 GiB of state",
+                         window_1gib(), many_keys_event, 0, window_1gib_rows));
+    cases.back().by_name_only = true;
+    cases.back().always_count = 2 * kManyKeys;
     cases.push_back(make("count_skewed", "tumbling count, zipf 1.2 and one key at 40 %",
                          tumbling("count_skewed", 10, 50), skewed_event, 0,
                          [](std::int64_t count) { return tumbling_rows(count, skewed_event, 10, 50); }));
