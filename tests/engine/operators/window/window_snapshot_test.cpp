@@ -127,13 +127,15 @@ TEST_P(WindowSnapshotTest, GoesOnAfterManyRestarts) {
   }
 }
 
+std::string kind_name(const ::testing::TestParamInfo<WindowKind>& info) {
+  static const char* const names[] = {"Tumbling", "Cumulate", "Sliding", "Session", "Global"};
+  return names[static_cast<int>(info.param)];
+}
+
 INSTANTIATE_TEST_SUITE_P(Kinds, WindowSnapshotTest,
                          ::testing::Values(WindowKind::tumbling, WindowKind::cumulate, WindowKind::sliding,
                                            WindowKind::session, WindowKind::global),
-                         [](const auto& info) {
-                           static const char* const names[] = {"Tumbling", "Cumulate", "Sliding", "Session", "Global"};
-                           return std::string(names[static_cast<int>(info.param)]);
-                         });
+                         kind_name);
 
 }  // namespace
 }  // namespace twinspan::testing
