@@ -5,6 +5,7 @@
 // Rows reach the pipeline lane by lane: with several shards the order of rows is still the order of the calls. Owned by
 // whoever drives it; `spec` must outlive it. Thread: one.
 
+#include <atomic>
 #include <functional>
 #include <map>
 #include <memory>
@@ -23,6 +24,19 @@ struct DriverOptions {
   unsigned shards = 1;
   std::size_t batch = 1024;                   // records a poll at most
   std::int64_t clock_ms = 1'767'225'600'000;  // what the wall clock says first
+};
+
+// Time moves when it is told to. What passes unseen, the wall clock does not show.
+class VirtualClock final : public Clock {
+ public:
+  explicit VirtualClock(std::int64_t wall_ms) : now_(wall_ms) {}
+  std::int64_t wall_ms() const override { return now_ - unseen_; }
+  std::int64_t monotonic_ms() const override { return now_; }
+  void advance(std::int64_t ms) { now_ += ms; }
+  void advance_unseen(std::int64_t ms) { now_ += ms, unseen_ += ms; }
+
+ private:
+  std::atomic<std::int64_t> now_, unseen_ = 0;
 };
 
 class PipelineDriver {
@@ -81,12 +95,12 @@ class PipelineDriver {
   void each_feed(const std::function<void(unsigned source, ShardFeed&)>& visit) const;
   std::map<LaneOf, bool> idle_lanes() const;  // every lane the shards know -> idle
   // Time passes for all lanes; those that were not idle before and are `kept` do not become so.
-  void pass_time(std::int64_t ms, const std::function<bool(const LaneOf&)>& kept);
+  void pass_time(std::int64_t ms, const std::function<bool(const LaneOf&)>& kept, bool unseen = false);
   const config::SourceSpec& source_spec(const std::string& id) const { return *spec_.sources.find(id); }
 
   const config::PipelineSpec& spec_;
   DriverOptions options_;
-  ManualClock clock_;
+  VirtualClock clock_;
   MemoryFileSystem files_;
   VirtualClusters world_;
   std::unique_ptr<Pipeline> pipeline_;

@@ -3,9 +3,14 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cctype>
+#include <cstdio>
 #include <filesystem>
-#include <map>
+#include <memory>
+#include <string>
+#include <vector>
 
+#include "engine/native/native_module.h"
 #include "gateway/command_test.h"
 #include "gateway/load.h"
 
@@ -93,6 +98,10 @@ TEST(Scenarios, ThereAreMany) { EXPECT_GE(files_of("tests/scenarios").size(), 60
 
 int main(int argc, char** argv) {
   ::testing::InitGoogleTest(&argc, argv);
+  for (const auto& error : twinspan::engine::load_native_modules(TWINSPAN_EXAMPLE_MODULES)) {
+    std::fprintf(stderr, "%s\n", error.message.c_str());
+    return 1;
+  }
   twinspan::gateway::register_all();
   return RUN_ALL_TESTS();
 }
