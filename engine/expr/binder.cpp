@@ -378,14 +378,8 @@ std::optional<NodeId> ExprBuilder::visit_in(const Ast& ast, const Ids& given) {
     terms.push_back(
         nodes.kernel("=", compare_kernel(CompareOp::eq, type, type, nodes.is_constant(x), true), {x, constants[1]}));
   } else if (!values.empty() || has_null) {
-    const bool strings = type.is_string_like();
-    if (strings && !has_null && values.size() <= 4 && !nodes.is_constant(x)) {  // a few quick comparisons beat hashing
-      for (std::size_t i = 1; i < constants.size(); ++i)
-        terms.push_back(nodes.kernel("=", compare_kernel(CompareOp::eq, type, type, false, true), {x, constants[i]}));
-    } else {
-      terms.push_back(
-          nodes.kernel(has_null ? "in+null" : "in", in_set_kernel(type, make_set(type, values, has_null)), constants));
-    }
+    terms.push_back(
+        nodes.kernel(has_null ? "in+null" : "in", in_set_kernel(type, make_set(type, values, has_null)), constants));
   }
   const NodeId any = nodes.logical(NodeKind::logical_or, std::move(terms));
   return ast.negated ? negate(any) : any;

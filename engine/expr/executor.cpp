@@ -31,6 +31,45 @@ void scatter(void* to, const Value& v, bool compact, const std::uint32_t* select
   }
 }
 
+// out[i] = mask[i] ? x[i] : y[i]; y may be out.
+template <class T>
+void blend(void* out, const std::uint8_t* mask, const Value& x, const Value& y, std::uint32_t n) {
+  T* to = static_cast<T*>(out);
+  const T *a = static_cast<const T*>(x.data), *b = static_cast<const T*>(y.data);
+  const auto loop = [&](auto then, auto otherwise) {
+    for (std::uint32_t i = 0; i < n; ++i) {
+      const T yes = then(i), no = otherwise(i);
+      to[i] = mask[i] != 0 ? yes : no;
+    }
+  };
+  const auto each = [](const T* p) { return [p](std::uint32_t i) { return p[i]; }; };
+  const auto same = [](const T* p) { return [v = *p](std::uint32_t) { return v; }; };
+  if (x.stride != 0 && y.stride != 0) return loop(each(a), each(b));
+  if (x.stride != 0) return loop(each(a), same(b));
+  if (y.stride != 0) return loop(same(a), each(b));
+  loop(same(a), same(b));
+}
+
+void blend(DataType type, void* out, const std::uint8_t* mask, const Value& x, const Value& y, std::uint32_t n) {
+  switch (value_width(type.kind)) {
+    case 1: return blend<std::uint8_t>(out, mask, x, y, n);
+    case 8: return blend<std::uint64_t>(out, mask, x, y, n);
+    default:
+      if (type.is_string_like()) return blend<std::string_view>(out, mask, x, y, n);
+      return blend<Decimal>(out, mask, x, y, n);
+  }
+}
+
+// What goes with a value, as a value of its own.
+Value validity(const Value& v) {
+  static constexpr std::uint8_t kAll = 1;
+  return v.valid != nullptr ? Value{v.valid, nullptr, nullptr, v.stride} : Value{&kAll, nullptr, nullptr, 0};
+}
+Value errors_of(const Value& v) {
+  static constexpr std::uint32_t kNone = 0;
+  return v.errors != nullptr ? Value{v.errors, nullptr, nullptr, v.stride} : Value{&kNone, nullptr, nullptr, 0};
+}
+
 }  // namespace
 
 // A constant as a column.
@@ -359,8 +398,45 @@ void ExprExecutor::run_logical(const ExprNode& node, NodeId id, std::uint32_t ro
   values_[id] = {decided, kept(node, valid, rows), errors, 1};
 }
 
+// What every arm needs is there for all rows. From the last arm to the first, each takes its rows.
+void ExprExecutor::blend_case(const ExprNode& node, NodeId id, std::uint32_t rows) {
+  bool nulls = false, failures = false;
+  for (std::size_t a = 0; a < node.args.size(); ++a) {
+    const Value& v = values_[node.args[a]];
+    const bool condition = a % 2 == 0 && a + 1 < node.args.size();
+    nulls = nulls || (!condition && v.valid != nullptr) || v.errors != nullptr;
+    failures = failures || v.errors != nullptr;
+  }
+  void* out = result_memory(node, rows);
+  auto* valid = nulls ? scratch_.make<std::uint8_t>(rows) : nullptr;
+  auto* errors = failures ? scratch_.make<std::uint32_t>(rows) : nullptr;
+  std::uint8_t* some = nullptr;
+  Value rest = values_[node.args.back()];
+  for (std::size_t arm = node.args.size() - 1; arm >= 2; arm -= 2) {
+    const Value &c = values_[node.args[arm - 2]], &then = values_[node.args[arm - 1]];
+    const auto* mask = static_cast<const std::uint8_t*>(c.data);
+    if (c.valid != nullptr) {
+      if (some == nullptr) some = scratch_.make<std::uint8_t>(rows);
+      for (std::uint32_t i = 0; i < rows; ++i) some[i] = static_cast<std::uint8_t>((mask[i] != 0) & (c.valid[i] != 0));
+      mask = some;
+    }
+    blend(node.type, out, mask, then, rest, rows);
+    if (nulls) blend<std::uint8_t>(valid, mask, validity(then), validity(rest), rows);
+    if (failures) blend<std::uint32_t>(errors, mask, errors_of(then), errors_of(rest), rows);
+    for (std::uint32_t i = 0; c.errors != nullptr && i < rows; ++i) {
+      if (c.errors[i] == 0) continue;
+      errors[i] = c.errors[i];
+      valid[i] = 0;
+    }
+    rest = {out, valid, errors, 1};
+  }
+  values_[id] = {out, kept(node, valid, rows), errors, 1};
+}
+
 void ExprExecutor::run_case(const ExprNode& node, NodeId id, std::uint32_t rows) {
   ++evaluations_;
+  if (std::all_of(node.groups.begin(), node.groups.end(), [](std::uint32_t g) { return g == kRootGroup; }))
+    return blend_case(node, id, rows);
   void* out = result_memory(node, rows);
   std::uint8_t* valid = nullptr;
   std::uint32_t* errors = nullptr;

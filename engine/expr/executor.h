@@ -50,6 +50,7 @@ class ExprExecutor {
   void run_group(std::uint32_t group, std::uint32_t rows);
   void run_kernel(const ExprNode& node, NodeId id, std::uint32_t rows);
   void run_logical(const ExprNode& node, NodeId id, std::uint32_t rows);
+  void blend_case(const ExprNode& node, NodeId id, std::uint32_t rows);
   void run_case(const ExprNode& node, NodeId id, std::uint32_t rows);
   // The argument's value for these rows only (compact: value k is of row selection[k]).
   Value run_branch(std::uint32_t group, NodeId arg, const std::uint32_t* selection, std::uint32_t n,

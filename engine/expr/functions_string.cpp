@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "engine/expr/overload.h"
+#include "engine/expr/short_text.h"
 
 namespace twinspan::engine {
 
@@ -148,11 +149,7 @@ void concat(KernelCall& call) {
     }
     char* out = room(call, n);
     char* p = out;
-    for (std::uint32_t k = 0; k < call.count; ++k) {
-      const View s = text(call, k, i);
-      if (!s.empty()) std::memcpy(p, s.data(), s.size());
-      p += s.size();
-    }
+    for (std::uint32_t k = 0; k < call.count; ++k) p = append_bytes(p, text(call, k, i));
     to[i] = {out, n};
   }
 }
@@ -236,6 +233,13 @@ void strpos(KernelCall& call) {
   call.each<std::int64_t>([&](std::uint32_t i) { return find(text(call, 1, i), text(call, 0, i)); });
 }
 void starts_with(KernelCall& call) {
+  if (call.args[1].stride == 0 && call.args[0].stride != 0) {
+    const auto* s = static_cast<const View*>(call.args[0].data);
+    with_prefix_test(text(call, 1, 0), [&](auto begins) {
+      call.each<std::uint8_t>([&](std::uint32_t i) -> std::uint8_t { return begins(s[i]); });
+    });
+    return;
+  }
   call.each<std::uint8_t>(
       [&](std::uint32_t i) -> std::uint8_t { return text(call, 0, i).starts_with(text(call, 1, i)); });
 }

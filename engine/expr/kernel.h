@@ -103,6 +103,25 @@ struct KernelCall {
       for (std::uint32_t i = 0; i < rows; ++i) to[i] = ok[i] != 0 ? f(i) : T{};
     }
   }
+  // Runs f(a, b) on the first two arguments of every row, computed or not: f may do that with anything. The loops know
+  // which side is constant, so that the compiler can vectorise them.
+  template <class T, class R, class F>
+  void each_pair(F&& f) {
+    R* to = result<R>();
+    const T *a = static_cast<const T*>(args[0].data), *b = static_cast<const T*>(args[1].data);
+    if (args[0].stride != 0 && args[1].stride != 0) {
+      for (std::uint32_t i = 0; i < rows; ++i) to[i] = f(a[i], b[i]);
+    } else if (args[0].stride != 0) {
+      const T y = *b;
+      for (std::uint32_t i = 0; i < rows; ++i) to[i] = f(a[i], y);
+    } else if (args[1].stride != 0) {
+      const T x = *a;
+      for (std::uint32_t i = 0; i < rows; ++i) to[i] = f(x, b[i]);
+    } else {
+      const R r = f(*a, *b);
+      for (std::uint32_t i = 0; i < rows; ++i) to[i] = r;
+    }
+  }
   void set_null(std::uint32_t row);
   void fail(std::uint32_t row, std::string_view message);  // the row is NULL and carries an error
 };

@@ -35,10 +35,12 @@ const char* overflow_text(DataType t) {
 template <class Op>
 void int_op(KernelCall& call) {
   const Value &a = call.args[0], &b = call.args[1];
-  auto* out = call.result<std::int64_t>();
   bool any = false;
-  for (std::uint32_t i = 0; i < call.rows; ++i)
-    any |= Op::overflows(a.at<std::int64_t>(i), b.at<std::int64_t>(i), out[i]);
+  call.each_pair<std::int64_t, std::int64_t>([&any](std::int64_t x, std::int64_t y) {
+    std::int64_t r = 0;
+    any |= Op::overflows(x, y, r);
+    return r;
+  });
   if (!any) return;
   for (std::uint32_t i = 0; i < call.rows; ++i) {
     std::int64_t r = 0;
@@ -49,15 +51,59 @@ void int_op(KernelCall& call) {
 
 template <class Op>
 void float_op(KernelCall& call) {
-  const Value &a = call.args[0], &b = call.args[1];
-  auto* out = call.result<double>();
-  for (std::uint32_t i = 0; i < call.rows; ++i) out[i] = Op::of(a.at<double>(i), b.at<double>(i));
+  call.each_pair<double, double>([](double x, double y) { return Op::of(x, y); });
 }
+
+// Division by a number that does not change, by multiplication (Granlund and Montgomery, 1994; the constant as in
+// Warren: Hacker's Delight, 10-1). Of every divisor but 0, 1, -1 and the least int64.
+class FixedDivisor {
+ public:
+  static bool takes(std::int64_t d) { return d != 0 && d != 1 && d != -1 && d != INT64_MIN; }
+  explicit FixedDivisor(std::int64_t d) : divisor_(d) {
+    const std::uint64_t half = std::uint64_t{1} << 63, magnitude = static_cast<std::uint64_t>(d < 0 ? -d : d);
+    const std::uint64_t t = half + (d < 0 ? 1 : 0), limit = t - 1 - t % magnitude;
+    std::uint64_t q1 = half / limit, r1 = half % limit, q2 = half / magnitude, r2 = half % magnitude, delta = 0;
+    do {
+      ++shift_;
+      const auto twice = [](std::uint64_t& q, std::uint64_t& r, std::uint64_t by) {
+        q *= 2;
+        r *= 2;
+        if (r >= by) ++q, r -= by;
+      };
+      twice(q1, r1, limit);
+      twice(q2, r2, magnitude);
+      delta = magnitude - r2;
+    } while (q1 < delta || (q1 == delta && r1 == 0));
+    --shift_;
+    factor_ = static_cast<std::int64_t>(d < 0 ? -(q2 + 1) : q2 + 1);
+    add_ = d > 0 && factor_ < 0 ? 1 : d < 0 && factor_ > 0 ? -1 : 0;
+  }
+  std::int64_t quotient(std::int64_t x) const {
+    auto q = static_cast<std::uint64_t>((static_cast<Decimal>(factor_) * x) >> 64) +
+             static_cast<std::uint64_t>(add_) * static_cast<std::uint64_t>(x);
+    q = static_cast<std::uint64_t>(static_cast<std::int64_t>(q) >> shift_);
+    return static_cast<std::int64_t>(q + (q >> 63));
+  }
+  std::int64_t remainder(std::int64_t x) const {
+    return static_cast<std::int64_t>(static_cast<std::uint64_t>(x) -
+                                     static_cast<std::uint64_t>(quotient(x)) * static_cast<std::uint64_t>(divisor_));
+  }
+
+ private:
+  std::int64_t divisor_, factor_ = 0, add_ = 0;
+  int shift_ = 0;
+};
 
 template <bool modulo>
 void int_divide(KernelCall& call) {
   const Value &a = call.args[0], &b = call.args[1];
   auto* out = call.result<std::int64_t>();
+  if (b.stride == 0 && a.stride != 0 && FixedDivisor::takes(b.at<std::int64_t>(0))) {
+    const FixedDivisor d(b.at<std::int64_t>(0));
+    const auto* x = static_cast<const std::int64_t*>(a.data);
+    for (std::uint32_t i = 0; i < call.rows; ++i) out[i] = modulo ? d.remainder(x[i]) : d.quotient(x[i]);
+    return;
+  }
   for (std::uint32_t i = 0; i < call.rows; ++i) {
     out[i] = 0;
     if (!call.computes(i)) continue;
@@ -77,6 +123,8 @@ template <bool modulo>
 void float_divide(KernelCall& call) {
   const Value &a = call.args[0], &b = call.args[1];
   auto* out = call.result<double>();
+  if (!modulo && b.stride == 0 && b.at<double>(0) != 0)
+    return call.each_pair<double, double>([](double x, double y) { return x / y; });
   for (std::uint32_t i = 0; i < call.rows; ++i) {
     const double y = b.at<double>(i);
     out[i] = 0;

@@ -6,6 +6,7 @@
 #include <unordered_set>
 
 #include "engine/expr/kernel.h"
+#include "engine/expr/short_text.h"
 
 namespace twinspan::engine {
 
@@ -23,23 +24,7 @@ inline std::uint8_t compare(const T& a, const T& b) {
 
 template <CompareOp op, class T>
 void compare_fixed(KernelCall& call) {
-  const T* a = static_cast<const T*>(call.args[0].data);
-  const T* b = static_cast<const T*>(call.args[1].data);
-  auto* out = call.result<std::uint8_t>();
-  const std::uint32_t n = call.rows;
-  if (call.args[1].stride == 0) {
-    const T constant = *b;
-    const std::uint32_t step = call.args[0].stride;
-    if (step == 1)
-      for (std::uint32_t i = 0; i < n; ++i) out[i] = compare<op, T>(a[i], constant);
-    else
-      std::memset(out, compare<op, T>(*a, constant), n);
-  } else if (call.args[0].stride == 0) {
-    const T constant = *a;
-    for (std::uint32_t i = 0; i < n; ++i) out[i] = compare<op, T>(constant, b[i]);
-  } else {
-    for (std::uint32_t i = 0; i < n; ++i) out[i] = compare<op, T>(a[i], b[i]);
-  }
+  call.each_pair<T, std::uint8_t>([](const T& a, const T& b) { return compare<op, T>(a, b); });
 }
 
 template <CompareOp op>
@@ -52,23 +37,17 @@ void compare_strings(KernelCall& call) {
   });
 }
 
-template <class W>
-inline W load(const char* p) {
-  W w;
-  std::memcpy(&w, p, sizeof w);
-  return w;
-}
-
 // Equal lengths are compared by two overlapping loads, so that short constants such as 'click' need no call.
 template <class W, bool equal>
 void equals_constant_two_loads(KernelCall& call) {
   const auto text = call.args[1].at<std::string_view>(0);
   const std::size_t size = text.size(), last = size - sizeof(W);
-  const W first = load<W>(text.data()), second = load<W>(text.data() + last);
+  const W first = load_word<W>(text.data()), second = load_word<W>(text.data() + last);
   const auto* a = static_cast<const std::string_view*>(call.args[0].data);
   call.each<std::uint8_t>([&](std::uint32_t i) -> std::uint8_t {
     const std::string_view v = a[i];
-    return (v.size() == size && ((load<W>(v.data()) ^ first) | (load<W>(v.data() + last) ^ second)) == 0) == equal;
+    return (v.size() == size && ((load_word<W>(v.data()) ^ first) | (load_word<W>(v.data() + last) ^ second)) == 0) ==
+           equal;
   });
 }
 
@@ -182,7 +161,9 @@ struct DecimalHash {
 }  // namespace
 
 struct ConstantSet {
+  static constexpr std::size_t kFew = 8;
   bool has_null = false;
+  std::vector<ShortText> few;  // all of `strings`, if they are few and short: compared one by one, which beats hashing
   std::vector<std::string> owned;  // bytes of `strings`; reserved before filling, so the views stay
   std::unordered_set<std::string_view> strings;
   std::unordered_set<std::int64_t> ints;
@@ -206,8 +187,26 @@ void find_in(KernelCall& call, const Set& set, bool has_null) {
   }
 }
 
+template <std::size_t n>
+void find_in_few(KernelCall& call, const std::vector<ShortText>& few) {
+  ShortText set[n];  // near the loop; fewer are filled up with the last
+  for (std::size_t k = 0; k < n; ++k) set[k] = few[std::min(k, few.size() - 1)];
+  const auto& a = call.args[0];
+  call.each<std::uint8_t>([&](std::uint32_t i) -> std::uint8_t {
+    const ShortText x = ShortText::of(a.at<std::string_view>(i));
+    bool found = false;
+    for (std::size_t k = 0; k < n; ++k) found |= x.is(set[k]);
+    return found;
+  });
+}
+
 void in_set(KernelCall& call) {
   const auto& set = call.params->as<ConstantSet>();
+  if (!set.few.empty()) {
+    if (set.few.size() <= 2) return find_in_few<2>(call, set.few);
+    if (set.few.size() <= 4) return find_in_few<4>(call, set.few);
+    return find_in_few<ConstantSet::kFew>(call, set.few);
+  }
   switch (static_cast<TypeKind>(call.params->a)) {
     case TypeKind::string:
     case TypeKind::bytes: return find_in<std::string_view>(call, set.strings, set.has_null);
@@ -282,6 +281,10 @@ std::shared_ptr<const ConstantSet> make_set(DataType type, const std::vector<Val
       default: set->ints.insert(v.at<std::int64_t>(0));
     }
   }
+  const auto is_short = [](const std::string& s) { return s.size() <= ShortText::kMost; };
+  if (!has_null && type.is_text() && set->owned.size() <= ConstantSet::kFew &&
+      std::all_of(set->owned.begin(), set->owned.end(), is_short))
+    for (const std::string& s : set->owned) set->few.push_back(ShortText::of(s));
   return set;
 }
 

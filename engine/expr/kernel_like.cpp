@@ -2,6 +2,7 @@
 // suffix or a containment need no matcher.
 
 #include "engine/expr/kernel.h"
+#include "engine/expr/short_text.h"
 
 namespace twinspan::engine {
 
@@ -73,8 +74,7 @@ void like_exact(KernelCall& call) {
   test(call, [t](std::string_view s) { return s == t; });
 }
 void like_prefix(KernelCall& call) {
-  const std::string_view t = call.params->as<Pattern>().text;
-  test(call, [t](std::string_view s) { return s.starts_with(t); });
+  with_prefix_test(call.params->as<Pattern>().text, [&](auto begins) { test(call, begins); });
 }
 void like_suffix(KernelCall& call) {
   const std::string_view t = call.params->as<Pattern>().text;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cctype>
+#include <cmath>
 #include <cstring>
 #include <functional>
 #include <stdexcept>
@@ -47,6 +48,33 @@ std::vector<Pair> pairs() {
        loop<std::uint8_t>([](const Input& in, std::uint32_t i) { return in.a[i] % 1000 == 0; })},
       {"a > 500000 AND b < 100", types::boolean,
        loop<std::uint8_t>([](const Input& in, std::uint32_t i) { return in.a[i] > 500'000 && in.b[i] < 100; })},
+      {"a / 60000", types::int64,
+       loop<std::int64_t>([](const Input& in, std::uint32_t i) { return in.a[i] / 60'000; })},
+      {"a % 1024", types::int64, loop<std::int64_t>([](const Input& in, std::uint32_t i) { return in.a[i] % 1024; })},
+      {"a BETWEEN 1000 AND 500000", types::boolean,
+       loop<std::uint8_t>([](const Input& in, std::uint32_t i) { return in.a[i] >= 1000 && in.a[i] <= 500'000; })},
+      {"a IN (1, 7, 500, 5000)", types::boolean, loop<std::uint8_t>([](const Input& in, std::uint32_t i) {
+         return in.a[i] == 1 || in.a[i] == 7 || in.a[i] == 500 || in.a[i] == 5000;
+       })},
+      {"NOT a > 500000", types::boolean,
+       loop<std::uint8_t>([](const Input& in, std::uint32_t i) { return !(in.a[i] > 500'000); })},
+      {"c / 8.0e0 < 1000.0e0", types::boolean,
+       loop<std::uint8_t>([](const Input& in, std::uint32_t i) { return in.c[i] / 8.0 < 1000.0; })},
+      {"CAST(a AS float64)", types::float64,
+       loop<double>([](const Input& in, std::uint32_t i) { return static_cast<double>(in.a[i]); })},
+      {"abs(a - b)", types::int64,
+       [](const Input& in, Arena&, void* out) {
+         auto* to = static_cast<std::int64_t*>(out);
+         bool fine = true;
+         for (std::uint32_t i = 0; i < kRows; ++i) {
+           std::int64_t d = 0;
+           fine &= !__builtin_sub_overflow(in.a[i], in.b[i], &d);
+           fine &= d != INT64_MIN;
+           to[i] = d < 0 ? -d : d;
+         }
+         return fine;
+       }},
+      {"floor(c)", types::float64, loop<double>([](const Input& in, std::uint32_t i) { return std::floor(in.c[i]); })},
       {"a + b * 2", types::int64,
        [](const Input& in, Arena&, void* out) {
          auto* to = static_cast<std::int64_t*>(out);
@@ -62,6 +90,13 @@ std::vector<Pair> pairs() {
        loop<double>([](const Input& in, std::uint32_t i) { return in.c[i] * 0.9 + 1.0; })},
       {"CASE WHEN a > b THEN a ELSE b END", types::int64,
        loop<std::int64_t>([](const Input& in, std::uint32_t i) { return in.a[i] > in.b[i] ? in.a[i] : in.b[i]; })},
+      {"CASE WHEN a < 1000 THEN 1 WHEN a < 500000 THEN 2 ELSE 3 END", types::int64,
+       loop<std::int64_t>([](const Input& in, std::uint32_t i) {
+         return in.a[i] < 1000 ? 1 : in.a[i] < 500'000 ? 2 : 3;
+       })},
+      {"CASE WHEN a > b THEN type ELSE page END", types::string,
+       loop<std::string_view>(
+           [](const Input& in, std::uint32_t i) { return in.a[i] > in.b[i] ? in.type[i] : in.page[i]; })},
       {"type = 'click'", types::boolean,
        loop<std::uint8_t>([](const Input& in, std::uint32_t i) { return in.type[i] == "click"; })},
       {"type IN ('click', 'play')", types::boolean, loop<std::uint8_t>([](const Input& in, std::uint32_t i) {
@@ -69,6 +104,13 @@ std::vector<Pair> pairs() {
        })},
       {"starts_with(page, '/p/video/1')", types::boolean,
        loop<std::uint8_t>([](const Input& in, std::uint32_t i) { return in.page[i].starts_with("/p/video/1"); })},
+      {"page LIKE '%video%'", types::boolean, loop<std::uint8_t>([](const Input& in, std::uint32_t i) {
+         return memmem(in.page[i].data(), in.page[i].size(), "video", 5) != nullptr;
+       })},
+      {"type < 'm'", types::boolean,
+       loop<std::uint8_t>([](const Input& in, std::uint32_t i) { return in.type[i] < "m"; })},
+      {"substring(page, 1, 4)", types::string,  // of ASCII, which the kernel finds out
+       loop<std::string_view>([](const Input& in, std::uint32_t i) { return in.page[i].substr(0, 4); })},
       {"upper(page)", types::string,
        [](const Input& in, Arena& arena, void* out) {
          auto* to = static_cast<std::string_view*>(out);
