@@ -90,7 +90,9 @@ class Explainer {
     if (spec.where) out["where"] = spec.where->value;
     out["exchanges"] = exchanges(info.id, spec);
     if (spec.interval_join) {
-      join(*spec.interval_join, behind, out);
+      join(spec, behind, out);
+    } else if (spec.apply) {
+      window_function(spec, behind, out);
     } else if (spec.window) {
       window(info, spec, behind, out);
     } else if (spec.deduplicate) {
@@ -98,6 +100,7 @@ class Explainer {
                   spec.deduplicate->within.value.count() + (spec.late ? spec.late->allow.count() : 0),
                   "one entry a key that came");
     }
+    if (out.contains("state")) out["max_state"] = budget(spec);
     out["columns"] = columns_of(*info.schema);
     out["updates"] = !info.append_only;
     out["behind_ms"] = behind;
@@ -169,14 +172,23 @@ class Explainer {
     return {};
   }
 
-  void join(const config::IntervalJoinSpec& spec, std::int64_t& behind, json::object& out) {
+  static json::value budget(const config::StepSpec& step) {
+    const auto& spec =
+        step.interval_join && step.interval_join->max_state ? step.interval_join->max_state : step.max_state;
+    if (!spec || !spec->bytes) return nullptr;
+    return json::object{{"bytes", *spec->bytes}, {"when_full", word_of(spec->when_full)}};
+  }
+
+  void join(const config::StepSpec& step, std::int64_t& behind, json::object& out) {
+    const config::IntervalJoinSpec& spec = *step.interval_join;
+    const std::int64_t allow = step.late ? step.late->allow.count() : 0;
     const std::int64_t lower = spec.between.lower.count(), upper = spec.between.upper.count();
     out["join"] = {{"type", word_of(spec.type.value)},
                    {"matches", word_of(spec.matches.value)},
                    {"lower_ms", lower},
                    {"upper_ms", upper}};
     const auto side = [&](const config::Id& input, std::int64_t span) {
-      const std::int64_t kept = std::max<std::int64_t>(0, span) + behind;
+      const std::int64_t kept = std::max<std::int64_t>(0, span) + behind + allow;
       const std::int64_t bytes = row_bytes(*schema_[input.value]) + kRowOverhead;
       return json::object{{"keeps_ms", kept}, {"bytes_a_row", bytes}, {"bytes_at_1000_rows_a_second", bytes * kept}};
     };
@@ -186,15 +198,40 @@ class Explainer {
     out["skew"] = "none: the rows of one key are in one shard";
   }
 
+  // Whether a result may be another than the exact one (rounded once, at most).
+  static bool has_bound(const engine::AggregateInfo& info) {
+    using F = engine::AggregateFunction;
+    return info.function == F::approx_count_distinct || info.function == F::percentile || info.function == F::top_k ||
+           info.number_default != 0;
+  }
+
+  static json::object window_of(const config::WindowSpec& w) {
+    const bool session = w.kind() == config::WindowKind::session, global = w.kind() == config::WindowKind::global;
+    json::object window{{"timezone", w.timezone.value},
+                        {"time", w.time.value == config::WindowTime::event ? "event" : "processing"}};
+    if (!global) window[session ? "gap_ms" : "size_ms"] = w.size().count();
+    if (w.every) window["every_ms"] = w.every->value.count();
+    return window;
+  }
+
+  void window_function(const config::StepSpec& spec, std::int64_t behind, json::object& out) {
+    out["window"] = window_of(*spec.window);
+    json::array key;
+    for (const config::Expression& k : spec.key) key.push_back(json::value(k.value));
+    out["key"] = key;
+    out["aggregate"] = json::array{};
+    out["apply"] = spec.apply->value;
+    keyed_state(out, row_bytes(*schema_[spec.from->ids[0].value]) + kRowOverhead,
+                spec.window->size().count() + (spec.late ? spec.late->allow.count() : 0) + behind,
+                "every row of an open window");
+    out["skew"] = "none: the rows of one key are in one shard";
+  }
+
   void window(const StepInfo& info, const config::StepSpec& spec, std::int64_t behind, json::object& out) {
     const config::WindowSpec& w = *spec.window;
     const bool session = w.kind() == config::WindowKind::session, global = w.kind() == config::WindowKind::global;
     const std::int64_t size = w.size().count();
-    json::object window{{"timezone", w.timezone.value},
-                        {"time", w.time.value == config::WindowTime::event ? "event" : "processing"}};
-    if (!global) window[session ? "gap_ms" : "size_ms"] = size;
-    if (w.every) window["every_ms"] = w.every->value.count();
-    out["window"] = std::move(window);
+    out["window"] = window_of(w);
     json::array key, aggregates;
     std::int64_t bytes = kEntryOverhead;
     for (const config::Expression& k : spec.key) {
@@ -208,7 +245,7 @@ class Explainer {
       if (auto ast = engine::parse_expression(a.value.value); ast.ok())
         (void)engine::split_aggregates(ast.value(), calls);
     }
-    bool known = true;
+    json::array beside, errors;  // what a key keeps whose size is not known here; results that are not exact
     std::int64_t distinct = 0;
     for (const engine::AggregateCall& c : calls) {
       const bool counts = c.function == "count";
@@ -219,25 +256,28 @@ class Explainer {
       else if (c.function == "sum" || c.function == "min" || c.function == "max" || c.function == "avg")
         bytes += 24;
       else
-        known = false;
+        beside.push_back({{"call", c.text}, {"memory", c.info().memory}});
+      if (has_bound(c.info())) errors.push_back({{"call", c.text}, {"error", c.info().error}});
     }
+    out["errors"] = errors;
     out["key"] = key;
     out["aggregate"] = aggregates;
     const std::int64_t after = (spec.late ? spec.late->allow.count() : 0) + behind;
     if (global)
-      keyed_state(out, known ? bytes : -1, -1, "one entry a key, kept for good");
+      keyed_state(out, bytes, -1, "one entry a key, kept for good");
     else if (session)
-      keyed_state(out, known ? bytes : -1, size + after, "one entry a key and session, while it lasts and then");
+      keyed_state(out, bytes, size + after, "one entry a key and session, while it lasts and then");
     else
-      keyed_state(out, known ? bytes : -1, size + after, "one entry a key and open window");
-    if (distinct > 0) out["state"].as_object()["bytes_a_distinct_value"] = distinct;
+      keyed_state(out, bytes, size + after, "one entry a key and open window");
+    json::object& state = out["state"].as_object();
+    if (distinct > 0) state["bytes_a_distinct_value"] = distinct;
+    if (!beside.empty()) state["beside"] = beside;
     out["skew"] = "none: the rows of one key are in one shard";
   }
 
   static void keyed_state(json::object& out, std::int64_t bytes, std::int64_t keeps, const char* what) {
-    json::object state{{"entries", what}};
+    json::object state{{"entries", what}, {"bytes_an_entry", bytes}};
     if (keeps >= 0) state["keeps_ms"] = keeps;
-    if (bytes >= 0) state["bytes_an_entry"] = bytes;
     out["state"] = std::move(state);
   }
 
@@ -326,15 +366,29 @@ void step_text(const json::object& s, unsigned shards, std::string& out) {
     line("key", s.at("key").as_array().empty() ? "none" : joined(s.at("key")));
     for (const json::value& a : s.at("aggregate").as_array())
       line("aggregate", fmt::format("{} = {}", text(a.as_object(), "name"), text(a.as_object(), "expression")));
+    if (s.contains("apply")) line("apply", text(s, "apply"));
   }
+  if (s.contains("errors"))
+    for (const json::value& e : s.at("errors").as_array())
+      line("error", fmt::format("of {}: {}", text(e.as_object(), "call"), text(e.as_object(), "error")));
   if (s.contains("state") && s.at("state").as_object().contains("entries")) {
     const json::object& state = s.at("state").as_object();
     std::string is = text(state, "entries");
     if (state.contains("keeps_ms")) is += fmt::format(", for {} of event time", duration(number(state, "keeps_ms")));
-    if (state.contains("bytes_an_entry")) is += fmt::format(", about {} bytes each", number(state, "bytes_an_entry"));
+    is += fmt::format(", about {} bytes each", number(state, "bytes_an_entry"));
     if (state.contains("bytes_a_distinct_value"))
       is += fmt::format(", and about {} for each distinct value of a key", number(state, "bytes_a_distinct_value"));
     line("state", is);
+    if (state.contains("beside"))
+      for (const json::value& b : state.at("beside").as_array())
+        line("", fmt::format("for {}: {}", text(b.as_object(), "call"), text(b.as_object(), "memory")));
+  }
+  if (s.contains("max_state")) {
+    const json::value& budget = s.at("max_state");
+    line("max_state", budget.is_null()
+                          ? "none: as much as there is memory"
+                          : fmt::format("{}, when full: {}", size_text(number(budget.as_object(), "bytes")),
+                                        text(budget.as_object(), "when_full")));
   }
   if (s.contains("skew")) line("skew", text(s, "skew"));
   if (!s.at("one_pass_with").as_array().empty()) line("one pass with", joined(s.at("one_pass_with")));

@@ -68,6 +68,7 @@ step joined: interval_join of tidy, clicked
   join          left, right.time - left.time in [-1m, 10m]
   state         left rows for 10m10s of event time, about 88 bytes each: 51 MiB at 1000 rows/s
   state         right rows for 1m10s of event time, about 48 bytes each: 3281 KiB at 1000 rows/s
+  max_state     none: as much as there is memory
   skew          none: the rows of one key are in one shard
   columns       ad int64, region string, clicked bool
   results       never change; event time 10m10s behind the newest row
@@ -79,6 +80,7 @@ step rate: cumulate window of joined
   aggregate     n = count(*)
   aggregate     ads = count(DISTINCT ad)
   state         one entry a key and open window, for 1d10m10s of event time, about 48 bytes each, and about 16 for each distinct value of a key
+  max_state     none: as much as there is memory
   skew          none: the rows of one key are in one shard
   one pass with joined.select
   columns       region string, window_start timestamp, window_end timestamp, n int64, ads int64
@@ -88,6 +90,63 @@ sink out: from rate, on east
   writes        region string, window_start timestamp, window_end timestamp, n int64, ads int64
   key           region
 )t");
+}
+
+constexpr const char* kSketches = R"y(version: 1
+name: sketches
+sources:
+  views: { topic: v, clusters: east, fields: { page: string, user: string, ms: int64, ts: timestamp }, event_time: { field: ts, out_of_order: 0s } }
+  clicks: { topic: c, clusters: east, fields: { page: string, ts: timestamp }, event_time: { field: ts, out_of_order: 0s } }
+steps:
+  fresh: { from: views, deduplicate: { by: [user], within: 1m } }
+  pages:
+    from: fresh
+    window: { tumbling: 1h }
+    key: [page]
+    max_state: { bytes: 64MiB, when_full: shed }
+    aggregate: { slow: "percentile(ms, 0.95)", users: approx_count_distinct(user), n: count(*), total: sum(ms), busiest: "top_k(user, 3)" }
+  both:
+    interval_join: { left: views, right: clicks, on: [page], between: [0s, 10s], max_state: { bytes: 1GiB } }
+    late: { allow: 1m }
+    select: { page: left.page }
+sinks:
+  out: { from: pages, topic: o, clusters: east }
+  pairs: { from: both, topic: p, clusters: east }
+)y";
+
+std::string step_of(const std::string& text, const std::string& id) {
+  const std::size_t at = text.find("step " + id + ":"), end = text.find("\n\n", at);
+  return at == std::string::npos ? "" : text.substr(at, end - at);
+}
+
+TEST(Explain, SketchesHaveTheirBoundsAndSizes) {
+  const LoadedPipeline p = loaded(kSketches);
+  const std::string text = explain_text(*p.plan, 1);
+  EXPECT_THAT(step_of(text, "pages"), ::testing::HasSubstr(R"t(
+  error         of percentile(ms, 0.95): 0.78 % of the value; those more than 64 powers of two below the greatest magnitude count as zero
+  error         of approx_count_distinct(user): exact up to 768 different values, above that a standard error of 0.81 %
+  error         of top_k(user, 3): a count is at most `error` too high, which is at most rows / max(128, 16 k); exact for fewer values
+  state         one entry a key and open window, for 1h of event time, about 72 bytes each
+                for percentile(ms, 0.95): 0.5 KiB for each power of two with values, up to 32 KiB
+                for approx_count_distinct(user): up to 16 KiB
+                for top_k(user, 3): max(128, 16 k) values and counters
+  max_state     64 MiB, when full: shed
+)t")) << text;
+  const boost::json::value all = boost::json::parse(explain_json(*p.plan, 1));
+  const auto& pages = find(all.at("steps"), "pages");
+  EXPECT_EQ(pages.at("errors").as_array().size(), 3u);
+  EXPECT_EQ(pages.at("state").at("beside").as_array().size(), 3u);
+  EXPECT_EQ(pages.at("max_state").at("bytes").to_number<std::int64_t>(), 64 << 20);
+  EXPECT_EQ(pages.at("max_state").at("when_full").as_string(), "shed");
+}
+
+TEST(Explain, EveryStepWithStateHasItsBudget) {
+  const LoadedPipeline p = loaded(kSketches);
+  const std::string text = explain_text(*p.plan, 1);
+  EXPECT_THAT(step_of(text, "fresh"), ::testing::HasSubstr("  max_state     none"));
+  EXPECT_THAT(step_of(text, "both"), ::testing::HasSubstr("  max_state     1024 MiB, when full: slow_sources"));
+  // Ten seconds of the join, and the minute that late rows are allowed.
+  EXPECT_THAT(step_of(text, "both"), ::testing::HasSubstr("left rows for 1m10s of event time"));
 }
 
 TEST(Explain, JsonHasTheSameUnderStableNames) {
