@@ -1,18 +1,13 @@
 #include "connectors/formats/json_decoder.h"
 
 #include <algorithm>
-#include <array>
-#include <charconv>
 #include <cstring>
-#include <unordered_map>
 #include <utility>
 
 #include <fmt/format.h>
 
-#include "connectors/formats/json_index.h"
 #include "connectors/formats/json_value.h"
-#include "engine/base/json_reader.h"
-#include "engine/base/json_text.h"
+#include "connectors/formats/json_walk.h"
 
 namespace twinspan::connectors {
 
@@ -27,57 +22,6 @@ constexpr std::size_t kBlockBytes = 32 * 1024;
 // that no value may be followed by, so that a walk never runs from one record into the next.
 constexpr char kSeparator[2] = {'\n', ':'};
 constexpr std::size_t kPadding = 64;
-constexpr int kMaxDepth = kMaxJsonDepth;
-constexpr std::size_t kMaxLearned = 128;
-
-// A key with its closing quote, compared as two masked words where it has at most 16 bytes.
-struct KeyPattern {
-  std::string text;  // key"
-  std::array<std::uint64_t, 2> word{}, mask{};
-
-  explicit KeyPattern(std::string_view key) : text(key) {
-    text += '"';
-    char bytes[16] = {}, ones[16] = {};
-    const std::size_t n = std::min<std::size_t>(16, text.size());
-    std::memcpy(bytes, text.data(), n);
-    std::memset(ones, 0xFF, n);
-    std::memcpy(word.data(), bytes, 16);
-    std::memcpy(mask.data(), ones, 16);
-  }
-  bool matches(const char* at) const {  // `at`: behind the opening quote; 16 bytes are readable
-    std::uint64_t a, b;
-    std::memcpy(&a, at, 8);
-    std::memcpy(&b, at + 8, 8);
-    if ((((a & mask[0]) ^ word[0]) | ((b & mask[1]) ^ word[1])) != 0) return false;
-    return text.size() <= 16 || std::memcmp(at + 16, text.data() + 16, text.size() - 16) == 0;
-  }
-};
-
-struct LearnedKey {
-  KeyPattern pattern;
-  int field;  // -1: not used by the plan
-};
-
-// What a column is, for the slow ways.
-struct FieldDetail {
-  JsonField field;
-  std::unique_ptr<JsonReader> reader;  // arrays, maps and rows
-};
-
-// What the walk touches of a column: half a cache line each.
-struct alignas(32) FieldColumn {
-  void* data = nullptr;
-  std::uint8_t* valid = nullptr;
-  FieldDetail* detail = nullptr;
-  TypeKind kind = TypeKind::null;
-  JsonField::Wire wire = JsonField::Wire::millis;
-  bool nulls = false;
-
-  template <class T>
-  T* as() {
-    return static_cast<T*>(data);
-  }
-};
 
 void put_default(const FieldColumn& c, std::size_t row) {
   char* at = static_cast<char*>(c.data) + row * value_width(c.kind);
@@ -112,297 +56,18 @@ DataType column_type(MetaColumn column) {
   }
 }
 
-struct JsonDecoder::Impl {
+struct JsonDecoder::Impl : JsonWalk {
   JsonDecoderOptions options;
-  std::vector<std::unique_ptr<FieldDetail>> details;
-  std::vector<FieldColumn> columns;
-  std::vector<LearnedKey> learned;  // in the order of the records seen last
-  StructuralIndex index;
   std::vector<LaneKey> lanes;  // by LaneIndex
-
-  // Of the record at work.
-  const char* base = nullptr;  // of the block
-  const std::uint32_t* at =
-      nullptr;  // next structural position, relative to base; the walk below keeps it in a register
-  Arena* arena = nullptr;
-  std::size_t row = 0, set = 0;  // `set`: columns with a value in this row
-  std::string reason;
-
   struct Part {
     std::uint32_t begin, end;  // relative to base
   };
-  std::vector<Part> parts;
+  std::vector<Part> parts;  // of the block
 
-  // A position in the index; nullptr: failed, and `reason` and `at` say why and where.
-  using Place = const std::uint32_t*;
-
-  bool fail(std::string why) {
-    reason = std::move(why);
-    return false;
-  }
-  Place fail(Place here, std::string why) {
-    at = here;
-    reason = std::move(why);
-    return nullptr;
-  }
-  Place broken(Place here) {
-    at = here;
-    return fail(here, "not valid JSON: " + describe(here));
-  }
-  std::string describe(Place here) const {
-    const char c = base[*here];
-    return c == ':' || c == '\0' ? std::string("it ends early, or a ':' is out of place")
-                                 : fmt::format("unexpected {}", excerpt(here));
-  }
-  // The token there, shortened.
-  std::string excerpt(Place here) const {
-    std::string_view t(base + here[0], here[1] > here[0] ? here[1] - here[0] : 1);
-    while (!t.empty() && is_end_of_scalar(static_cast<unsigned char>(t.back())) && t.size() > 1) t.remove_suffix(1);
-    std::size_t n = std::min<std::size_t>(t.size(), 40);
-    while (n > 0 && n < t.size() && (static_cast<unsigned char>(t[n]) & 0xC0) == 0x80) --n;
-    return std::string(t.substr(0, n)) + (n < t.size() ? "..." : "");
-  }
-  Place wrong(Place here, const FieldColumn& c, const char* expected) {
-    const char first = base[*here];
-    if (first == ':' || first == ',' || first == '}' || first == ']' || first == '\0') return broken(here);
-    const std::string found = first == '{' ? "an object" : first == '[' ? "an array" : excerpt(here);
-    return fail(here, fmt::format("field \"{}\": expected {}, found {}", c.detail->field.name, expected, found));
-  }
-
-  // The string whose opening quote is there: between its closing quote and the next position is only white space.
-  std::string_view inside(Place here) const {
-    const char* first = base + here[0] + 1;
-    const char* last = base + here[1] - 1;
-    while (*last != '"') --last;
-    return {first, static_cast<std::size_t>(last - first)};
-  }
-
-  int find_key(Place here, std::size_t& cursor, bool& bad);
-  Place skip(Place here, int depth);
-  Place skip_nested(Place here, int depth);
-  Place convert(Place here, FieldColumn& c);
-  Place convert_text(Place here, FieldColumn& c);
-  Place convert_nested(Place here, FieldColumn& c);
-  bool object(std::uint32_t end);
   bool event_time_ok(const RawRecord& record);
   void meta_columns(Batch& batch, const RawRecord* records, const Origins& origins,
                     const std::vector<std::uint32_t>& kept, Arena& to);
 };
-
-// The slow way to a key: not where the record before had it.
-int JsonDecoder::Impl::find_key(Place here, std::size_t& cursor, bool& bad) {
-  const char* key = base + *here + 1;
-  for (std::size_t i = 0; i < learned.size(); ++i) {
-    std::size_t k = cursor + i;
-    if (k >= learned.size()) k -= learned.size();
-    if (learned[k].pattern.matches(key)) {
-      cursor = k + 1;
-      return learned[k].field;
-    }
-  }
-  std::string_view text = inside(here);
-  if (text.find('\\') != std::string_view::npos) {  // an escaped key is compared, not learned
-    const auto plain = json_unescape(text, *arena);
-    if (!plain) return bad = true, -1;
-    for (std::size_t f = 0; f < columns.size(); ++f)
-      if (columns[f].detail->field.name == *plain) return static_cast<int>(f);
-    return -1;
-  }
-  int field = -1;
-  for (std::size_t f = 0; f < columns.size(); ++f)
-    if (columns[f].detail->field.name == text) field = static_cast<int>(f);
-  if (text.size() > 256) return field;
-  if (learned.size() >= kMaxLearned) learned.clear(), cursor = 0;  // keys that vary from record to record: begin anew
-  cursor = std::min(cursor, learned.size());
-  learned.insert(learned.begin() + static_cast<std::ptrdiff_t>(cursor), LearnedKey{KeyPattern(text), field});
-  ++cursor;
-  return field;
-}
-
-// Moves past one value, checking its grammar.
-inline JsonDecoder::Impl::Place JsonDecoder::Impl::skip(Place here, int depth) {
-  const char* v = base + *here;
-  if (*v == '"') return here + 1;
-  if (static_cast<unsigned char>(*v - '-') <= '9' - '-') return number_end(v) != nullptr ? here + 1 : broken(here);
-  return skip_nested(here, depth);
-}
-
-JsonDecoder::Impl::Place JsonDecoder::Impl::skip_nested(Place here, int depth) {
-  const char* v = base + *here;
-  switch (*v) {
-    case 'n': return is_null(v) ? here + 1 : broken(here);
-    case 't': return is_true(v) ? here + 1 : broken(here);
-    case 'f': return is_false(v) ? here + 1 : broken(here);
-    case '{':
-    case '[': break;
-    default: return broken(here);
-  }
-  if (depth >= kMaxDepth) return fail(here, fmt::format("nested deeper than {} levels", kMaxDepth));
-  const bool is_object = *v == '{';
-  const char close = is_object ? '}' : ']';
-  ++here;
-  if (base[*here] == close) return here + 1;
-  for (;; ++here) {
-    if (is_object) {
-      if (base[*here] != '"') return broken(here);
-      ++here;
-      if (base[*here] != ':') return broken(here);
-      ++here;
-    }
-    here = skip(here, depth + 1);
-    if (here == nullptr) return nullptr;
-    if (base[*here] == close) return here + 1;
-    if (base[*here] != ',') return broken(here);
-  }
-}
-
-[[gnu::always_inline]] inline JsonDecoder::Impl::Place JsonDecoder::Impl::convert_text(Place here, FieldColumn& c) {
-  if (base[*here] != '"') return wrong(here, c, c.kind == TypeKind::timestamp ? "an ISO 8601 string" : "a string");
-  std::string_view text = inside(here);
-  if (has_backslash(text.data(), text.size())) [[unlikely]] {
-    const auto plain = json_unescape(text, *arena);
-    if (!plain) return wrong(here, c, "a string with valid escapes");
-    text = *plain;
-  }
-  if (c.kind == TypeKind::string) {
-    c.as<std::string_view>()[row] = text;
-  } else if (c.kind == TypeKind::bytes) {
-    const auto bytes = decode_base64(text, *arena);
-    if (!bytes) return wrong(here, c, "base64");
-    c.as<std::string_view>()[row] = *bytes;
-  } else {
-    const auto ms = parse_timestamp(text);
-    if (!ms || !is_sane_time(*ms)) return wrong(here, c, "an ISO 8601 timestamp");
-    c.as<std::int64_t>()[row] = *ms;
-  }
-  return here + 1;
-}
-
-// Arrays, maps, rows and json: the walk finds where the value ends, then its text is read by itself. Not inline, so
-// that flat records pay nothing for it.
-[[gnu::noinline, gnu::cold]] JsonDecoder::Impl::Place JsonDecoder::Impl::convert_nested(Place here, FieldColumn& c) {
-  const Place next = skip(here, 1);
-  if (next == nullptr) return nullptr;
-  const std::string_view text = json_trimmed({base + *here, *next - *here});
-  // The walk has not looked at escapes.
-  if (!json_valid(text))
-    return fail(here, fmt::format("field \"{}\": a string has a bad escape", c.detail->field.name));
-  auto& to = c.as<std::string_view>()[row];
-  if (c.kind == TypeKind::json) {
-    to = text;
-  } else if (c.detail->reader->read(text, *arena, &to) == JsonReader::Outcome::bad) {
-    return fail(here, fmt::format("field \"{}{}\": {}", c.detail->field.name, c.detail->reader->path(),
-                                  c.detail->reader->reason()));
-  }
-  if (c.valid[row] == 0) c.valid[row] = 1, ++set;
-  return next;
-}
-
-inline JsonDecoder::Impl::Place JsonDecoder::Impl::convert(Place here, FieldColumn& c) {
-  const char* v = base + *here;
-  if (*v == 'n') {
-    if (!is_null(v)) return broken(here);
-    if (c.valid[row] != 0) c.valid[row] = 0, --set;  // a later duplicate takes the value back
-    return here + 1;
-  }
-  switch (c.kind) {
-    case TypeKind::int64:
-    case TypeKind::duration:
-      if (!read_int64(v, c.as<std::int64_t>()[row])) return wrong(here, c, "a 64-bit integer");
-      break;
-    case TypeKind::string:
-    case TypeKind::bytes:
-      if (convert_text(here, c) == nullptr) return nullptr;
-      break;
-    case TypeKind::timestamp: {
-      if (c.wire == JsonField::Wire::iso8601) {
-        if (convert_text(here, c) == nullptr) return nullptr;
-        break;
-      }
-      std::int64_t ms = 0;
-      if (c.wire == JsonField::Wire::millis) {
-        if (!read_int64(v, ms)) return wrong(here, c, "a timestamp in whole milliseconds");
-      } else {
-        const char* end = number_end(v);
-        const auto exact = end == nullptr ? std::nullopt : parse_decimal({v, static_cast<std::size_t>(end - v)}, 18, 3);
-        if (!exact) return wrong(here, c, "a timestamp in seconds");
-        ms = static_cast<std::int64_t>(*exact);
-      }
-      if (!is_sane_time(ms)) return wrong(here, c, "a timestamp in the years 1 to 9999");
-      c.as<std::int64_t>()[row] = ms;
-      break;
-    }
-    case TypeKind::float64: {
-      const char* end = number_end(v);
-      double d = 0;
-      if (end == nullptr || std::from_chars(v, end, d).ec != std::errc()) return wrong(here, c, "a float64");
-      c.as<double>()[row] = d;
-      break;
-    }
-    case TypeKind::decimal: {
-      std::string_view text;
-      if (*v == '"') {
-        text = inside(here);
-      } else if (const char* end = number_end(v); end != nullptr) {
-        text = {v, static_cast<std::size_t>(end - v)};
-      }
-      const auto value = read_decimal(text, c.detail->field.type);
-      if (!value) return wrong(here, c, to_string(c.detail->field.type).c_str());
-      c.as<Decimal>()[row] = *value;
-      break;
-    }
-    case TypeKind::boolean:
-      if (is_true(v))
-        c.as<std::uint8_t>()[row] = 1;
-      else if (is_false(v))
-        c.as<std::uint8_t>()[row] = 0;
-      else
-        return wrong(here, c, "true or false");
-      break;
-    case TypeKind::array:
-    case TypeKind::map:
-    case TypeKind::row:
-    case TypeKind::json: return convert_nested(here, c);
-    case TypeKind::null: break;  // refused by make()
-  }
-  if (c.valid[row] == 0) c.valid[row] = 1, ++set;
-  return here + 1;
-}
-
-// One record: an object, and nothing behind it up to the separator at `end`.
-bool JsonDecoder::Impl::object(std::uint32_t end) {
-  Place here = at;
-  if (*here >= end) return fail("empty value");
-  if (base[*here] != '{') return fail("not a JSON object: it starts with " + excerpt(here));
-  ++here;
-  std::size_t cursor = 0;
-  if (base[*here] == '}') {
-    ++here;
-  } else {
-    for (;;) {
-      const char* key = base + *here;
-      if (*key != '"' || base[here[1]] != ':') return broken(here) != nullptr;
-      int field = -1;
-      if (cursor < learned.size() && learned[cursor].pattern.matches(key + 1)) [[likely]] {
-        field = learned[cursor++].field;
-      } else {
-        bool bad = false;
-        field = find_key(here, cursor, bad);
-        if (bad) return fail("not valid JSON: a key has a bad escape");
-      }
-      here += 2;
-      here = field < 0 ? skip(here, 1) : convert(here, columns[static_cast<std::size_t>(field)]);
-      if (here == nullptr) return false;
-      const char c = base[*here++];
-      if (c == ',') continue;
-      if (c == '}') break;
-      return broken(here - 1) != nullptr;
-    }
-  }
-  at = here;
-  if (*here < end) return fail("trailing characters after the object: " + excerpt(here));
-  return *here == end || fail("not valid JSON: it ends early");
-}
 
 bool JsonDecoder::Impl::event_time_ok(const RawRecord& record) {
   if (options.event_time_field < 0)
