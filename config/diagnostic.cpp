@@ -1,6 +1,6 @@
 #include "config/diagnostic.h"
 
-#include "config/json_text.h"
+#include "engine/base/json_text.h"
 
 #include <fmt/format.h>
 

@@ -1,9 +1,9 @@
 #include "config/schema.h"
 
 #include "config/descriptor.h"
-#include "config/json_text.h"
 #include "config/pipeline_spec.h"
 #include "config/service_spec.h"
+#include "engine/base/json_text.h"
 
 #include <fmt/format.h>
 

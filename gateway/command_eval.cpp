@@ -11,8 +11,8 @@
 
 #include <fmt/format.h>
 
-#include "config/json_text.h"
 #include "connectors/formats/json_encoder.h"
+#include "engine/base/json_text.h"
 #include "engine/expr/program.h"
 #include "gateway/expression_binding.h"
 
@@ -261,13 +261,12 @@ int command_eval(const std::vector<std::string>& args) {
     else
       text += fmt::format("{}{}", text.empty() ? "" : ",",
                           r.error.empty() ? fmt::format("{{\"value\":{}}}", r.value)
-                                          : fmt::format("{{\"error\":{}}}", config::json_string(r.error)));
+                                          : fmt::format("{{\"error\":{}}}", json_string(r.error)));
   }
   if (format == "text")
     std::fputs(fmt::format("type: {}\n{}", to_string(outcome->type), text).c_str(), stdout);
   else
-    std::puts(
-        fmt::format("{{\"type\":{},\"rows\":[{}]}}", config::json_string(to_string(outcome->type)), text).c_str());
+    std::puts(fmt::format("{{\"type\":{},\"rows\":[{}]}}", json_string(to_string(outcome->type)), text).c_str());
   return failed ? 1 : 0;
 }
 

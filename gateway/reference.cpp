@@ -7,9 +7,9 @@
 #include <fmt/format.h>
 
 #include "config/descriptor.h"
-#include "config/json_text.h"
 #include "config/pipeline_spec.h"
 #include "config/service_spec.h"
+#include "engine/base/json_text.h"
 #include "engine/expr/aggregate_table.h"
 #include "engine/expr/functions.h"
 #include "engine/native/native_module.h"
@@ -183,7 +183,6 @@ void write_window_functions(std::string& out) {
 }
 
 std::string json_tables(const ObjectTable& root) {
-  using config::json_string;
   const Sections sections(root);
   std::string out = "[";
   for (const Section& s : sections.all()) {
@@ -226,7 +225,6 @@ std::string reference_markdown() {
 }
 
 std::string reference_json() {
-  using config::json_string;
   std::string functions;
   for (const engine::FunctionInfo& f : engine::function_table())
     functions +=

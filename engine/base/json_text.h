@@ -19,6 +19,7 @@ enum class JsonTimestamps : std::uint8_t { iso8601, millis };
 
 // With quotes and the escapes JSON requires; bytes that are not UTF-8 become U+FFFD, so that the output always parses.
 void append_json_string(std::string_view s, std::string& out);
+std::string json_string(std::string_view s);
 // `value` has value_width bytes. int64, decimal: exact digits. float64: the shortest text that reads back the same; NaN
 // and infinities are null. Durations: milliseconds. bytes: base64. Arrays, objects (map, row), json as it is.
 void append_json(DataType type, const void* value, JsonTimestamps timestamps, std::string& out);

@@ -6,8 +6,8 @@
 
 #include <simdjson.h>
 
-#include "config/json_text.h"
 #include "config/units.h"
+#include "engine/base/json_text.h"
 #include "engine/base/types.h"
 #include "gateway/driver/test_rows.h"
 
@@ -146,7 +146,7 @@ std::string to_string(const ResultValue& v) {
                              "_-./+:") == std::string::npos &&
                          v.text.back() != ':' && v.text != "null" && v.text != "true" && v.text != "false" &&
                          normal_number(v.text).empty();
-      return plain ? v.text : config::json_string(v.text);
+      return plain ? v.text : json_string(v.text);
     }
     case Kind::list: {
       std::string out = "[";

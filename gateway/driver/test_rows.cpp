@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <charconv>
 
-#include "config/json_text.h"
 #include "config/units.h"
+#include "engine/base/json_text.h"
 #include "engine/base/types.h"
 
 namespace twinspan::gateway {
@@ -48,7 +48,7 @@ std::optional<EventTime> time_of(const std::string& text) {
 std::string plain_json(const Node& node) {
   const std::string& text = node.text();
   if (!node.is_quoted() && (text == "true" || text == "false" || is_json_number(text))) return text;
-  return config::json_string(text);
+  return json_string(text);
 }
 
 std::string json_of(const Node& node, std::string_view type) {
@@ -62,7 +62,7 @@ std::string json_of(const Node& node, std::string_view type) {
     case NodeKind::map: {
       std::string out = "{";
       for (const config::MapEntry& e : node.entries)
-        out += (out.size() > 1 ? "," : "") + config::json_string(e.name.value) + ":" + json_of(e.value, "");
+        out += (out.size() > 1 ? "," : "") + json_string(e.name.value) + ":" + json_of(e.value, "");
       return out + "}";
     }
     case NodeKind::scalar: break;
@@ -72,9 +72,9 @@ std::string json_of(const Node& node, std::string_view type) {
   if (!parsed) return plain_json(node);
   switch (parsed->kind) {
     case TypeKind::string:
-    case TypeKind::bytes: return config::json_string(text);
+    case TypeKind::bytes: return json_string(text);
     case TypeKind::timestamp:
-      if (type == "timestamp") return config::json_string(text);
+      if (type == "timestamp") return json_string(text);
       if (const auto t = config::parse_timestamp(text)) {
         if (type != "timestamp_s") return std::to_string(t.value());
         const std::int64_t seconds = t.value() / 1000, rest = t.value() % 1000;
@@ -119,7 +119,7 @@ VirtualRecord record_of(const Node& row, const config::SourceSpec& source, std::
       whole = true;
     } else if (!whole) {
       if (out.value.size() > 1) out.value += ',';
-      out.value += config::json_string(name) + ":" + json_of(e.value, type == nullptr ? "" : type->value);
+      out.value += json_string(name) + ":" + json_of(e.value, type == nullptr ? "" : type->value);
     }
   }
   if (!whole) out.value += "}";
@@ -145,7 +145,7 @@ std::string flow_text(const Node& node) {
         out += (out.empty() ? "" : ", ") + e.name.value + ": " + flow_text(e.value);
       return out.empty() ? "{}" : "{ " + out + " }";
     }
-    case NodeKind::scalar: return node.is_quoted() ? config::json_string(node.text()) : node.text();
+    case NodeKind::scalar: return node.is_quoted() ? json_string(node.text()) : node.text();
   }
   return {};
 }

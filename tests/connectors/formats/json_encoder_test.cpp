@@ -1,9 +1,13 @@
 #include "connectors/formats/json_encoder.h"
 
+#include <array>
 #include <cmath>
 #include <limits>
 #include <random>
+#include <string>
+#include <string_view>
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include "connectors/formats/json_decoder.h"
@@ -49,6 +53,50 @@ TEST(JsonEncoder, EscapesStringsAndRepairsUtf8) {
             "b\"}");
   EXPECT_EQ(encode_one<std::string_view>(types::string, "\xed\xa0\x80"),
             "{\"v\":\"\xEF\xBF\xBD\xEF\xBF\xBD\xEF\xBF\xBD\"}");
+}
+
+// Texts are looked at eight bytes at a time: what must be escaped, at every place of texts of every length.
+TEST(JsonEncoder, StringsOfAllLengthsWithAnyByteAnywhere) {
+  const auto expected = [](const std::string& s) {
+    std::string out;
+    for (const char c : s) {
+      const auto byte = static_cast<unsigned char>(c);
+      if (c == '"' || c == '\\')
+        out += fmt::format("\\{}", c);
+      else if (c == '\n')
+        out += "\\n";
+      else if (byte < 0x20 && c != '\r' && c != '\t')
+        out += fmt::format("\\u{:04x}", byte);
+      else if (byte < 0x20)
+        out += c == '\r' ? "\\r" : "\\t";
+      else if (byte < 0x80)
+        out += c;
+      else
+        out += "\xEF\xBF\xBD";  // one byte alone is no UTF-8
+    }
+    return "{\"v\":\"" + out + "\"}";
+  };
+  for (std::size_t length = 1; length <= 27; ++length)
+    for (std::size_t at = 0; at < length; ++at)
+      for (int byte = 0; byte < 256; ++byte) {
+        std::string s(length, 'x');
+        s[at] = static_cast<char>(byte);
+        s[length - 1 - at] = at % 3 == 0 ? '"' : s[length - 1 - at];
+        ASSERT_EQ(encode_one<std::string_view>(types::string, s), expected(s)) << length << " " << at << " " << byte;
+      }
+  EXPECT_EQ(encode_one<std::string_view>(types::string, "1234567\xC3\xA9 and 12345678\xE2\x82\xAC"),
+            "{\"v\":\"1234567\xC3\xA9 and 12345678\xE2\x82\xAC\"}");
+}
+
+TEST(JsonEncoder, DecimalsOfAllScales) {
+  std::mt19937_64 random(3);
+  for (int i = 0; i < 20'000; ++i) {
+    auto v = static_cast<Decimal>(static_cast<std::int64_t>(random()) >> (random() % 64));
+    if (i % 10 == 0) v *= static_cast<std::int64_t>(random() >> 4);
+    if (i < 4) v = std::array<std::int64_t, 4>{INT64_MIN, INT64_MAX, 0, -1}[static_cast<std::size_t>(i)];
+    const auto scale = static_cast<std::uint8_t>(random() % 25);
+    ASSERT_EQ(encode_one<Decimal>(types::decimal(38, scale), v), "{\"v\":" + decimal_to_string(v, scale) + "}");
+  }
 }
 
 TEST(JsonEncoder, NullsOpAndFinal) {
