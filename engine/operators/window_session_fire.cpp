@@ -20,8 +20,8 @@ void SessionWindow::wait_for_firing(std::uint32_t i) {
     wake_retention_ = std::min(wake_retention_, shift(h.end - 1, spec_.allow_lateness));
     return;
   }
-  if (h.timer != kMinTime) return;  // it looks at the end when it wakes
-  h.timer = h.end;
+  if ((h.flags & SessionStore::kWaits) != 0) return;  // the timer looks at the end when it wakes
+  h.flags |= SessionStore::kWaits;
   firing_timers_.add(h.end, i);
   wake_firing_ = std::min(wake_firing_, h.end - 1);
 }
@@ -61,15 +61,13 @@ void SessionWindow::fire_complete(Watermark to, Output& out) {
         const std::uint32_t i = ready_[r].what;
         const EventTime end = ready_[r].due;
         Head& h = sessions_.head(i);
-        if ((h.flags & SessionStore::kFree) != 0 || h.timer != end) continue;
-        h.timer = kMinTime;
-        if ((h.flags & SessionStore::kFired) != 0) continue;
+        // A session that had this record before may have left the timer: it does no harm.
+        if ((h.flags & (SessionStore::kFree | SessionStore::kFired)) != 0) continue;
         if (h.end != end) {  // it went on
-          h.timer = h.end;
           firing_timers_.add(h.end, i);
           continue;
         }
-        h.flags |= SessionStore::kFired;
+        h.flags = (h.flags | SessionStore::kFired) & ~SessionStore::kWaits;
         const bool closing = to.retention >= shift(end - 1, spec_.allow_lateness);
         if ((h.flags & SessionStore::kFireDue) != 0) fire(i, to.retention < end - 1, closing, out);
         if (closing)

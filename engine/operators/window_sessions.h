@@ -1,9 +1,9 @@
 #pragma once
 // The sessions a session window keeps: records of one size with key, bounds and a block of accumulators, found by key.
-// Sessions of one key are a list (nearly always of one). A record lies in one or two cache lines, so that a row costs
-// two cache misses: slot and record; both are prefetched for a group of rows. Unlike PaneKeys, what ends is removed:
-// the table deletes by shifting back (Knuth 6.4, algorithm R), records are used again. Owned by a window operator.
-// Thread: shard.
+// Sessions of one key are a list (nearly always of one). A record with a key of up to 24 bytes and one counter is one
+// cache line, so that a row costs two cache misses: slot and record; both are prefetched for a group of rows. Unlike
+// PaneKeys, what ends is removed: the table deletes by shifting back (Knuth 6.4, algorithm R), records are used again.
+// Owned by a window operator. Thread: shard.
 
 #include <cstdint>
 #include <cstring>
@@ -36,10 +36,10 @@ class SessionStore {
     }
   };
   static constexpr std::uint32_t kListed = 64 | 256;
+  static constexpr std::uint32_t kWaits = 512;  // a timer will look at it before F passes its end
 
   struct Head {
     EventTime start, end;       // end: the last row + gap
-    EventTime timer;            // the end it waits with for F; kMinTime: it does not
     std::uint32_t next_plus_1;  // another session of this key
     std::uint32_t flags;
     std::uint32_t tag;  // of the key's hash
@@ -82,7 +82,7 @@ class SessionStore {
       if (s.tag != tag) continue;
       const char* record = records_.at(s.index_plus_1 - 1);
       __builtin_prefetch(record, 1);
-      __builtin_prefetch(record + sizeof(Head) + key_room_ + 7, 1);
+      if (records_.entry_bytes() > 64) __builtin_prefetch(record + sizeof(Head) + key_room_ + 7, 1);
       return;
     }
   }
@@ -109,7 +109,6 @@ class SessionStore {
     Head& h = head(i);
     h.tag = static_cast<std::uint32_t>(hash);
     h.key_size = static_cast<std::uint32_t>(key_bytes.size());
-    h.timer = kMinTime;
     char* at = records_.at(i) + sizeof(Head);
     if (key_bytes.size() <= key_room_) {
       std::memcpy(at, key_bytes.data(), key_bytes.size());
@@ -216,7 +215,7 @@ class SessionStore {
   }
   void grow() {
     const std::size_t capacity = slots_ ? (mask_ + 1) * 2 : 64;
-    ZeroedArray<Slot> old = std::move(slots_);
+    TableArray<Slot> old = std::move(slots_);
     const std::size_t old_size = old ? mask_ + 1 : 0;
     slots_ = zeroed_array<Slot>(capacity);
     mask_ = capacity - 1;
@@ -228,7 +227,7 @@ class SessionStore {
   PaneChunks records_;
   std::vector<std::uint32_t> free_;
   std::size_t live_ = 0, long_keys_bytes_ = 0;
-  ZeroedArray<Slot> slots_;
+  TableArray<Slot> slots_;
   std::size_t mask_ = 0, used_ = 0;
 };
 
