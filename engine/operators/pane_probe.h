@@ -5,54 +5,15 @@
 // (performance.md D.7). `PaneChunks`: entries of one fixed size with dense numbers, in chunks that double, so
 // growing copies nothing and addresses stay. Owned by one table of one shard. Thread: shard.
 
-#include <sys/mman.h>
-
 #include <bit>
 #include <cstddef>
 #include <cstdint>
-#include <cstdlib>
-#include <memory>
-#include <new>
-#include <type_traits>
+#include <cstring>
 #include <vector>
 
+#include "engine/operators/table_memory.h"
+
 namespace twinspan::engine {
-
-// Zeroed memory. Tables of megabytes are hit at random, and most of what that costs is address translation:
-// they lie in huge pages where the system gives them.
-struct FreeMemory {
-  std::size_t mapped = 0;  // bytes; 0: from malloc
-  void operator()(void* p) const {
-    if (mapped != 0)
-      munmap(p, mapped);
-    else
-      std::free(p);
-  }
-};
-template <class T>
-using ZeroedArray = std::unique_ptr<T[], FreeMemory>;
-
-template <class T>
-ZeroedArray<T> zeroed_array(std::size_t n) {
-  static_assert(std::is_trivially_copyable_v<T>);
-  constexpr std::size_t kHuge = std::size_t{2} << 20;
-  const std::size_t bytes = n * sizeof(T);
-  if (bytes < kHuge) {
-    void* p = std::calloc(n, sizeof(T));
-    if (p == nullptr) throw std::bad_alloc();
-    return ZeroedArray<T>(static_cast<T*>(p));
-  }
-  // Map more, and give back what lies before the first and behind the last huge page.
-  const std::size_t size = (bytes + kHuge - 1) & ~(kHuge - 1);
-  void* all = mmap(nullptr, size + kHuge, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  if (all == MAP_FAILED) throw std::bad_alloc();
-  char* first = static_cast<char*>(all);
-  char* p = reinterpret_cast<char*>((reinterpret_cast<std::uintptr_t>(first) + kHuge - 1) & ~(kHuge - 1));
-  if (p != first) munmap(first, static_cast<std::size_t>(p - first));
-  if (const std::size_t rest = static_cast<std::size_t>(first + kHuge - p); rest != 0) munmap(p + size, rest);
-  madvise(p, size, MADV_HUGEPAGE);
-  return ZeroedArray<T>(reinterpret_cast<T*>(p), FreeMemory{size});
-}
 
 // Slot: trivially copyable; `bool empty() const`; `std::uint64_t hash() const`, the low bits of which choose
 // its place.
@@ -128,15 +89,17 @@ class ProbeTable {
     if (moved_ > old_mask_) old_.reset();
   }
 
-  ZeroedArray<Slot> slots_, old_;
+  TableArray<Slot> slots_, old_;
   std::size_t mask_ = 0, old_mask_ = 0, moved_ = 0, size_ = 0;
 };
 
 class PaneChunks {
  public:
+  // `entry_bytes`: a multiple of 8. Entries of 64 bytes are cache lines.
   explicit PaneChunks(std::size_t entry_bytes) : entry_bytes_(entry_bytes) {}
 
   std::uint32_t size() const { return size_; }
+  std::size_t entry_bytes() const { return entry_bytes_; }
   std::size_t bytes() const { return bytes_; }
   char* at(std::uint32_t i) const {
     const std::uint32_t n = i + kFirst;
@@ -147,9 +110,12 @@ class PaneChunks {
   std::uint32_t add() {
     const std::uint32_t n = size_ + kFirst;
     if (std::has_single_bit(n)) {
-      chunks_.push_back(zeroed_array<char>(n * entry_bytes_));
+      std::size_t mapped = 0;
+      char* p = TableMemory::allocate(n * entry_bytes_, false, mapped, clean_);
+      chunks_.emplace_back(p, FreeMemory{mapped});
       bytes_ += n * entry_bytes_;
     }
+    if (!clean_) std::memset(at(size_), 0, entry_bytes_);
     return size_++;
   }
 
@@ -157,10 +123,11 @@ class PaneChunks {
   static constexpr std::uint32_t kFirst = 16;
   static constexpr unsigned kFirstLog = 4;
 
-  std::vector<ZeroedArray<char>> chunks_;  // chunk c holds kFirst << c entries
+  std::vector<TableArray<char>> chunks_;  // chunk c holds kFirst << c entries
   std::size_t entry_bytes_;
   std::size_t bytes_ = 0;
   std::uint32_t size_ = 0;
+  bool clean_ = false;  // what the newest chunk has beyond size_ is zero
 };
 
 }  // namespace twinspan::engine
