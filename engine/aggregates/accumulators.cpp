@@ -112,6 +112,24 @@ bool Accumulators::finish(std::size_t a, const char* block, char* data, std::uin
   return p.kernel->finish(p.spec, block + p.offset, cell);
 }
 
+bool Accumulators::finish(std::size_t a, const char* const* blocks, std::size_t n, char* data, std::uint8_t* valid,
+                          std::size_t first, Arena& arena, std::uint8_t* fine, std::string_view* why) const {
+  const Part& p = parts_[a];
+  const std::size_t width = value_width(p.result.kind);
+  bool all = true;
+  std::fill_n(valid + first, n, std::uint8_t{1});
+  for (std::size_t i = 0; i < n; ++i) {
+    std::string_view reason;
+    const AggregateCell cell{p.result, data + (first + i) * width, valid[first + i], arena, &reason};
+    if (p.kernel->finish(p.spec, blocks[i] + p.offset, cell)) [[likely]]
+      continue;
+    if (fine[i] != 0) why[i] = reason;
+    fine[i] = 0;
+    all = false;
+  }
+  return all;
+}
+
 void Accumulators::save(const char* block, std::string& to) const {
   append_raw(to, mark_);
   for (const State& s : states_) s.kernel->save(s.spec, block + s.offset, to);

@@ -56,6 +56,10 @@ class Accumulators {
   // arena, or for ever) says the reason.
   bool finish(std::size_t a, const char* block, char* data, std::uint8_t* valid, std::size_t row, Arena& arena,
               std::string_view* why = nullptr) const;
+  // The same of many, into rows `first` and on; where blocks[i] has no value `fine[i]` becomes 0 and why[i] is set,
+  // unless it is 0 already. false: some have none.
+  bool finish(std::size_t a, const char* const* blocks, std::size_t n, char* data, std::uint8_t* valid,
+              std::size_t first, Arena& arena, std::uint8_t* fine, std::string_view* why) const;
 
   // Saved bytes begin with a mark of what they are, so that those of other aggregates are refused.
   void save(const char* block, std::string& to) const;

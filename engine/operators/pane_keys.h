@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "engine/base/batch.h"
+#include "engine/operators/key_group.h"
 #include "engine/operators/pane_probe.h"
 
 namespace twinspan::engine {
@@ -30,7 +31,7 @@ inline std::uint32_t& entry_flags(char* entry) { return *reinterpret_cast<std::u
 
 class PaneKeys {
  public:
-  static constexpr unsigned kGroup = 32;  // rows prefetched together
+  static constexpr unsigned kGroup = KeyGroup::kRows;  // rows prefetched together
 
   // `fixed_key`: encoded size of every key, or 0 if it varies. `payload`: bytes after the key.
   PaneKeys(std::size_t fixed_key, std::size_t payload)
@@ -54,34 +55,31 @@ class PaneKeys {
   }
 
   [[gnu::always_inline]] void prefetch(std::uint64_t hash) const { table_.prefetch(hash); }
-  // After the slot was prefetched: starts loading the entry that is probably meant.
-  [[gnu::always_inline]] void prefetch_entry(std::uint64_t hash) const {
+  // After the slot was prefetched: starts loading the entry that is probably meant; its kid + 1, or 0.
+  [[gnu::always_inline]] std::uint32_t prefetch_entry(std::uint64_t hash) const {
     const auto tag = static_cast<std::uint32_t>(hash);
     const Slot* s = table_.find(hash, [&](const Slot& slot) { return slot.tag == tag; });
-    if (s == nullptr) return;
+    if (s == nullptr) return 0;
     const char* entry = chunks_.at(s->kid_plus_1 - 1);
     __builtin_prefetch(entry, 1);
     __builtin_prefetch(entry + payload_at_ + 7, 1);  // the first accumulator may lie in the next line
+    return s->kid_plus_1;
   }
   // The entry of this key, or nullptr.
   const char* find(std::uint64_t hash, std::string_view key_bytes) const {
-    const auto tag = static_cast<std::uint32_t>(hash);
-    const Slot* s = table_.find(
-        hash, [&](const Slot& slot) { return slot.tag == tag && key(chunks_.at(slot.kid_plus_1 - 1)) == key_bytes; });
+    const Slot* s = slot_of(hash, key_bytes);
     return s == nullptr ? nullptr : chunks_.at(s->kid_plus_1 - 1);
   }
   // kid + 1; 0: not there.
   std::uint32_t find_kid(std::uint64_t hash, std::string_view key_bytes) const {
-    const auto tag = static_cast<std::uint32_t>(hash);
-    const Slot* s = table_.find(
-        hash, [&](const Slot& slot) { return slot.tag == tag && key(chunks_.at(slot.kid_plus_1 - 1)) == key_bytes; });
+    const Slot* s = slot_of(hash, key_bytes);
     return s == nullptr ? 0 : s->kid_plus_1;
   }
-  std::uint32_t find_or_add(std::uint64_t hash, std::string_view key_bytes, Arena& strings) {
-    const auto tag = static_cast<std::uint32_t>(hash);
-    const Slot* s = table_.find(
-        hash, [&](const Slot& slot) { return slot.tag == tag && key(chunks_.at(slot.kid_plus_1 - 1)) == key_bytes; });
-    if (s != nullptr) return s->kid_plus_1 - 1;
+  // `probable`: as prefetch_entry said of this hash, since when keys may have come; 0: nothing.
+  std::uint32_t find_or_add(std::uint64_t hash, std::string_view key_bytes, Arena& strings,
+                            std::uint32_t probable = 0) {
+    if (probable != 0 && same_key(key(chunks_.at(probable - 1)), key_bytes)) return probable - 1;
+    if (const std::uint32_t known = find_kid(hash, key_bytes); known != 0) return known - 1;
     const std::uint32_t kid = chunks_.add();
     char* entry = chunks_.at(kid);
     if (fixed_ != 0) {
@@ -96,7 +94,7 @@ class PaneKeys {
         std::memcpy(entry + 8, &p, sizeof p);
       }
     }
-    table_.insert({tag, kid + 1});
+    table_.insert({static_cast<std::uint32_t>(hash), kid + 1});
     return kid;
   }
 
@@ -108,6 +106,13 @@ class PaneKeys {
     bool empty() const { return kid_plus_1 == 0; }
     std::uint64_t hash() const { return tag; }
   };
+
+  [[gnu::always_inline]] const Slot* slot_of(std::uint64_t hash, std::string_view key_bytes) const {
+    const auto tag = static_cast<std::uint32_t>(hash);
+    return table_.find(hash, [&](const Slot& slot) {
+      return slot.tag == tag && same_key(key(chunks_.at(slot.kid_plus_1 - 1)), key_bytes);
+    });
+  }
 
   std::size_t fixed_, key_at_, payload_at_;
   PaneChunks chunks_;

@@ -15,7 +15,7 @@ namespace twinspan::engine {
 class TableMemory {
  public:
   static constexpr std::size_t kHuge = std::size_t{2} << 20;
-  static constexpr std::size_t kKept = std::size_t{64} << 20;
+  static constexpr std::size_t kKept = std::size_t{32} << 20;
 
   // Throws std::bad_alloc. Aligned to 64 bytes. `clean`: whether all of it is zero; with `zeroed` it is.
   static char* allocate(std::size_t bytes, bool zeroed, std::size_t& mapped, bool& clean);

@@ -1,8 +1,7 @@
 #include "engine/operators/window_aggregate.h"
 
 #include <algorithm>
-
-#include <xxhash.h>
+#include <utility>
 
 #include "engine/operators/window_impl.h"
 
@@ -23,6 +22,7 @@ WindowAggregate::Impl::Impl(WindowSpec spec, const Schema& schema)
       schema_(schema),
       calendar_(calendar_of(spec_)),
       codec_(spec_.key_columns, spec_.key_types),
+      keys_(codec_),
       accumulators_(accumulated(spec_), spec_.updating),
       results_(spec_.key_types, accumulators_, schema_) {
   layout_.cumulate = spec_.kind == WindowKind::cumulate;
@@ -51,19 +51,31 @@ WindowAggregate::Impl::Impl(WindowSpec spec, const Schema& schema)
 
 void WindowAggregate::Impl::process(Batch&& batch, Output& out) {
   if (restored_) finish_restore();
-  const Watermark before = output_watermark(now_);
   stats_.rows_in += batch.rows;
-  for (std::uint32_t row = 0; row < batch.rows; ++row) {
-    Watermark at{batch.firing != nullptr ? batch.firing[row] : now_.firing,
-                 batch.retention != nullptr ? batch.retention[row] : now_.retention};
-    if (at != now_) {
-      at.firing = std::max(at.firing, at.retention);
-      if (due(at)) {
-        count_placed(batch);
-        step(at, out);
-      }
-      now_ = at;
-    }
+  work_.begin_rows(std::move(batch), output_watermark(now_));
+  resume(out);
+}
+
+void WindowAggregate::Impl::advance(Watermark to, Output& out) {
+  if (restored_) finish_restore();
+  work_.begin_watermark(to, output_watermark(now_));
+  resume(out);
+}
+
+void WindowAggregate::Impl::resume(Output& out) {
+  work_.begin_portion(spec_.portion);
+  const bool done = run(out);
+  results_.flush(out, stats_);
+  if (done) work_.end(output_watermark(now_), out, stats_);
+}
+
+// false: the portion is used up.
+bool WindowAggregate::Impl::run(Output& out) {
+  if (work_.wall) return fire_by_wall(out);
+  const Batch& batch = work_.batch;
+  for (; work_.row < batch.rows; ++work_.row) {
+    const std::uint32_t row = work_.row;
+    if (!move_to(work_.at(row, now_), out)) return false;
     const EventTime t = batch.time[row];
     const bool retraction = is_retraction(batch.flag(row));
     if (t < Calendar::kEarliest || t > Calendar::kLatest || (retraction && !spec_.updating)) [[unlikely]] {
@@ -75,7 +87,7 @@ void WindowAggregate::Impl::process(Batch&& batch, Output& out) {
     if (global()) newest_ = std::max(newest_, t);
     Pane* pane = place(t, now_);
     if (pane == nullptr) {
-      late_.push_back(row);
+      work_.late.push_back(row);
       continue;
     }
     if (pane->fired) note_change_after_firing(*pane, now_);
@@ -83,25 +95,7 @@ void WindowAggregate::Impl::process(Batch&& batch, Output& out) {
     panes_.push_back(pane);
   }
   count_placed(batch);
-  if (!late_.empty()) {
-    stats_.rows_late += late_.size();
-    const auto n = static_cast<std::uint32_t>(late_.size());
-    out.late(n == batch.rows ? std::move(batch) : gather(batch, late_.data(), n, std::make_shared<Arena>()));
-    late_.clear();
-  }
-  results_.flush(out, stats_);
-  if (output_watermark(now_) != before) out.watermark(output_watermark(now_));
-}
-
-void WindowAggregate::Impl::advance(Watermark to, Output& out) {
-  if (restored_) finish_restore();
-  to.firing = std::max(to.firing, to.retention);
-  if (to == now_) return;
-  const Watermark before = output_watermark(now_);
-  if (due(to)) step(to, out);
-  now_ = to;
-  results_.flush(out, stats_);
-  if (output_watermark(now_) != before) out.watermark(output_watermark(now_));
+  return !work_.marked || move_to(work_.to, out);
 }
 
 void WindowAggregate::Impl::count_placed(const Batch& batch) {
@@ -118,30 +112,15 @@ void WindowAggregate::Impl::count_placed(const Batch& batch) {
 }
 
 void WindowAggregate::Impl::count_group(const Batch& batch, std::uint32_t from, std::uint32_t n) {
-  std::uint64_t hash[PaneKeys::kGroup];
-  std::string_view key[PaneKeys::kGroup];
-  std::size_t total = 0;
-  std::size_t size[PaneKeys::kGroup];
-  for (std::uint32_t i = 0; i < n; ++i) {
-    size[i] = layout_.fixed_key != 0 ? layout_.fixed_key : codec_.encoded_size(batch, rows_[from + i]);
-    total += size[i];
-  }
-  if (key_bytes_.size() < total) key_bytes_.resize(total);
-  char* to = key_bytes_.data();
-  for (std::uint32_t i = 0; i < n; ++i) {
-    const std::uint32_t row = rows_[from + i];
-    codec_.encode(batch, row, to);
-    key[i] = {to, size[i]};
-    to += size[i];
-    hash[i] = batch.hash != nullptr ? batch.hash[row] : XXH3_64bits(key[i].data(), size[i]);
-    panes_[from + i]->window->keys.prefetch(hash[i]);
-  }
-  for (std::uint32_t i = 0; i < n; ++i) panes_[from + i]->window->keys.prefetch_entry(hash[i]);
+  keys_.encode(batch, &rows_[from], n);
+  for (std::uint32_t i = 0; i < n; ++i) panes_[from + i]->window->keys.prefetch(keys_.hash(i));
+  std::uint32_t probable[PaneKeys::kGroup];
+  for (std::uint32_t i = 0; i < n; ++i) probable[i] = panes_[from + i]->window->keys.prefetch_entry(keys_.hash(i));
   for (std::uint32_t i = 0; i < n; ++i) {
     Pane& pane = *panes_[from + i];
     Window& window = *pane.window;
     const std::uint32_t known = window.keys.size();
-    const std::uint32_t kid = window.keys.find_or_add(hash[i], key[i], window.strings);
+    const std::uint32_t kid = window.keys.find_or_add(keys_.hash(i), keys_.key(i), window.strings, probable[i]);
     char* entry = window.entry_or_add(pane, kid);
     change(entry, pane, kid);
     mark_fire(entry, pane, kid);
@@ -250,6 +229,8 @@ WindowAggregate::~WindowAggregate() = default;
 void WindowAggregate::process(unsigned, Batch&& batch, Output& out) { impl_->process(std::move(batch), out); }
 void WindowAggregate::watermark(unsigned, Watermark w, Output& out) { impl_->advance(w, out); }
 bool WindowAggregate::wants_clock() const { return impl_->wants_clock(); }
+bool WindowAggregate::pending() const { return impl_->pending(); }
+void WindowAggregate::resume(Output& out) { impl_->resume(out); }
 void WindowAggregate::clock(std::int64_t wall_ms, Output& out) { impl_->clock(wall_ms, out); }
 void WindowAggregate::finish(Output& out) { impl_->advance({kMaxTime, kMaxTime}, out); }
 bool WindowAggregate::begin_snapshot(DeltaWriter& out) { return impl_->begin_snapshot(out); }

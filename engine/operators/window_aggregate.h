@@ -40,6 +40,8 @@ class WindowAggregate final : public Operator {
   void process(unsigned input, Batch&& batch, Output& out) override;
   void watermark(unsigned input, Watermark watermark, Output& out) override;
   void finish(Output& out) override;
+  bool pending() const override;
+  void resume(Output& out) override;
   bool wants_clock() const override;
   void clock(std::int64_t wall_ms, Output& out) override;
   void snapshot(DeltaWriter& out) override { snapshot_at_once(*this, out); }

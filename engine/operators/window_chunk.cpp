@@ -72,22 +72,35 @@ void WindowChunk::add_to_prefix(std::uint32_t kid, std::uint32_t e) {
   in_prefix.push_back(kid);
 }
 
-void WindowChunk::advance_prefix(std::uint32_t steps) {
-  for (; prefix_steps_ < steps; ++prefix_steps_)
-    for (const std::uint32_t e : panes[prefix_steps_]) add_to_prefix(entry(e).kid, e);
+bool WindowChunk::advance_prefix(std::uint32_t steps, std::size_t most) {
+  for (; prefix_steps_ < steps; ++prefix_steps_) {
+    const auto& pane = panes[prefix_steps_];
+    for (; prefix_at_ < pane.size(); ++prefix_at_) {
+      if (most-- == 0) return false;
+      add_to_prefix(entry(pane[prefix_at_]).kid, pane[prefix_at_]);
+    }
+    prefix_at_ = 0;
+  }
+  return true;
 }
 
-void WindowChunk::flip(std::uint32_t step) {
+bool WindowChunk::flip(std::uint32_t step, std::size_t most) {
   if (!flipped_) {
+    if (flip_at_ == 0) {
+      cursor_ = step;
+      while (suffixes_.size() < entries_.size()) suffixes_.add();
+    }
+    for (; flip_at_ < keys.size(); ++flip_at_) {
+      if (most-- == 0) return false;
+      make_suffixes(flip_at_);
+    }
     flipped_ = true;
-    cursor_ = step;
-    while (suffixes_.size() < entries_.size()) suffixes_.add();
-    for (std::uint32_t kid = 0; kid < keys.size(); ++kid) make_suffixes(kid);
-    return;
+    return true;
   }
   for (; cursor_ < step; ++cursor_)
     for (const std::uint32_t e : panes[cursor_])
       if (KeyHead& h = head(entry(e).kid); h.front_plus_1 == e + 1) h.front_plus_1 = entry(e).newer_plus_1;
+  return true;
 }
 
 void WindowChunk::make_suffixes(std::uint32_t kid) {

@@ -75,9 +75,10 @@ class WindowChunk {
   bool add_value(std::size_t d, std::uint32_t e, const Dictionary::Identity& v, WindowChunk* before,
                  WindowChunk* after);
 
-  void advance_prefix(std::uint32_t steps);
+  // Both look at about `most` keys and are called until they say true; no rows come in between.
+  bool advance_prefix(std::uint32_t steps, std::size_t most);
   // The fronts, of steps >= `step`; only forward.
-  void flip(std::uint32_t step);
+  bool flip(std::uint32_t step, std::size_t most);
   // After an entry of this key changed that is in the prefix or behind the flip.
   void repair(std::uint32_t kid);
   std::uint32_t prefix_steps() const { return prefix_steps_; }
@@ -111,6 +112,8 @@ class WindowChunk {
   const Accumulators& accumulators_;
   PaneChunks entries_, suffixes_;
   std::uint32_t prefix_steps_ = 0, cursor_ = 0;
+  std::size_t prefix_at_ = 0;  // entries of the next step that are in the prefix already
+  std::uint32_t flip_at_ = 0;  // keys that have their suffixes
   bool flipped_ = false;
 };
 

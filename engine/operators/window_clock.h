@@ -37,7 +37,7 @@ class ProcessingTimeWindow final : public Operator {
     if (wall_ms <= now_) return;
     now_ = wall_ms;
     window_->watermark(0, {now_ - 1, now_ - 1}, out);
-    if (window_->wants_clock()) window_->clock(wall_ms, out);
+    if (window_->wants_clock() && !window_->pending()) window_->clock(wall_ms, out);  // else with the next one
   }
   void snapshot(DeltaWriter& out) override { snapshot_at_once(*this, out); }
   bool begin_snapshot(DeltaWriter& out) override {

@@ -88,13 +88,20 @@ void WindowAggregate::Impl::clock(std::int64_t wall_ms, Output& out) {
   if (wall_ == kMinTime) wall_ = wall_ms;
   if (wall_ms < wall_ + spec_.early) return;
   wall_ = wall_ms;
+  work_.begin_clock(output_watermark(now_));
+  resume(out);
+}
+
+bool WindowAggregate::Impl::fire_by_wall(Output& out) {
+  if (!fire(out)) return false;
   for (auto& [end, window] : windows_)
-    for (auto& [step, pane] : window->panes)
-      if (!pane->fired && !pane->fire_list.empty()) {
-        const EventTime time = global() ? std::max(newest_, shift(now_.retention, 1)) : pane->end - 1;
-        fire(*pane, time, now_.retention < now_.firing, false, out);
-      }
-  results_.flush(out, stats_);
+    for (auto& [step, pane] : window->panes) {
+      if (pane->fired || pane->fire_list.empty()) continue;
+      const EventTime time = global() ? std::max(newest_, shift(now_.retention, 1)) : pane->end - 1;
+      firing_ = {pane.get(), time, now_.retention < now_.firing, false, 0};
+      if (!fire(out)) return false;
+    }
+  return true;
 }
 
 void WindowAggregate::Impl::wake_for(const Pane& pane) {
@@ -106,131 +113,183 @@ void WindowAggregate::Impl::wake_for(const Pane& pane) {
   wake_retention_ = std::min(wake_retention_, shift(pane.end - 1, spec_.allow_lateness));
 }
 
-void WindowAggregate::Impl::step(Watermark to, Output& out) {
-  wake_firing_ = wake_retention_ = kMaxTime;
-  changed_after_firing_ = false;
-  hit_ = {};
-  for (auto w = windows_.begin(); w != windows_.end();) {
-    Window& window = *w->second;
+bool WindowAggregate::Impl::step(Watermark to, Output& out) {
+  if (!step_.on) {
+    count_placed(work_.batch);
+    wake_firing_ = wake_retention_ = kMaxTime;
+    changed_after_firing_ = false;
+    hit_ = {};
+    step_ = {};
+    step_.on = true;
+    step_.window = windows_.begin();
+  }
+  while (step_.window != windows_.end()) {
+    Window& window = *step_.window->second;
     const bool window_closing = closed(window.range.end, to);
-    for (auto p = window.panes.begin(); p != window.panes.end();) {
-      Pane& pane = *p->second;
+    if (!step_.in_window) {
+      step_.in_window = true;
+      step_.pane = window.panes.begin();
+    }
+    while (step_.pane != window.panes.end()) {
+      Pane& pane = *step_.pane->second;
       const bool closing = closed(pane.end, to);
-      const bool complete = to.retention >= pane.end - 1;
-      if (!pane.fired && to.firing >= pane.end - 1) {
-        pane.fired = true;
-        // What is left of a global window when its input ends stands for the moment that would have been next.
-        const EventTime last = pane.next_early == kMaxTime || pane.next_early <= kMinTime + 1
-                                   ? std::max(newest_, shift(now_.retention, 1))
-                                   : pane.next_early - 1;
-        fire(pane, global() ? last : pane.end - 1, !complete, closing, out);
-      } else if (pane.fired) {
-        if (complete && !pane.fire_list.empty()) fire(pane, false, closing, out);
-      } else if (pane.next_early != kMaxTime && to.firing >= pane.next_early - 1) {
-        const EventTime moment = moment_of(pane, to.firing);
-        pane.next_early = early_after(pane, to.firing);
-        fire(pane, global() ? moment - 1 : pane.end - 1, to.retention < moment - 1, false, out);
+      if (!step_.in_pane) {
+        step_.in_pane = true;
+        step_.closed = 0;
+        begin_firing(pane, to, closing);
       }
+      if (!fire(out)) return false;
       if (!closing) {
         wake_for(pane);
-        ++p;
+        ++step_.pane;
+        step_.in_pane = false;
         continue;
       }
       if (layout_.cumulate) {
         steps_closed_ = std::max(steps_closed_, pane.end);
-        if (std::next(p) != window.panes.end() || !window_closing) close_step(pane);  // later panes hold it
+        const bool held_by_later = std::next(step_.pane) != window.panes.end() || !window_closing;
+        if (held_by_later && !close_step(pane, out)) return false;
       }
-      if (saving_.on) saving_.panes.push_back(std::move(p->second));
-      p = window.panes.erase(p);
+      if (saving_.on) saving_.panes.push_back(std::move(step_.pane->second));
+      step_.pane = window.panes.erase(step_.pane);
+      step_.in_pane = false;
     }
+    step_.in_window = false;
     if (window_closing) {
       windows_closed_ = std::max(windows_closed_, window.range.end);
-      if (saving_.on) saving_.windows.push_back(std::move(w->second));
-      w = windows_.erase(w);
+      if (saving_.on) saving_.windows.push_back(std::move(step_.window->second));
+      step_.window = windows_.erase(step_.window);
       continue;
     }
     wake_retention_ = std::min(wake_retention_, shift(window.range.end - 1, spec_.allow_lateness));
-    ++w;
+    ++step_.window;
   }
+  step_.on = false;
   now_ = to;
   if (!distinct_.empty()) turn_dictionaries(to.retention);
+  return true;
 }
 
-void WindowAggregate::Impl::fire(Pane& pane, EventTime time, bool provisional, bool closing, Output& out) {
+// What this step of the watermark makes the pane tell, if anything.
+void WindowAggregate::Impl::begin_firing(Pane& pane, Watermark to, bool closing) {
+  const bool complete = to.retention >= pane.end - 1;
+  if (!pane.fired && to.firing >= pane.end - 1) {
+    pane.fired = true;
+    // What is left of a global window when its input ends stands for the moment that would have been next.
+    const EventTime last = pane.next_early == kMaxTime || pane.next_early <= kMinTime + 1
+                               ? std::max(newest_, shift(now_.retention, 1))
+                               : pane.next_early - 1;
+    firing_ = {&pane, global() ? last : pane.end - 1, !complete, closing, 0};
+  } else if (pane.fired) {
+    if (complete && !pane.fire_list.empty()) firing_ = {&pane, pane.end - 1, false, closing, 0};
+  } else if (pane.next_early != kMaxTime && to.firing >= pane.next_early - 1) {
+    const EventTime moment = moment_of(pane, to.firing);
+    pane.next_early = early_after(pane, to.firing);
+    firing_ = {&pane, global() ? moment - 1 : pane.end - 1, to.retention < moment - 1, false, 0};
+  }
+}
+
+bool WindowAggregate::Impl::fire(Output& out) {
+  if (firing_.pane == nullptr) return true;
+  auto& list = firing_.pane->fire_list;
+  if (firing_.at == 0 && !std::is_sorted(list.begin(), list.end())) std::sort(list.begin(), list.end());
+  // A cumulate result is put together in one place for all keys.
+  const std::size_t together = layout_.cumulate ? 1 : kTogether;
+  while (firing_.at < list.size()) {
+    const std::size_t from = firing_.at;
+    firing_.at = std::min(list.size(), from + together);
+    for (std::size_t i = from; i < firing_.at; ++i) tell(list[i], out);
+    results_.settle();
+    if (!goes())
+      for (std::size_t i = from; i < firing_.at; ++i) settle(list[i]);
+    if (work_.spent(firing_.at - from, out)) return false;
+  }
+  list.clear();
+  firing_.pane = nullptr;
+  return true;
+}
+
+// The records of a key that changed. What they say is not touched before they have settled.
+void WindowAggregate::Impl::tell(std::uint32_t kid, Output& out) {
+  Pane& pane = *firing_.pane;
   Window& window = *pane.window;
-  const Watermark before = output_watermark(now_);
-  const auto final_flag = provisional ? kProvisionalFlag : std::uint8_t{0};
-  auto with = [&](RowOp op) {
-    const auto steps_only =
-        op == RowOp::update_before && spec_.mode != EmitMode::retracting ? kForStepsFlag : std::uint8_t{0};
-    return static_cast<std::uint8_t>(static_cast<std::uint8_t>(op) | final_flag | steps_only);
+  char* entry = window.entry(pane, kid);
+  const bool again = (entry_flags(entry) & kEmitted) != 0;
+  char* value = window.block(entry);
+  if (spec_.mode != EmitMode::discarding && layout_.cumulate) {
+    value = total_.data();
+    accumulators_.reset(value, total_strings_);
+    accumulators_.merge(window.closed_block(kid), value, total_strings_);
+    for (const auto& [step, open] : window.panes) {
+      if (step > pane.step) break;
+      if (const char* e = window.entry(*open, kid))
+        accumulators_.merge(window.block(const_cast<char*>(e)), value, total_strings_);
+    }
+  }
+  const auto add = [&](const char* block, RowOp op) {
+    std::uint8_t flags = static_cast<std::uint8_t>(op) | (firing_.provisional ? kProvisionalFlag : std::uint8_t{0});
+    if (op == RowOp::update_before && spec_.mode != EmitMode::retracting) flags |= kForStepsFlag;
+    results_.add(window.keys.key(window.keys.entry(kid)), {window.range.start, pane.end}, firing_.time, block, flags,
+                 output_watermark(now_), out, stats_);
   };
-  // An entry that goes with its window stays as it is: a snapshot under way may still have to read it.
-  const bool goes = closing && !layout_.cumulate;
-  if (!std::is_sorted(pane.fire_list.begin(), pane.fire_list.end()))
-    std::sort(pane.fire_list.begin(), pane.fire_list.end());
-  for (const std::uint32_t kid : pane.fire_list) {
-    char* entry = window.entry(pane, kid);
-    const bool again = (entry_flags(entry) & kEmitted) != 0;
-    const std::string_view key = window.keys.key(window.keys.entry(kid));
-    char* value = window.block(entry);
-    if (spec_.mode != EmitMode::discarding && layout_.cumulate) {
-      value = total_.data();
-      accumulators_.reset(value, total_strings_);
-      accumulators_.merge(window.closed_block(kid), value, total_strings_);
-      for (const auto& [step, open] : window.panes) {
-        if (step > pane.step) break;
-        if (const char* e = window.entry(*open, kid))
-          accumulators_.merge(window.block(const_cast<char*>(e)), value, total_strings_);
-      }
-    }
-    auto add = [&](const char* block, RowOp op) {
-      results_.add(key, {window.range.start, pane.end}, time, block, with(op), before, out, stats_);
-    };
-    if (!goes) {
-      if (closing)
-        keep_old(entry, pane, kid);
-      else
-        change(entry, pane, kid);
-      entry_flags(entry) &= ~kFireDue;
-    }
-    if (spec_.mode == EmitMode::discarding) {
-      add(value, RowOp::insert);
-      if (goes) continue;
-      accumulators_.reset(value, window.strings);
-      entry_flags(entry) |= kEmitted;
-      continue;
-    }
-    if (spec_.updating && accumulators_.count(value, rows_counted_) <= 0) {  // all its rows were taken back
-      if (again) add(window.last_block(entry), RowOp::remove);
-      if (!goes) entry_flags(entry) &= ~kEmitted;
-      continue;
-    }
+  if (!goes()) {
+    if (firing_.closing)
+      keep_old(entry, pane, kid);
+    else
+      change(entry, pane, kid);
+    entry_flags(entry) &= ~kFireDue;
+  }
+  if (spec_.mode == EmitMode::discarding) {
+    add(value, RowOp::insert);
+  } else if (none_left(value)) {
+    if (again) add(window.last_block(entry), RowOp::remove);
+  } else {
     if (again && tells_before_) add(window.last_block(entry), RowOp::update_before);
     add(value, again ? RowOp::update_after : RowOp::insert);
-    if (goes) continue;
-    entry_flags(entry) |= kEmitted;
-    if (!layout_.keeps_last) continue;
-    char* last = window.last_block(entry);
-    accumulators_.reset(last, window.strings);
-    accumulators_.merge(value, last, window.strings);
   }
-  pane.fire_list.clear();
 }
 
-void WindowAggregate::Impl::close_step(Pane& pane) {
-  Window& window = *pane.window;
-  for (DistinctSet& set : window.sets) set.close_steps(pane.step + 1);
-  for (std::uint32_t i = 0; i < pane.entries->size(); ++i) {
-    char* entry = pane.entries->at(i);
-    std::uint32_t kid = 0;
-    std::memcpy(&kid, entry + 4, 4);
-    keep_old(entry, pane, kid);
-    change_closed(window, kid);
-    accumulators_.merge(window.block(entry), window.closed_block(kid), window.strings);
-    accumulators_.reset(window.block(entry), window.strings);
-    if (layout_.keeps_last) accumulators_.reset(window.last_block(entry), window.strings);
+// After it was told: what the next record of this key will be compared with.
+void WindowAggregate::Impl::settle(std::uint32_t kid) {
+  Window& window = *firing_.pane->window;
+  char* entry = window.entry(*firing_.pane, kid);
+  char* value = layout_.cumulate && spec_.mode != EmitMode::discarding ? total_.data() : window.block(entry);
+  if (spec_.mode == EmitMode::discarding) {
+    accumulators_.reset(value, window.strings);
+    entry_flags(entry) |= kEmitted;
+    return;
   }
+  if (none_left(value)) {
+    entry_flags(entry) &= ~kEmitted;
+    return;
+  }
+  entry_flags(entry) |= kEmitted;
+  if (!layout_.keeps_last) return;
+  char* last = window.last_block(entry);
+  accumulators_.reset(last, window.strings);
+  accumulators_.merge(value, last, window.strings);
+}
+
+bool WindowAggregate::Impl::close_step(Pane& pane, Output& out) {
+  Window& window = *pane.window;
+  if (step_.closed == 0)
+    for (DistinctSet& set : window.sets) set.close_steps(pane.step + 1);
+  while (step_.closed < pane.entries->size()) {
+    const std::uint32_t from = step_.closed;
+    step_.closed = std::min<std::uint32_t>(pane.entries->size(), from + kTogether);
+    for (std::uint32_t i = from; i < step_.closed; ++i) {
+      char* entry = pane.entries->at(i);
+      std::uint32_t kid = 0;
+      std::memcpy(&kid, entry + 4, 4);
+      keep_old(entry, pane, kid);
+      change_closed(window, kid);
+      accumulators_.merge(window.block(entry), window.closed_block(kid), window.strings);
+      accumulators_.reset(window.block(entry), window.strings);
+      if (layout_.keeps_last) accumulators_.reset(window.last_block(entry), window.strings);
+    }
+    if (work_.spent(step_.closed - from, out)) return false;
+  }
+  return true;
 }
 
 void WindowAggregate::Impl::turn_dictionaries(EventTime retention) {

@@ -13,6 +13,7 @@
 #include "engine/operators/window_aggregate.h"
 #include "engine/operators/window_panes.h"
 #include "engine/operators/window_results.h"
+#include "engine/operators/window_work.h"
 #include "engine/state/row_codec.h"
 
 namespace twinspan::engine {
@@ -23,6 +24,8 @@ class WindowAggregate::Impl {
 
   void process(Batch&& batch, Output& out);
   void advance(Watermark to, Output& out);  // a watermark message
+  bool pending() const { return work_.active(); }
+  void resume(Output& out);
   bool wants_clock() const { return spec_.early_clock == EarlyClock::wall; }
   void clock(std::int64_t wall_ms, Output& out);
   bool begin_snapshot(DeltaWriter& out);
@@ -33,6 +36,8 @@ class WindowAggregate::Impl {
   const Schema& schema() const { return schema_; }
 
  private:
+  static constexpr std::size_t kTogether = 128;  // keys told together
+
   // Entries of a checkpoint. Tags of keys and pairs are window ends, of steps the step's end, of ids the
   // generation.
   enum Space : std::uint8_t { kKeys = 0, kSteps = 1, kPairs = 2, kIds = 3 };
@@ -65,6 +70,18 @@ class WindowAggregate::Impl {
     IdsWritten written;  // in this generation
   };
 
+  // --- rows
+  bool run(Output& out);
+  // true: F and R stand there now. false: the portion is used up.
+  bool move_to(Watermark to, Output& out) {
+    if (!step_.on && to == now_) [[likely]]
+      return true;
+    to.firing = std::max(to.firing, to.retention);
+    if ((step_.on || due(to)) && !step(to, out)) return false;
+    now_ = to;
+    return true;
+  }
+
   // --- placing
   bool global() const { return spec_.kind == WindowKind::global; }
   bool closed(EventTime end, Watermark at) const {
@@ -93,13 +110,19 @@ class WindowAggregate::Impl {
   bool due(Watermark to) const {
     return to.firing >= wake_firing_ || to.retention >= wake_retention_ || (changed_after_firing_ && to != now_);
   }
-  void step(Watermark to, Output& out);
-  void fire(Pane& pane, bool provisional, bool closing, Output& out) {
-    fire(pane, pane.end - 1, provisional, closing, out);
-  }
-  void fire(Pane& pane, EventTime time, bool provisional, bool closing, Output& out);
+  // Of those that are bool: false: the portion is used up, and the next one goes on.
+  bool step(Watermark to, Output& out);
+  void begin_firing(Pane& pane, Watermark to, bool closing);
+  bool fire(Output& out);
+  bool fire_by_wall(Output& out);
+  // An entry that goes with its window stays as it is: a snapshot under way may still have to read it.
+  bool goes() const { return firing_.closing && !layout_.cumulate; }
+  // All its rows were taken back.
+  bool none_left(const char* value) const { return spec_.updating && accumulators_.count(value, rows_counted_) <= 0; }
+  void tell(std::uint32_t kid, Output& out);
+  void settle(std::uint32_t kid);
+  bool close_step(Pane& pane, Output& out);
   EventTime moment_of(const Pane& pane, EventTime firing) const;
-  void close_step(Pane& pane);
   void turn_dictionaries(EventTime retention);
   Watermark output_watermark(Watermark w) const { return {w.firing, shift(w.retention, -spec_.allow_lateness)}; }
 
@@ -127,6 +150,7 @@ class WindowAggregate::Impl {
   const Schema& schema_;
   mutable Calendar calendar_;
   RowCodec codec_;
+  KeyGroup keys_;
   Accumulators accumulators_;
   PaneLayout layout_;
   std::vector<Distinct> distinct_;
@@ -152,14 +176,27 @@ class WindowAggregate::Impl {
     Pane* pane = nullptr;        // ... go there
   } hit_;
 
+  // The call under way, and where in it: the step of the watermark, the firing of a pane.
+  WindowWork work_;
+  struct {
+    bool on = false, in_window = false, in_pane = false;
+    std::map<EventTime, std::unique_ptr<Window>>::iterator window;
+    std::map<std::uint32_t, std::unique_ptr<Pane>>::iterator pane;
+    std::uint32_t closed = 0;  // entries of the pane that have gone to their keys
+  } step_;
+  struct {
+    Pane* pane = nullptr;  // nullptr: none
+    EventTime time = 0;
+    bool provisional = false, closing = false;
+    std::size_t at = 0;  // of its list
+  } firing_;
+
   // Rows placed and not yet counted.
   std::vector<std::uint32_t> rows_;
   std::vector<Pane*> panes_;
   std::vector<std::uint32_t> kids_;
   std::vector<char*> blocks_;
-  std::vector<std::uint32_t> late_;
   bool retractions_ = false;  // among the rows placed
-  std::string key_bytes_;
   // count_distinct
   std::vector<std::uint32_t> chosen_, chosen_rows_, ids_;
   std::vector<Dictionary::Identity> identities_;

@@ -1,8 +1,8 @@
 #include "engine/operators/window_session.h"
 
 #include <algorithm>
-
-#include <xxhash.h>
+#include <numeric>
+#include <utility>
 
 #include "engine/operators/calendar.h"
 
@@ -12,6 +12,7 @@ SessionWindow::SessionWindow(WindowSpec spec, const Schema& schema)
     : spec_(std::move(spec)),
       schema_(schema),
       codec_(spec_.key_columns, spec_.key_types),
+      keys_(codec_),
       accumulators_(spec_.aggregates),
       fixed_key_(fixed_key_size(spec_.key_types)),
       results_(spec_.key_types, accumulators_, schema_),
@@ -26,62 +27,67 @@ SessionWindow::SessionWindow(WindowSpec spec, const Schema& schema)
 
 void SessionWindow::process(unsigned, Batch&& batch, Output& out) {
   if (restoring_) finish_restore();
-  const Watermark before = output_watermark(now_);
   stats_.rows_in += batch.rows;
-  std::uint64_t hash[kGroup];
-  std::string_view key[kGroup];
-  for (std::uint32_t from = 0; from < batch.rows; from += kGroup) {
-    const std::uint32_t n = std::min<std::uint32_t>(kGroup, batch.rows - from);
-    std::size_t size[kGroup], total = 0;
-    for (std::uint32_t i = 0; i < n; ++i) {
-      size[i] = fixed_key_ != 0 ? fixed_key_ : codec_.encoded_size(batch, from + i);
-      total += size[i];
-    }
-    if (key_bytes_.size() < total) key_bytes_.resize(total);
-    char* to = key_bytes_.data();
-    for (std::uint32_t i = 0; i < n; ++i) {
-      codec_.encode(batch, from + i, to);
-      key[i] = {to, size[i]};
-      to += size[i];
-      hash[i] = batch.hash != nullptr ? batch.hash[from + i] : XXH3_64bits(key[i].data(), size[i]);
-      sessions_.prefetch(hash[i]);
-    }
-    for (std::uint32_t i = 0; i < n; ++i) sessions_.prefetch_record(hash[i]);
-    for (std::uint32_t i = 0; i < n; ++i) {
-      const std::uint32_t row = from + i;
-      move_to({batch.firing != nullptr ? batch.firing[row] : now_.firing,
-               batch.retention != nullptr ? batch.retention[row] : now_.retention},
-              &batch, out);
-      if (!place(batch, row, key[i], hash[i], out)) late_.push_back(row);
-    }
-    count_placed(batch);
-  }
-  if (!late_.empty()) {
-    stats_.rows_late += late_.size();
-    const auto n = static_cast<std::uint32_t>(late_.size());
-    out.late(n == batch.rows ? std::move(batch) : gather(batch, late_.data(), n, std::make_shared<Arena>()));
-    late_.clear();
-  }
-  results_.flush(out, stats_);
-  if (output_watermark(now_) != before) out.watermark(output_watermark(now_));
+  work_.begin_rows(std::move(batch), output_watermark(now_));
+  group_ = group_end_ = 0;
+  resume(out);
 }
 
 void SessionWindow::watermark(unsigned, Watermark to, Output& out) {
   if (restoring_) finish_restore();
-  const Watermark before = output_watermark(now_);
-  move_to(to, nullptr, out);
-  results_.flush(out, stats_);
-  if (output_watermark(now_) != before) out.watermark(output_watermark(now_));
+  work_.begin_watermark(to, output_watermark(now_));
+  resume(out);
 }
 
-void SessionWindow::move_to(Watermark to, const Batch* batch, Output& out) {
-  if (to == now_) return;
-  to.firing = std::max(to.firing, to.retention);
-  if (due(to)) {
-    if (batch != nullptr) count_placed(*batch);
-    step(to, out);
+void SessionWindow::resume(Output& out) {
+  work_.begin_portion(spec_.portion);
+  const bool done = run(out);
+  results_.flush(out, stats_);
+  if (done) work_.end(output_watermark(now_), out, stats_);
+}
+
+// false: the portion is used up.
+bool SessionWindow::run(Output& out) {
+  if (work_.wall) return fire_listed(now_.retention < now_.firing, out);
+  const Batch& batch = work_.batch;
+  for (; work_.row < batch.rows; ++work_.row) {
+    const std::uint32_t row = work_.row;
+    if (row == group_end_) {
+      count_placed(batch);
+      look_up(row);
+    }
+    if (!move_to(work_.at(row, now_), out)) return false;
+    if (!place(batch, row, keys_.key(row - group_), keys_.hash(row - group_), out)) work_.late.push_back(row);
   }
+  count_placed(batch);
+  return !work_.marked || move_to(work_.to, out);
+}
+
+// The next group of rows: what they will look at begins to load.
+void SessionWindow::look_up(std::uint32_t row) {
+  group_ = row;
+  group_end_ = std::min(work_.batch.rows, row + KeyGroup::kRows);
+  const std::uint32_t n = group_end_ - group_;
+  std::uint32_t rows[KeyGroup::kRows];
+  std::iota(rows, rows + n, row);
+  keys_.encode(work_.batch, rows, n);
+  for (std::uint32_t i = 0; i < n; ++i) sessions_.prefetch(keys_.hash(i));
+  for (std::uint32_t i = 0; i < n; ++i) sessions_.prefetch_record(keys_.hash(i));
+}
+
+bool SessionWindow::move_to(Watermark to, Output& out) {
+  if (phase_ == Phase::none) {
+    if (to == now_) return true;
+    to.firing = std::max(to.firing, to.retention);
+    if (due(to)) {
+      count_placed(work_.batch);
+      begin_step();
+    }
+  }
+  to.firing = std::max(to.firing, to.retention);
+  if (phase_ != Phase::none && !step(to, out)) return false;
   now_ = to;
+  return true;
 }
 
 // false: the row is late.

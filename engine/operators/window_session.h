@@ -28,6 +28,7 @@
 #include "engine/operators/window_sessions.h"
 #include "engine/operators/window_spec.h"
 #include "engine/operators/window_timers.h"
+#include "engine/operators/window_work.h"
 #include "engine/state/row_codec.h"
 
 namespace twinspan::engine {
@@ -40,6 +41,8 @@ class SessionWindow final : public Operator {
   void process(unsigned input, Batch&& batch, Output& out) override;
   void watermark(unsigned input, Watermark watermark, Output& out) override;
   void finish(Output& out) override { watermark(0, {kMaxTime, kMaxTime}, out); }
+  bool pending() const override { return work_.active(); }
+  void resume(Output& out) override;
   void snapshot(DeltaWriter& out) override { snapshot_at_once(*this, out); }
   bool begin_snapshot(DeltaWriter& out) override;
   bool snapshot_portion(std::size_t entries, DeltaWriter& out) override;
@@ -52,7 +55,7 @@ class SessionWindow final : public Operator {
 
  private:
   using Head = SessionStore::Head;
-  static constexpr unsigned kGroup = 32;        // rows prefetched together
+  static constexpr unsigned kGroup = 32;        // sessions that are looked at together
   static constexpr std::uint8_t kSessions = 0;  // space: tag start, key: the encoded key, value: see save_session
   // What only some windows keep of a session.
   struct Extra {
@@ -61,6 +64,8 @@ class SessionWindow final : public Operator {
   };
 
   // --- rows (window_session.cpp)
+  bool run(Output& out);
+  void look_up(std::uint32_t row);
   bool closed(EventTime end) const { return now_.retention >= shift(end - 1, spec_.allow_lateness); }
   bool place(const Batch& batch, std::uint32_t row, std::string_view key, std::uint64_t hash, Output& out);
   std::uint32_t meet(EventTime t, std::uint32_t first, Output& out);
@@ -85,13 +90,17 @@ class SessionWindow final : public Operator {
     return to.firing >= wake_firing_ || to.retention >= wake_retention_ || (changed_after_firing_ && to != now_);
   }
   void wait_for_firing(std::uint32_t i);
-  void move_to(Watermark to, const Batch* batch, Output& out);
-  void step(Watermark to, Output& out);
-  void fire_complete(Watermark to, Output& out);
-  void fire_early(bool provisional, Output& out);
-  void fire_changed(Watermark to, Output& out);
-  void close(Watermark to);
+  bool move_to(Watermark to, Output& out);
+  void begin_step();
+  // false: the portion is used up; the next one goes on.
+  bool step(Watermark to, Output& out);
+  bool fire_complete(Watermark to, Output& out);
+  void list_early();
+  void list_changed(Watermark to);
+  bool fire_listed(bool provisional, Output& out);
+  bool close(Watermark to, Output& out);
   void fire(std::uint32_t i, bool provisional, bool closing, Output& out);
+  void settle();
   void take_back(std::uint32_t i, Output& out);
   void drop(std::uint32_t i);
   EventTime early_after(EventTime firing) const;
@@ -105,6 +114,7 @@ class SessionWindow final : public Operator {
   const WindowSpec spec_;
   const Schema& schema_;
   RowCodec codec_;
+  KeyGroup keys_;
   Accumulators accumulators_;
   std::vector<std::size_t> distinct_;  // aggregates
   bool tells_before_ = false;
@@ -116,9 +126,17 @@ class SessionWindow final : public Operator {
   Watermark now_;  // of the input
   // Sessions by an end they had: one whose end has moved is put where it belongs when its time comes.
   EventTimers firing_timers_, closing_timers_;
+  // The call under way, and where in it: the group of its rows that is looked up, the step that is not done.
+  WindowWork work_;
+  std::uint32_t group_ = 0, group_end_ = 0;
+  enum class Phase : std::uint8_t { none, complete, early, changed, close } phase_ = Phase::none;
   std::vector<EventTimers::Entry> ready_;
-  std::vector<std::uint32_t> changed_;  // kFireDue, not fired: for early firings; may hold what is no longer so
-  std::vector<std::uint32_t> again_;    // kFireDue and fired: told again when retention is there; the same
+  std::vector<std::uint32_t> listed_;  // to be fired from listed_at_ on
+  std::size_t listed_at_ = 0;
+  bool early_provisional_ = false;
+  std::vector<std::uint32_t> told_, ended_;  // fired, and not settled yet: they stay; they end
+  std::vector<std::uint32_t> changed_;       // kFireDue, not fired: for early firings; may hold what is no longer so
+  std::vector<std::uint32_t> again_;         // kFireDue and fired: told again when retention is there; the same
   EventTime wake_firing_ = kMaxTime, wake_retention_ = kMaxTime;
   bool changed_after_firing_ = false;  // one of `again_` is complete by retention: told at the next step
   EventTime next_early_ = kMaxTime;
@@ -128,8 +146,6 @@ class SessionWindow final : public Operator {
   // Rows placed and not yet counted.
   std::vector<std::uint32_t> rows_, placed_;
   std::vector<char*> blocks_;
-  std::vector<std::uint32_t> late_;
-  std::string key_bytes_;
 
   SessionStore::SaveFlags save_flags_;
   SaveList<std::uint32_t> save_list_;

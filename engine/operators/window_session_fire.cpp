@@ -33,87 +33,122 @@ EventTime SessionWindow::early_after(EventTime firing) const {
   return (floor_div(firing + 1 - spec_.offset, spec_.early) + 1) * spec_.early + spec_.offset;
 }
 
-void SessionWindow::step(Watermark to, Output& out) {
+void SessionWindow::begin_step() {
   changed_after_firing_ = false;
-  fire_complete(to, out);
-  if (next_early_ != kMaxTime && to.firing >= next_early_ - 1 && to.firing != kMaxTime) {  // at the end all is complete
-    const EventTime moment = floor_div(to.firing + 1 - spec_.offset, spec_.early) * spec_.early + spec_.offset;
-    fire_early(to.retention < moment - 1, out);
+  phase_ = Phase::complete;
+}
+
+bool SessionWindow::step(Watermark to, Output& out) {
+  if (phase_ == Phase::complete) {
+    if (!fire_complete(to, out)) return false;
+    if (next_early_ != kMaxTime && to.firing >= next_early_ - 1 &&
+        to.firing != kMaxTime) {  // at the end all is complete
+      const EventTime moment = floor_div(to.firing + 1 - spec_.offset, spec_.early) * spec_.early + spec_.offset;
+      early_provisional_ = to.retention < moment - 1;
+      list_early();
+    }
+    phase_ = Phase::early;
   }
-  fire_changed(to, out);
-  close(to);
+  if (phase_ == Phase::early) {
+    if (!fire_listed(early_provisional_, out)) return false;
+    list_changed(to);
+    phase_ = Phase::changed;
+  }
+  if (phase_ == Phase::changed) {
+    if (!fire_listed(false, out)) return false;
+    phase_ = Phase::close;
+  }
+  if (!close(to, out)) return false;
+  phase_ = Phase::none;
   wake_firing_ = shift(firing_timers_.earliest(), -1);
   if (next_early_ != kMaxTime) wake_firing_ = std::min(wake_firing_, next_early_ - 1);
   wake_retention_ = shift(closing_timers_.earliest(), spec_.allow_lateness - 1);
   for (const std::uint32_t i : again_) wake_retention_ = std::min(wake_retention_, sessions_.head(i).end - 1);
+  return true;
 }
 
-void SessionWindow::fire_complete(Watermark to, Output& out) {
+bool SessionWindow::fire_complete(Watermark to, Output& out) {
   const EventTime until = shift(to.firing, 1);
-  while (firing_timers_.earliest() <= until && firing_timers_.earliest() != kMaxTime) {
+  for (;;) {
     ready_.clear();
-    firing_timers_.take(until, ready_);
-    for (std::size_t from = 0; from < ready_.size(); from += kGroup) {
-      const std::size_t group = std::min(ready_.size(), from + kGroup);
-      for (std::size_t r = from; r < group; ++r) sessions_.prefetch_head(ready_[r].what);
-      for (std::size_t r = from; r < group; ++r) sessions_.prefetch_slot(ready_[r].what);
-      for (std::size_t r = from; r < group; ++r) {
-        const std::uint32_t i = ready_[r].what;
-        const EventTime end = ready_[r].due;
-        Head& h = sessions_.head(i);
-        // A session that had this record before may have left the timer: it does no harm.
-        if ((h.flags & (SessionStore::kFree | SessionStore::kFired)) != 0) continue;
-        if (h.end != end) {  // it went on
-          firing_timers_.add(h.end, i);
-          continue;
-        }
-        h.flags = (h.flags | SessionStore::kFired) & ~SessionStore::kWaits;
-        const bool closing = to.retention >= shift(end - 1, spec_.allow_lateness);
-        if ((h.flags & SessionStore::kFireDue) != 0) fire(i, to.retention < end - 1, closing, out);
-        if (closing)
-          drop(i);
-        else
-          closing_timers_.add(end, i);
+    firing_timers_.take(until, ready_, kGroup);
+    if (ready_.empty()) return true;
+    for (const auto& r : ready_) sessions_.prefetch_head(r.what);
+    for (const auto& r : ready_) sessions_.prefetch_slot(r.what);
+    for (const auto& [end, i] : ready_) {
+      Head& h = sessions_.head(i);
+      // A session that had this record before may have left the timer: it does no harm.
+      if ((h.flags & (SessionStore::kFree | SessionStore::kFired)) != 0) continue;
+      if (h.end != end) {  // it went on
+        firing_timers_.add(h.end, i);
+        continue;
       }
+      h.flags = (h.flags | SessionStore::kFired) & ~SessionStore::kWaits;
+      const bool closing = to.retention >= shift(end - 1, spec_.allow_lateness);
+      if ((h.flags & SessionStore::kFireDue) != 0) fire(i, to.retention < end - 1, closing, out);
+      if (closing)
+        ended_.push_back(i);
+      else
+        closing_timers_.add(end, i);
     }
+    settle();
+    if (work_.spent(ready_.size(), out)) return false;
   }
 }
 
-void SessionWindow::fire_early(bool provisional, Output& out) {
-  std::vector<std::uint32_t> ready;
+void SessionWindow::list_early() {
   for (const std::uint32_t i : changed_) {
     const std::uint32_t flags = sessions_.head(i).flags;
     if ((flags & (SessionStore::kFree | SessionStore::kFired)) == 0 && (flags & SessionStore::kFireDue) != 0)
-      ready.push_back(i);
+      listed_.push_back(i);
   }
   changed_.clear();
   next_early_ = kMaxTime;
-  for (const std::uint32_t i : ready)  // one may be named twice
-    if ((sessions_.head(i).flags & SessionStore::kFireDue) != 0) fire(i, provisional, false, out);
 }
 
 // Those that had fired and changed since.
-void SessionWindow::fire_changed(Watermark to, Output& out) {
-  if (again_.empty()) return;
-  std::vector<std::uint32_t> ready, later;
+void SessionWindow::list_changed(Watermark to) {
+  std::size_t later = 0;
   for (const std::uint32_t i : again_) {
     const Head& h = sessions_.head(i);
     constexpr std::uint32_t kBoth = SessionStore::kFireDue | SessionStore::kFired;
     if ((h.flags & SessionStore::kFree) != 0 || (h.flags & kBoth) != kBoth) continue;
-    (to.retention >= h.end - 1 ? ready : later).push_back(i);
+    if (to.retention >= h.end - 1)
+      listed_.push_back(i);
+    else
+      again_[later++] = i;
   }
-  again_ = std::move(later);
-  for (const std::uint32_t i : ready)
-    if ((sessions_.head(i).flags & SessionStore::kFireDue) != 0) fire(i, false, false, out);
+  again_.resize(later);
 }
 
-void SessionWindow::close(Watermark to) {
-  if (to.retention == kMinTime) return;
-  ready_.clear();
-  closing_timers_.take(shift(to.retention, 1 - spec_.allow_lateness), ready_);
-  for (const auto& [end, i] : ready_) {
-    const Head& h = sessions_.head(i);
-    if ((h.flags & SessionStore::kFree) == 0 && (h.flags & SessionStore::kFired) != 0 && h.end == end) drop(i);
+bool SessionWindow::fire_listed(bool provisional, Output& out) {
+  while (listed_at_ < listed_.size()) {
+    const std::size_t from = listed_at_;
+    listed_at_ = std::min(listed_.size(), from + kGroup);
+    for (std::size_t l = from; l < listed_at_; ++l) sessions_.prefetch_whole(listed_[l]);
+    for (std::size_t l = from; l < listed_at_; ++l)  // one may be named twice
+      if ((sessions_.head(listed_[l]).flags & SessionStore::kFireDue) != 0) fire(listed_[l], provisional, false, out);
+    settle();
+    if (work_.spent(listed_at_ - from, out)) return false;
+  }
+  listed_.clear();
+  listed_at_ = 0;
+  return true;
+}
+
+bool SessionWindow::close(Watermark to, Output& out) {
+  if (to.retention == kMinTime) return true;
+  for (;;) {
+    ready_.clear();
+    closing_timers_.take(shift(to.retention, 1 - spec_.allow_lateness), ready_, kGroup);
+    if (ready_.empty()) return true;
+    for (const auto& r : ready_) sessions_.prefetch_head(r.what);
+    for (const auto& r : ready_) sessions_.prefetch_slot(r.what);
+    for (const auto& [end, i] : ready_) {
+      const Head& h = sessions_.head(i);
+      if ((h.flags & SessionStore::kFree) == 0 && (h.flags & SessionStore::kFired) != 0 && h.end == end) drop(i);
+    }
+    if (work_.spent(ready_.size(), out)) return false;
   }
 }
 
@@ -131,20 +166,34 @@ void SessionWindow::fire(std::uint32_t i, bool provisional, bool closing, Output
   else
     change(i);
   h.flags &= ~SessionStore::kFireDue;
+  if (!closing) told_.push_back(i);
   if (spec_.mode == EmitMode::discarding) {
     add(block, RowOp::insert);
-    accumulators_.reset(block, memory_);
     return;
   }
   const bool again = (h.flags & SessionStore::kEmitted) != 0;
   if (again && tells_before_) add(extra_[i].last.data(), RowOp::update_before);
   add(block, again ? RowOp::update_after : RowOp::insert);
-  if (closing) return;
-  h.flags |= SessionStore::kEmitted;
-  Extra& extra = extra_[i];
-  if (extra.last.empty()) extra.last.assign(accumulators_.bytes(), 0);
-  accumulators_.reset(extra.last.data(), memory_);
-  accumulators_.merge(block, extra.last.data(), memory_);
+  if (!closing) h.flags |= SessionStore::kEmitted;
+}
+
+// Result rows have been made of what fire() told: it may change now.
+void SessionWindow::settle() {
+  results_.settle();
+  for (const std::uint32_t i : told_) {
+    char* block = sessions_.block(i);
+    if (spec_.mode == EmitMode::discarding) {
+      accumulators_.reset(block, memory_);
+      continue;
+    }
+    Extra& extra = extra_[i];
+    if (extra.last.empty()) extra.last.assign(accumulators_.bytes(), 0);
+    accumulators_.reset(extra.last.data(), memory_);
+    accumulators_.merge(block, extra.last.data(), memory_);
+  }
+  told_.clear();
+  for (const std::uint32_t i : ended_) drop(i);
+  ended_.clear();
 }
 
 // Its bounds are about to change, or it ends in another one: what was told of it is no longer so.
@@ -157,6 +206,7 @@ void SessionWindow::take_back(std::uint32_t i, Output& out) {
                                                (now_.retention < h.end - 1 ? kProvisionalFlag : std::uint8_t{0}));
   results_.add(sessions_.key(i), {h.start, h.end}, h.end - 1, extra.last.data(), flags, output_watermark(now_), out,
                stats_);
+  results_.settle();
   accumulators_.reset(extra.last.data(), memory_);
   extra.last.clear();
 }
@@ -177,8 +227,9 @@ void SessionWindow::clock(std::int64_t wall_ms, Output& out) {
   if (wall_ == kMinTime) wall_ = wall_ms;
   if (wall_ms < wall_ + spec_.early) return;
   wall_ = wall_ms;
-  fire_early(now_.retention < now_.firing, out);
-  results_.flush(out, stats_);
+  list_early();
+  work_.begin_clock(output_watermark(now_));
+  resume(out);
 }
 
 }  // namespace twinspan::engine

@@ -14,6 +14,7 @@
 
 #include "engine/base/batch.h"
 #include "engine/base/result.h"
+#include "engine/operators/key_group.h"
 #include "engine/operators/pane_probe.h"
 
 namespace twinspan::engine {
@@ -183,7 +184,7 @@ class SessionStore {
     for (std::size_t i = tag & mask_;; i = (i + 1) & mask_) {
       Slot& s = slots_[i];
       if (s.index_plus_1 == 0) return nullptr;
-      if (s.tag == tag && key_of(records_.at(s.index_plus_1 - 1)) == key_bytes) return &s;
+      if (s.tag == tag && same_key(key_of(records_.at(s.index_plus_1 - 1)), key_bytes)) return &s;
     }
   }
   // Of the key of this session: nearly always the slot that names it, so other records are not looked at.

@@ -29,6 +29,7 @@ SlidingWindow::SlidingWindow(WindowSpec spec, const Schema& schema)
       panes_(spec_.size / std::gcd(spec_.size, spec_.every)),
       slide_(spec_.every / std::gcd(spec_.size, spec_.every)),
       codec_(spec_.key_columns, spec_.key_types),
+      keys_(codec_),
       accumulators_(accumulated(spec_), spec_.updating),
       rows_counted_(spec_.aggregates.size()),
       results_(spec_.key_types, accumulators_, schema_) {
@@ -38,6 +39,7 @@ SlidingWindow::SlidingWindow(WindowSpec spec, const Schema& schema)
   layout_ = {accumulators_.bytes(), fixed_key_size(spec_.key_types), distinct_.size(),
              static_cast<std::uint32_t>(panes_)};
   total_.assign(accumulators_.bytes(), 0);
+  totals_.assign(kTogether * accumulators_.bytes(), 0);
 }
 
 std::int64_t SlidingWindow::first_ending_after(EventTime t) const {
@@ -57,12 +59,31 @@ bool SlidingWindow::told(std::int64_t window, Watermark w) const {
 
 void SlidingWindow::process(unsigned, Batch&& batch, Output& out) {
   if (restoring_) restore_watermark(0, now_);
-  const Watermark before = output_watermark(now_);
   stats_.rows_in += batch.rows;
-  for (std::uint32_t row = 0; row < batch.rows; ++row) {
-    move_to({batch.firing != nullptr ? batch.firing[row] : now_.firing,
-             batch.retention != nullptr ? batch.retention[row] : now_.retention},
-            &batch, out);
+  work_.begin_rows(std::move(batch), output_watermark(now_));
+  resume(out);
+}
+
+void SlidingWindow::watermark(unsigned, Watermark to, Output& out) {
+  if (restoring_) restore_watermark(0, now_);
+  work_.begin_watermark(to, output_watermark(now_));
+  resume(out);
+}
+
+void SlidingWindow::resume(Output& out) {
+  work_.begin_portion(spec_.portion);
+  const bool done = run(out);
+  results_.flush(out, stats_);
+  totals_used_ = 0;
+  if (done) work_.end(output_watermark(now_), out, stats_);
+}
+
+// false: the portion is used up.
+bool SlidingWindow::run(Output& out) {
+  const Batch& batch = work_.batch;
+  for (; work_.row < batch.rows; ++work_.row) {
+    const std::uint32_t row = work_.row;
+    if (!move_to(work_.at(row, now_), out)) return false;
     const EventTime t = batch.time[row];
     const bool retraction = is_retraction(batch.flag(row));
     if (t < Calendar::kEarliest || t > Calendar::kLatest || (retraction && !spec_.updating)) [[unlikely]] {
@@ -72,13 +93,13 @@ void SlidingWindow::process(unsigned, Batch&& batch, Output& out) {
     }
     if (t < hit_.from || t >= hit_.to) {
       if (!find_hit(t)) {
-        late_.push_back(row);
+        work_.late.push_back(row);
         continue;
       }
     }
     if (now_.firing >= hit_.to - 1 || spec_.early > 0) [[unlikely]] {
       if (last_with(unit_.index_of(t)) < first_open(now_)) {
-        late_.push_back(row);
+        work_.late.push_back(row);
         continue;
       }
       count_placed(batch);
@@ -91,32 +112,16 @@ void SlidingWindow::process(unsigned, Batch&& batch, Output& out) {
     steps_.push_back(hit_.step);
   }
   count_placed(batch);
-  if (!late_.empty()) {
-    stats_.rows_late += late_.size();
-    const auto n = static_cast<std::uint32_t>(late_.size());
-    out.late(n == batch.rows ? std::move(batch) : gather(batch, late_.data(), n, std::make_shared<Arena>()));
-    late_.clear();
-  }
-  results_.flush(out, stats_);
-  if (output_watermark(now_) != before) out.watermark(output_watermark(now_));
+  return !work_.marked || move_to(work_.to, out);
 }
 
-void SlidingWindow::watermark(unsigned, Watermark to, Output& out) {
-  if (restoring_) restore_watermark(0, now_);
-  const Watermark before = output_watermark(now_);
-  move_to(to, nullptr, out);
-  results_.flush(out, stats_);
-  if (output_watermark(now_) != before) out.watermark(output_watermark(now_));
-}
-
-void SlidingWindow::move_to(Watermark to, const Batch* batch, Output& out) {
-  if (to == now_) return;
+bool SlidingWindow::move_to(Watermark to, Output& out) {
+  const bool stepping = step_.phase != decltype(step_)::Phase::none;
+  if (!stepping && to == now_) return true;
   to.firing = std::max(to.firing, to.retention);
-  if (due(to)) {
-    if (batch != nullptr) count_placed(*batch);
-    step(to, out);
-  }
+  if ((stepping || due(to)) && !step(to, out)) return false;
   now_ = to;
+  return true;
 }
 
 // false: every window that holds t is closed.
@@ -136,9 +141,10 @@ WindowChunk& SlidingWindow::chunk_at(std::int64_t number) {
   return *chunk;
 }
 
-std::uint32_t SlidingWindow::kid_of(WindowChunk& chunk, std::uint64_t hash, std::string_view key) {
+std::uint32_t SlidingWindow::kid_of(WindowChunk& chunk, std::uint64_t hash, std::string_view key,
+                                    std::uint32_t probable) {
   const std::uint32_t known = chunk.keys.size();
-  const std::uint32_t kid = chunk.keys.find_or_add(hash, key, chunk.strings);
+  const std::uint32_t kid = chunk.keys.find_or_add(hash, key, chunk.strings, probable);
   if (kid != known) [[likely]]
     return kid;
   if (WindowChunk* before = this->chunk(chunk.number - 1)) {
@@ -167,27 +173,13 @@ void SlidingWindow::count_placed(const Batch& batch) {
 }
 
 void SlidingWindow::count_group(const Batch& batch, std::uint32_t from, std::uint32_t n) {
-  std::uint64_t hash[PaneKeys::kGroup];
-  std::string_view key[PaneKeys::kGroup];
-  std::size_t size[PaneKeys::kGroup], total = 0;
-  for (std::uint32_t i = 0; i < n; ++i) {
-    size[i] = layout_.fixed_key != 0 ? layout_.fixed_key : codec_.encoded_size(batch, rows_[from + i]);
-    total += size[i];
-  }
-  if (key_bytes_.size() < total) key_bytes_.resize(total);
-  char* to = key_bytes_.data();
-  for (std::uint32_t i = 0; i < n; ++i) {
-    const std::uint32_t row = rows_[from + i];
-    codec_.encode(batch, row, to);
-    key[i] = {to, size[i]};
-    to += size[i];
-    hash[i] = batch.hash != nullptr ? batch.hash[row] : XXH3_64bits(key[i].data(), size[i]);
-    placed_[from + i]->keys.prefetch(hash[i]);
-  }
-  for (std::uint32_t i = 0; i < n; ++i) placed_[from + i]->keys.prefetch_entry(hash[i]);
+  keys_.encode(batch, &rows_[from], n);
+  for (std::uint32_t i = 0; i < n; ++i) placed_[from + i]->keys.prefetch(keys_.hash(i));
+  std::uint32_t probable[PaneKeys::kGroup];
+  for (std::uint32_t i = 0; i < n; ++i) probable[i] = placed_[from + i]->keys.prefetch_entry(keys_.hash(i));
   std::uint32_t kids[PaneKeys::kGroup];
   for (std::uint32_t i = 0; i < n; ++i) {
-    kids[i] = kid_of(*placed_[from + i], hash[i], key[i]);
+    kids[i] = kid_of(*placed_[from + i], keys_.hash(i), keys_.key(i), probable[i]);
     placed_[from + i]->prefetch_newest(kids[i]);
   }
   char* blocks[PaneKeys::kGroup];

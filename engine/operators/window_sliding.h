@@ -32,6 +32,7 @@
 #include "engine/operators/window_chunk.h"
 #include "engine/operators/window_results.h"
 #include "engine/operators/window_spec.h"
+#include "engine/operators/window_work.h"
 #include "engine/state/row_codec.h"
 
 namespace twinspan::engine {
@@ -44,6 +45,8 @@ class SlidingWindow final : public Operator {
   void process(unsigned input, Batch&& batch, Output& out) override;
   void watermark(unsigned input, Watermark watermark, Output& out) override;
   void finish(Output& out) override { watermark(0, {kMaxTime, kMaxTime}, out); }
+  bool pending() const override { return work_.active(); }
+  void resume(Output& out) override;
   void snapshot(DeltaWriter& out) override { snapshot_at_once(*this, out); }
   bool begin_snapshot(DeltaWriter& out) override;
   bool snapshot_portion(std::size_t entries, DeltaWriter& out) override;
@@ -93,11 +96,13 @@ class SlidingWindow final : public Operator {
   };
   bool find_hit(EventTime t);
   WindowChunk& chunk_at(std::int64_t number);
-  void move_to(Watermark to, const Batch* batch, Output& out);
+  bool run(Output& out);
+  // true: F and R stand there now. false: the portion is used up.
+  bool move_to(Watermark to, Output& out);
   void count_placed(const Batch& batch);
   void count_group(const Batch& batch, std::uint32_t from, std::uint32_t n);
   void count_behind(const Batch& batch, std::uint32_t row);
-  std::uint32_t kid_of(WindowChunk& chunk, std::uint64_t hash, std::string_view key);
+  std::uint32_t kid_of(WindowChunk& chunk, std::uint64_t hash, std::string_view key, std::uint32_t probable = 0);
   void update(const Batch& batch, std::uint32_t row, char* block, BlockMemory& memory) const;
   void count_distinct(const Batch& batch, const std::uint32_t* rows, WindowChunk* const* chunks,
                       const std::uint32_t* entries, std::uint32_t n);
@@ -108,13 +113,22 @@ class SlidingWindow final : public Operator {
   bool due(Watermark to) const {
     return to.firing >= wake_firing_ || to.retention >= wake_retention_ || (changed_after_firing_ && to != now_);
   }
-  void step(Watermark to, Output& out);
   void set_wakes(Watermark at);
-  void fire_complete(Watermark to, Output& out);
-  void fire_early(Watermark to, Output& out);
-  void fire_pending(std::int64_t window, bool provisional, Output& out);
-  void tell_all(std::int64_t window, bool provisional, Output& out);
-  void tell_first(std::int64_t window, std::string_view key, char* block, bool provisional, Output& out);
+  // Of those that are bool: false: the portion is used up, and the next one goes on.
+  bool step(Watermark to, Output& out);
+  bool fire_complete(Watermark to, Output& out);
+  bool fire_early(Watermark to, Output& out);
+  bool fire_changed(Watermark to, Output& out);
+  bool begin_telling(std::int64_t window, bool provisional, Output& out);
+  bool tell(Output& out);
+  bool tell_all(Output& out);
+  bool tell_sums(WindowChunk* a, WindowChunk* b, Output& out);
+  bool tell_prefix(WindowChunk& of, const WindowChunk* told_with, Output& out);
+  bool tell_by_panes(WindowChunk* a, WindowChunk* b, std::uint32_t step, Output& out);
+  bool tell_changed(Output& out);
+  void tell_first(std::string_view key, char* block, Output& out);
+  char* next_total();
+  bool paused(Output& out);
   // The values of a key in a window, into total_; false: it has no rows there. Walks its panes.
   bool value_of(std::int64_t window, std::string_view key, std::uint64_t hash);
   WindowChunk* chunk(std::int64_t number) const {
@@ -140,6 +154,7 @@ class SlidingWindow final : public Operator {
   mutable Calendar unit_;             // panes
   const std::int64_t panes_, slide_;  // of a window; between two windows
   RowCodec codec_;
+  KeyGroup keys_;
   Accumulators accumulators_;
   std::vector<std::size_t> distinct_;  // aggregates
   std::size_t rows_counted_ = 0;       // updating: the accumulator that counts rows
@@ -154,13 +169,30 @@ class SlidingWindow final : public Operator {
   bool changed_after_firing_ = false;
   Hit hit_;
 
+  // The call under way, and where in it: the step of the watermark, the window that is told.
+  WindowWork work_;
+  struct {
+    enum class Phase : std::uint8_t { none, complete, early, changed } phase = Phase::none;
+    std::int64_t window = 0;  // the next one
+  } step_;
+  struct {
+    bool on = false, provisional = false;
+    bool changed = false;  // only the keys that changed since
+    std::int64_t window = 0;
+    bool second = false;           // the first chunk, or list of keys, is done
+    std::size_t at = 0, kept = 0;  // of the keys that are told now
+    PendingKeys::iterator changed_at;
+  } telling_;
+  static constexpr std::size_t kTogether = 64;  // keys between two looks at the portion
+  std::size_t looked_at_ = 0;
+  std::vector<char> totals_;  // kTogether blocks: sums told and not settled
+  std::size_t totals_used_ = 0;
+
   // Rows placed and not yet counted, all in panes that no fired window holds.
   std::vector<std::uint32_t> rows_;
   std::vector<WindowChunk*> placed_;
   std::vector<std::uint32_t> steps_;
-  std::vector<std::uint32_t> late_;
   bool retractions_ = false;
-  std::string key_bytes_;
   BlockMemory scratch_{1024};  // for blocks that own nothing
 
   std::vector<char> total_;

@@ -41,6 +41,7 @@ struct WindowSpec {
   EmitMode mode = EmitMode::accumulating;  // what a sink gets
   // A step reads the results: every change is told as the old value (kForStepsFlag unless retracting), then the new.
   bool feeds_steps = false;
+  std::int64_t portion = 8192;  // keys that a portion of a firing looks at (operator.h)
   // Rows may take former ones back (they come from a window). Every aggregate must be retractable.
   bool updating = false;
 };

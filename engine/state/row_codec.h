@@ -23,6 +23,8 @@ class RowCodec {
   const std::vector<DataType>& types() const { return types_; }
 
   std::size_t encoded_size(const Batch& batch, std::size_t row) const;
+  // Of rows that are encoded next: begins to load the strings of those and of as many behind them.
+  void encoded_sizes(const Batch& batch, const std::uint32_t* rows, std::uint32_t n, std::size_t* sizes) const;
   // `to` has encoded_size() bytes. Returns the end.
   char* encode(const Batch& batch, std::size_t row, char* to) const;
   void append(const Batch& batch, std::size_t row, std::string& to) const;
@@ -39,14 +41,15 @@ class RowCodec {
   std::vector<DataType> types_;
   std::size_t fixed_size_ = 0;  // null bits and fixed-width values
   bool strings_ = false;        // there are string-like columns
+  bool one_string_ = false;     // and nothing else, as in most keys
 };
 
 // Builds columns from encoded rows (join and window results). Values are copied into the arena.
 class RowColumns {
  public:
   RowColumns(const std::vector<DataType>& types, std::size_t capacity, Arena& arena);
-  void append(std::string_view encoded);  // must be well-formed
-  void append_nulls();                    // a row of NULLs: the other side of an outer join
+  void append(std::string_view encoded);                   // must be well-formed
+  void append(const char* const* encoded, std::size_t n);  // several times faster than one by one
   std::size_t rows() const { return rows_; }
   std::vector<Column> finish() const;
 
@@ -58,6 +61,7 @@ class RowColumns {
     bool nulls;
   };
   std::vector<Target> targets_;
+  std::vector<const char*> cursors_;
   std::size_t rows_ = 0, capacity_;
   Arena& arena_;
 };

@@ -77,6 +77,7 @@ void run(benchmark::State& state, const Input& input, WindowSpec spec, std::int6
     batch.time = time.data();
     batch.firing = batch.retention = firing.data();
     op.process(0, std::move(batch), out);
+    while (op.pending()) op.resume(out);
     if (snapshot_every != 0 && ++fed % snapshot_every == 0) {
       DeltaWriter delta;
       op.snapshot(delta);

@@ -37,6 +37,10 @@ class PortionedSnapshots {
     }
     for (auto n = random_() % 3; under_way_ && n > 0; --n) portion(op);
   }
+  // Between two portions of a call: one that is under way goes on, none begins.
+  void go_on(engine::Operator& op) {
+    if (under_way_ && random_() % 2 == 0) portion(op);
+  }
   void finish(engine::Operator& op) {
     while (under_way_) portion(op);
   }

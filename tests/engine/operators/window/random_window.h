@@ -92,6 +92,12 @@ inline WindowSpec random_spec(Dice& dice, WindowKind kind) {
   return s;
 }
 
+// Portions of a firing: of one key, of some, of all.
+inline void random_portions(Dice& dice, WindowSpec& spec, Recorder& out) {
+  spec.portion = dice.of<std::int64_t>({1, 5, 40, 8192});
+  out.full_every = dice.of<unsigned>({0, 2, 3});
+}
+
 // Out-of-order rows; phases in which R stays behind F; idle times; rows far behind; rows that take former ones back.
 inline std::vector<Event> random_stream(Dice& dice, std::size_t n, bool updating) {
   std::vector<Event> out;

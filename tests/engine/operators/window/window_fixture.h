@@ -2,6 +2,7 @@
 // Rows, streams and recorded output for the window tests. One schema: name string, shard int64, v int64,
 // price decimal(10,2), device string, ok boolean, ratio float64; every column but `shard` may be NULL.
 
+#include <functional>
 #include <map>
 #include <optional>
 #include <string>
@@ -178,6 +179,8 @@ class Recorder : public Output {
     if (w.firing < last.firing || w.retention < last.retention) problems.push_back("watermark went back");
     last = w;
   }
+  // Portions end here and there: nothing may show it.
+  bool has_room() const override { return full_every == 0 || ++asked_ % full_every != 0; }
   void late(Batch&& b) override {
     for (std::size_t r = 0; r < b.rows; ++r) late_rows.push_back(b.time[r]);
   }
@@ -189,7 +192,11 @@ class Recorder : public Output {
   std::vector<EventTime> late_rows;
   Watermark last;
   Table table;
+  unsigned full_every = 0;   // so many questions for room; 0: always room
   std::size_t identity = 0;  // the first columns, by which a result is known; 0: changes are not carried out
+
+ private:
+  mutable unsigned asked_ = 0;
 };
 
 // State as a checkpoint keeps it: deltas folded, the last put wins.
@@ -232,18 +239,33 @@ inline Schema schema_of(const WindowSpec& spec) {
   return window_output_schema(spec, keys, aggregates);
 }
 
+// What is left of the last call; `between` its portions.
+inline void drain(Operator& op, Output& out, const std::function<void()>& between = {}) {
+  while (op.pending()) {
+    if (between) between();
+    op.resume(out);
+  }
+}
+
+inline void finish(Operator& op, Output& out, const std::function<void()>& between = {}) {
+  op.finish(out);
+  drain(op, out, between);
+}
+
 // Feeds events [from, to) in batches of at most `batch` rows.
 inline void feed(Operator& op, const std::vector<Event>& events, std::size_t from, std::size_t to, std::size_t batch,
-                 Output& out) {
+                 Output& out, const std::function<void()>& between = {}) {
   for (std::size_t i = from; i < to;) {
     if (!events[i].is_row) {
       op.watermark(0, events[i].at, out);
+      drain(op, out, between);
       ++i;
       continue;
     }
     std::size_t n = 0;
     while (i + n < to && n < batch && events[i + n].is_row) ++n;
     op.process(0, batch_of(&events[i], n), out);
+    drain(op, out, between);
     i += n;
   }
 }

@@ -65,10 +65,12 @@ TEST_P(WindowOracleTest, ResultsDoNotDependOnBatches) {
     const Schema schema = schema_of(spec);
     std::vector<std::string> first;
     for (const std::size_t batch : {1, 7, 1024}) {
-      const auto op = make_window(spec, schema);
       Recorder out = recorder(spec);
+      WindowSpec portioned = spec;
+      random_portions(dice, portioned, out);
+      const auto op = make_window(portioned, schema);
       feed(*op, events, 0, events.size(), batch, out);
-      op->finish(out);
+      finish(*op, out);
       ASSERT_NO_FATAL_FAILURE(expect_same(out, want, ordered(spec), seed, fmt::format("batches of {}", batch).c_str()));
       if (batch == 1) first = out.rows;
       EXPECT_EQ(out.rows, first) << "seed " << seed;  // the order too
@@ -92,11 +94,12 @@ TEST_P(WindowOracleTest, ResultsDoNotDependOnBatches) {
 TEST_P(WindowOracleTest, GoesOnAfterRestoreAsIfNothingHadHappened) {
   for (unsigned seed = 1; seed <= seeds(150); ++seed) {
     Dice dice(seed + 10'000);
-    const WindowSpec spec = random_spec(dice, GetParam());
+    WindowSpec spec = random_spec(dice, GetParam());
     const std::vector<Event> events = random_stream(dice, 400, spec.updating);
     const Schema schema = schema_of(spec);
-    auto op = make_window(spec, schema);
     Recorder out = recorder(spec);
+    random_portions(dice, spec, out);
+    auto op = make_window(spec, schema);
     StateImage image;
     std::size_t at = 0;
     while (at < events.size()) {
@@ -111,7 +114,7 @@ TEST_P(WindowOracleTest, GoesOnAfterRestoreAsIfNothingHadHappened) {
       image.restore(*op);
       op->restore_watermark(0, events[at - 1].at);
     }
-    op->finish(out);
+    finish(*op, out);
     ASSERT_NO_FATAL_FAILURE(expect_same(out, expected(spec, events), ordered(spec), seed, "restored"));
     if (GetParam() == WindowKind::global) continue;  // never ends
     DeltaWriter last;
@@ -131,6 +134,7 @@ TEST_P(WindowOracleTest, NumberOfShardsChangesAtRestore) {
     const Schema schema = schema_of(spec);
     const RowCodec codec(spec.key_columns, spec.key_types);
     Recorder out = recorder(spec);
+    random_portions(dice, spec, out);
     StateImage image;
     const unsigned counts[] = {1, 2, 1, 3};
     std::vector<std::unique_ptr<Operator>> ops;
@@ -144,13 +148,18 @@ TEST_P(WindowOracleTest, NumberOfShardsChangesAtRestore) {
         if (from > 0) ops[s]->restore_watermark(0, events[from - 1].at);
       }
       for (std::size_t i = from; i < to; ++i) {
-        for (auto& op : ops) op->watermark(0, events[i].at, out);
+        for (auto& op : ops) {
+          op->watermark(0, events[i].at, out);
+          drain(*op, out);
+        }
         if (!events[i].is_row) continue;
         Batch b = batch_of(&events[i], 1);
         std::uint64_t hash = 0;
         codec.hash(b, &hash);
         b.hash = &hash;
-        ops[shard_of_hash(hash, shards)]->process(0, std::move(b), out);
+        Operator& op = *ops[shard_of_hash(hash, shards)];
+        op.process(0, std::move(b), out);
+        drain(op, out);
       }
       for (unsigned s = 0; s < shards; ++s) {
         DeltaWriter delta;
@@ -158,7 +167,7 @@ TEST_P(WindowOracleTest, NumberOfShardsChangesAtRestore) {
         image.apply(delta.take(), s, shards);
       }
     }
-    for (auto& op : ops) op->finish(out);
+    for (auto& op : ops) finish(*op, out);
     out.problems.clear();  // several shards write to one recorder: watermarks go to and fro
     ASSERT_NO_FATAL_FAILURE(expect_same(out, expected(spec, events), false, seed, "other shards"));
   }

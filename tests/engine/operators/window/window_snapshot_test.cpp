@@ -51,22 +51,24 @@ TEST_P(WindowSnapshotTest, EveryEpochGoesOnFromItsBarrier) {
   std::size_t between = 0, epochs = 0;
   for (unsigned seed = 1; seed <= seeds(60); ++seed) {
     Dice dice(seed + 30'000);
-    const WindowSpec spec = random_spec(dice, GetParam());
+    WindowSpec spec = random_spec(dice, GetParam());
     const std::vector<Event> events = random_stream(dice, 300, spec.updating);
     const Said want = expected(spec, events);
     const Schema schema = schema_of(spec);
     const bool in_order = spec.kind != WindowKind::sliding && spec.kind != WindowKind::session;
     const auto batch = dice.of<std::size_t>({1, 7, 1024});
-    const auto op = make_window(spec, schema);
     Recorder out;
+    random_portions(dice, spec, out);
+    const auto op = make_window(spec, schema);
     PortionedSnapshots<Mark> snapshots(seed);
+    const auto between_portions = [&] { snapshots.go_on(*op); };
     for (std::size_t at = 0; at < events.size();) {
       const std::size_t to = std::min(events.size(), at + 1 + static_cast<std::size_t>(dice.to(25)));
-      feed(*op, events, at, to, batch, out);
+      feed(*op, events, at, to, batch, out, between_portions);
       at = to;
       snapshots.step(*op, {at, out.rows.size(), out.late_rows.size()});
     }
-    op->finish(out);
+    finish(*op, out, between_portions);
     snapshots.finish(*op);
     ASSERT_NO_FATAL_FAILURE(expect_same(out, want, in_order, fmt::format("seed {}", seed)));
     between += snapshots.between;
@@ -83,7 +85,7 @@ TEST_P(WindowSnapshotTest, EveryEpochGoesOnFromItsBarrier) {
       rest.rows.assign(out.rows.begin(), out.rows.begin() + static_cast<std::ptrdiff_t>(mark.rows));
       rest.late_rows.assign(out.late_rows.begin(), out.late_rows.begin() + static_cast<std::ptrdiff_t>(mark.late));
       feed(*again, events, mark.at, events.size(), batch, rest);
-      again->finish(rest);
+      finish(*again, rest);
       ASSERT_NO_FATAL_FAILURE(
           expect_same(rest, want, in_order, fmt::format("seed {}, from the barrier behind event {}", seed, mark.at)));
     }
@@ -96,18 +98,19 @@ TEST_P(WindowSnapshotTest, EveryEpochGoesOnFromItsBarrier) {
 TEST_P(WindowSnapshotTest, GoesOnAfterManyRestarts) {
   for (unsigned seed = 1; seed <= seeds(60); ++seed) {
     Dice dice(seed + 40'000);
-    const WindowSpec spec = random_spec(dice, GetParam());
+    WindowSpec spec = random_spec(dice, GetParam());
     const std::vector<Event> events = random_stream(dice, 300, spec.updating);
     const Schema schema = schema_of(spec);
     const bool in_order = spec.kind != WindowKind::sliding && spec.kind != WindowKind::session;
-    auto op = make_window(spec, schema);
     Recorder out;
+    random_portions(dice, spec, out);
+    auto op = make_window(spec, schema);
     StateImage image;
     std::vector<PortionedSnapshots<Mark>> lives;
     lives.emplace_back(seed);
     for (std::size_t at = 0; at < events.size();) {
       const std::size_t to = std::min(events.size(), at + 1 + static_cast<std::size_t>(dice.to(20)));
-      feed(*op, events, at, to, dice.of<std::size_t>({1, 7, 1024}), out);
+      feed(*op, events, at, to, dice.of<std::size_t>({1, 7, 1024}), out, [&] { lives.back().go_on(*op); });
       at = to;
       lives.back().step(*op, {at, out.rows.size(), out.late_rows.size()});
       if (lives.back().epochs.empty() || !dice.one_in(6)) continue;
@@ -122,7 +125,7 @@ TEST_P(WindowSnapshotTest, GoesOnAfterManyRestarts) {
       out.late_rows.resize(mark.late);
       lives.emplace_back(seed * 1000 + lives.size());
     }
-    op->finish(out);
+    finish(*op, out, [&] { lives.back().go_on(*op); });
     ASSERT_NO_FATAL_FAILURE(expect_same(out, expected(spec, events), in_order, fmt::format("seed {}", seed)));
   }
 }
