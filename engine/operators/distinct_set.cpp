@@ -53,7 +53,7 @@ std::int32_t DistinctSet::add(std::uint32_t kid, std::uint32_t id, std::uint16_t
 }
 
 std::int32_t DistinctSet::add_masked(std::uint32_t kid, std::uint32_t id, std::uint32_t step) {
-  const std::uint64_t bit = std::uint64_t{1} << kid;
+  const std::uint32_t bit = std::uint32_t{1} << kid;
   Mask* mask = masks_.find(hash_of(0, id), [&](const Mask& m) { return m.id_plus_1 == id + 1; });
   const bool known = mask != nullptr && (mask->keys & bit) != 0;
   if (known && (!stepped_ || step >= latest_step_)) return kKnown;
