@@ -2,6 +2,8 @@
 
 #include <sys/mman.h>
 
+#include <algorithm>
+#include <cstdint>
 #include <cstdlib>
 #include <cstring>
 #include <new>
@@ -61,7 +63,7 @@ char* map(std::size_t size) {
 char* TableMemory::allocate(std::size_t bytes, bool zeroed, std::size_t& mapped, bool& clean) {
   constexpr std::size_t kLine = 64;
   if (bytes < kHuge) {
-    const std::size_t size = (bytes + kLine - 1) / kLine * kLine;
+    const std::size_t size = (std::max<std::size_t>(bytes, 1) + kLine - 1) / kLine * kLine;
     void* p = std::aligned_alloc(kLine, size);
     if (p == nullptr) throw std::bad_alloc();
     if (zeroed) std::memset(p, 0, size);

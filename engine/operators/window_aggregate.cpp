@@ -32,6 +32,7 @@ WindowAggregate::Impl::Impl(WindowSpec spec, const Schema& schema)
   layout_.block_bytes = accumulators_.bytes();
   layout_.fixed_key = fixed_key_size(spec_.key_types);
   total_.assign(accumulators_.bytes(), 0);
+  no_rows_.assign(accumulators_.bytes(), 0);
   for (std::size_t a = 0; a < spec_.aggregates.size(); ++a) {
     const AggregateSpec& s = spec_.aggregates[a];
     if (!accumulators_.is_distinct(a)) continue;

@@ -242,9 +242,9 @@ void WindowAggregate::Impl::tell(std::uint32_t kid, Output& out) {
   if (spec_.mode == EmitMode::discarding) {
     add(value, RowOp::insert);
   } else if (none_left(value)) {
-    if (again) add(window.last_block(entry), RowOp::remove);
+    if (again) add(window.last_block(pane, kid), RowOp::remove);
   } else {
-    if (again && tells_before_) add(window.last_block(entry), RowOp::update_before);
+    if (again && tells_before_) add(window.last_block(pane, kid), RowOp::update_before);
     add(value, again ? RowOp::update_after : RowOp::insert);
   }
 }
@@ -264,8 +264,8 @@ void WindowAggregate::Impl::settle(std::uint32_t kid) {
     return;
   }
   entry_flags(entry) |= kEmitted;
-  if (!layout_.keeps_last) return;
-  char* last = window.last_block(entry);
+  if (!layout_.keeps_last || firing_.closing) return;
+  char* last = window.last_block_or_add(*firing_.pane, kid);
   accumulators_.reset(last, window.strings);
   accumulators_.merge(value, last, window.strings);
 }
@@ -285,7 +285,7 @@ bool WindowAggregate::Impl::close_step(Pane& pane, Output& out) {
       change_closed(window, kid);
       accumulators_.merge(window.block(entry), window.closed_block(kid), window.strings);
       accumulators_.reset(window.block(entry), window.strings);
-      if (layout_.keeps_last) accumulators_.reset(window.last_block(entry), window.strings);
+      if (char* last = window.last_block(pane, kid)) accumulators_.reset(last, window.strings);
     }
     if (work_.spent(step_.closed - from, out)) return false;
   }

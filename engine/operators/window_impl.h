@@ -144,6 +144,7 @@ class WindowAggregate::Impl {
   void restore_ids();
   void restore_keys();
   void restore_steps();
+  void restore_last(Pane& pane, std::uint32_t kid, std::uint32_t flags, std::string_view value);
   void restore_pairs();
 
   const WindowSpec spec_;
@@ -203,6 +204,7 @@ class WindowAggregate::Impl {
 
   std::vector<char> total_;  // a block: the value of a cumulate result
   BlockMemory total_strings_;
+  std::vector<char> no_rows_;  // a block of no rows
 
   // What the next snapshot says is over: the largest end of a window and of a step closed since the last one.
   EventTime windows_closed_ = kMinTime, steps_closed_ = kMinTime;

@@ -116,7 +116,10 @@ void WindowAggregate::Impl::save_entry(char* entry, const Pane& pane, std::uint3
   if (!layout_.cumulate) append(value_, kid);
   append(value_, entry_flags(entry) & (kEmitted | kFireDue));
   accumulators_.save(window.block(entry), value_);
-  if (layout_.keeps_last) accumulators_.save(window.last_block(entry), value_);
+  if (layout_.keeps_last) {
+    const char* last = window.last_block(pane, kid);
+    accumulators_.save(last != nullptr ? last : no_rows_.data(), value_);
+  }
   const std::string_view key = window.keys.key(layout_.cumulate ? window.keys.entry(kid) : entry);
   if (layout_.cumulate)
     out.put(kSteps, group_of(key), pane.end, key, value_);

@@ -165,7 +165,7 @@ void WindowAggregate::Impl::restore_keys() {
       char* entry = window.keys.entry(kid);
       TS_CHECK(accumulators_.load(value, window.keys.payload(entry), window.strings));  // restore() has tried
       if (layout_.cumulate) continue;
-      if (layout_.keeps_last) TS_CHECK(accumulators_.load(value, window.last_block(entry), window.strings));
+      if (layout_.keeps_last) restore_last(*pane, kid, flags, value);
       entry_flags(entry) |= flags & kKept & ~kFireDue;
       if ((flags & kFireDue) != 0) mark_fire(entry, *pane, kid);
     }
@@ -182,10 +182,16 @@ void WindowAggregate::Impl::restore_steps() {
     std::string_view value = e.value;
     const auto flags = take<std::uint32_t>(value);
     TS_CHECK(accumulators_.load(value, window.block(entry), window.strings));
-    if (layout_.keeps_last) TS_CHECK(accumulators_.load(value, window.last_block(entry), window.strings));
+    if (layout_.keeps_last) restore_last(pane, kid, flags, value);
     entry_flags(entry) |= flags & kKept & ~kFireDue;
     if ((flags & kFireDue) != 0) mark_fire(entry, pane, kid);
   }
+}
+
+void WindowAggregate::Impl::restore_last(Pane& pane, std::uint32_t kid, std::uint32_t flags, std::string_view value) {
+  if ((flags & kEmitted) == 0) return;
+  Window& window = *pane.window;
+  TS_CHECK(accumulators_.load(value, window.last_block_or_add(pane, kid), window.strings));
 }
 
 void WindowAggregate::Impl::restore_pairs() {
