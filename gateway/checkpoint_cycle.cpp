@@ -55,6 +55,10 @@ void CheckpointCycle::begin_write() {
       carried_bytes_ += d.bytes.size();
       carried_[{d.step, d.shard}].append(std::move(d.bytes));
     }
+    for (engine::StepPart& p : b.parts) {
+      carried_bytes_ += p.part->bytes();
+      parts_.push_back(std::move(p));
+    }
   }
   for (SkippedRange& r : hooks_.take_ranges()) ranges_.push_back(std::move(r));
 
@@ -109,14 +113,60 @@ void CheckpointCycle::begin_write() {
   writer_wake_.notify_one();
 }
 
+Status CheckpointCycle::open_segments(const std::vector<engine::StepSegments>& restored) {
+  // Whatever counts is linked by a checkpoint.
+  TS_TRYV(files_.remove_all(directory_ + "/segments"));
+  for (const engine::StepSegments& s : restored) {
+    if (s.shards != shards_) continue;  // its rows are taken one by one, and written anew
+    TS_TRY(files, segments_of(s.step, s.shard));
+    TS_TRYV(files->adopt(s.files));
+  }
+  return ok();
+}
+
+Result<engine::SegmentFiles*> CheckpointCycle::segments_of(const std::string& step, unsigned shard) {
+  if (const auto known = segments_.find({step, shard}); known != segments_.end()) return &known->second;
+  engine::SegmentFiles files(files_, fmt::format("{}/segments/{}@{}", directory_, step, shard));
+  TS_TRYV(files.open());
+  return &segments_.emplace(std::pair(step, shard), std::move(files)).first->second;
+}
+
+// A part that fails stays first in its queue; what came before it is carried like any delta.
+Status CheckpointCycle::write_parts() {
+  while (!parts_.empty()) {
+    engine::StepPart& p = parts_.front();
+    TS_TRY(files, segments_of(p.step, p.shard));
+    engine::DeltaWriter delta;
+    const std::uint64_t before = files->written_bytes();
+    const Status written = p.part->write(*files, delta);
+    prepared_.sealed_bytes += files->written_bytes() - before;
+    TS_TRYV(written);
+    if (delta.bytes() > 0) {
+      const auto of = std::find_if(prepared_.deltas.begin(), prepared_.deltas.end(),
+                                   [&](const engine::StepDelta& d) { return d.step == p.step && d.shard == p.shard; });
+      if (of == prepared_.deltas.end())
+        prepared_.deltas.push_back({p.step, p.shard, shards_, delta.take_delta()});
+      else
+        of->bytes.append(delta.take_delta());
+    }
+    parts_.pop_front();
+  }
+  prepared_.segments.clear();
+  for (const auto& [key, files] : segments_)
+    prepared_.segments.push_back({key.first, key.second, shards_, files.list()});
+  return ok();
+}
+
 // Thread: writer, or control without one.
 Status CheckpointCycle::write() {
   std::uint64_t bytes = 0;
   for (const engine::StepDelta& d : prepared_.deltas) bytes += d.bytes.size();
+  for (const engine::StepPart& p : parts_) bytes += p.part->bytes();
   const std::uint64_t free = files_.free_bytes(directory_);
   if (free < kDiskReserve + bytes)
     return transient_error(fmt::format("checkpoint {} is not written: '{}' has {} MiB free, the reserve is {} MiB",
                                        prepared_.epoch.value, directory_, free >> 20, kDiskReserve >> 20));
+  TS_TRYV(write_parts());
   return store_.write(prepared_);
 }
 
@@ -135,6 +185,7 @@ void CheckpointCycle::finish_write() {
     last_ = epoch.value;
     carried_bytes_ = 0;
     prepared_.deltas.clear();
+    prepared_.sealed_bytes = 0;
     result = ledger_.append(epoch, ranges_, clock_.wall_ms());
     if (result) {
       ranges_.clear();

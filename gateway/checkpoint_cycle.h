@@ -2,8 +2,9 @@
 // One barrier after another (architecture.md "Epochs", at_least_once): start the barrier in every shard, collect what
 // they hand over, wait until every sink has acknowledged what was written before it, write PREPARED, append the ledger.
 // The next barrier waits for PREPARED of this one (protocol.md 17). A failed write keeps its deltas: the next epoch
-// carries them. Sorting, writing and syncing are done by a writer thread, so that the control thread goes on ticking;
-// without start() they are done within tick(), for tests.
+// carries them. What steps leave to be written (SnapshotPart) is written first, into segment files of each step and
+// shard below <directory>/segments, which the epoch then links. Sorting, writing and syncing are done by a writer
+// thread, so that the control thread goes on ticking; without start() they are done within tick(), for tests.
 //
 //   idle ──due──▶ collecting ──all shards──▶ acknowledging ──all sinks──▶ writing ──▶ idle
 //
@@ -12,6 +13,7 @@
 #include <atomic>
 #include <condition_variable>
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <map>
 #include <mutex>
@@ -22,6 +24,7 @@
 
 #include "engine/base/clock.h"
 #include "engine/checkpoint/checkpoint_store.h"
+#include "engine/checkpoint/segment_files.h"
 #include "engine/runtime/shard.h"
 #include "gateway/journal.h"
 
@@ -65,6 +68,8 @@ class CheckpointCycle {
   void start();  // the writer thread
   void stop();   // waits for a write under way
   void resume_after(Epoch epoch) { last_ = epoch.value; }
+  // Before the first epoch: the segments of a restored checkpoint, taken over where the same shard goes on with them.
+  Status open_segments(const std::vector<engine::StepSegments>& restored);
   void barrier_from(engine::ShardBarrier&& barrier);  // Thread: shard
   void tick();
   // Asks for a barrier as soon as the one under way is done; served() says when an epoch begun after it is prepared.
@@ -82,6 +87,8 @@ class CheckpointCycle {
 
   void begin_write();
   Status write();
+  Status write_parts();
+  Result<engine::SegmentFiles*> segments_of(const std::string& step, unsigned shard);
   void finish_write();
   void run(std::stop_token stop);
 
@@ -104,6 +111,8 @@ class CheckpointCycle {
   std::vector<engine::ShardBarrier> barriers_;
   std::map<std::pair<std::string, unsigned>, engine::Delta> carried_;  // (step, shard) -> deltas of epochs that failed
   std::uint64_t carried_bytes_ = 0;
+  std::deque<engine::StepPart> parts_;  // not written yet, in the order of their barriers
+  std::map<std::pair<std::string, unsigned>, engine::SegmentFiles> segments_;  // (step, shard). Thread: as write()
   std::vector<SkippedRange> ranges_;
   engine::PreparedEpoch prepared_;  // what the writer writes
   std::vector<RecentPercentile> stalls_;

@@ -63,7 +63,7 @@ Status Pipeline::start() {
   if (restored) {
     for (unsigned s = 0; s < shards_; ++s) {
       engine::Shard& shard = *threads_[s]->parts().shard;
-      TS_TRYV(shard.restore(restored->state));
+      TS_TRYV(shard.restore(*restored, env_.files));
       for (unsigned n = 0; n < plan_->graph.nodes.size(); ++n) {
         for (unsigned i = 0; i < plan_->graph.nodes[n].inputs; ++i) {
           // With another number of shards nobody's own watermark is known: the smallest is safe.
@@ -79,7 +79,10 @@ Status Pipeline::start() {
       }
     }
     env_.log->info("restored epoch {} ({} entries)", restored->epoch.value, restored->state.live_entries());
+    if (cycle_) TS_TRYV(cycle_->open_segments(restored->segments));
     restored.reset();
+  } else if (cycle_) {
+    TS_TRYV(cycle_->open_segments({}));
   }
   restored_ = true;
   TS_TRYV(reapply_operations());

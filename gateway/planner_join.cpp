@@ -211,7 +211,9 @@ void Planner::plan_join(const std::string& id, const config::StepSpec& step) {
     node.late_terminal = sink_index(step.late->then->value);
     plan_->sinks[static_cast<std::size_t>(node.late_terminal)].schema = spec.late_schema;
   }
-  node.make = [spec](unsigned, unsigned) { return std::make_unique<engine::IntervalJoin>(spec); };
+  node.make = [spec](unsigned shard, unsigned shards) {
+    return std::make_unique<engine::IntervalJoin>(spec, shard, shards);
+  };
   const config::OnError on_error = config::effective_on_error(step.on_error, spec_);
   const auto schema = keep(spec.schema);
   const unsigned index = add_node(std::move(node), on_error);

@@ -127,7 +127,6 @@ Result<Manifest> CheckpointStore::verify(const char* parent, Epoch epoch, Conten
     if (is_segment(f.name)) {
       if (!parse_state_file(f.name))
         return permanent_error(fmt::format("{} {} holds an unknown file '{}'", manifest.kind, epoch.value, f.name));
-      TS_TRYV(verify_segment(files_, {f.name, path, f.size, f.sum}));
       contents.push_back(std::make_unique<std::string>());
       continue;
     }
@@ -144,6 +143,21 @@ Result<Manifest> CheckpointStore::verify(const char* parent, Epoch epoch, Conten
     contents.push_back(std::make_unique<std::string>(std::move(content)));
   }
   return manifest;
+}
+
+Status CheckpointStore::verify_segments(const char* parent, Epoch epoch, Verified& verified) {
+  TS_TRY(manifest, read_manifest(parent, epoch));
+  for (const ManifestFile& f : manifest.files) {
+    if (!is_segment(f.name)) continue;
+    const auto [known, fresh] = verified.try_emplace({f.name, f.sum});
+    if (fresh) {
+      const Status whole = verify_segment(files_, {f.name, place(parent, epoch) + "/" + f.name, f.size, f.sum});
+      if (!whole && !is_damage(whole.error())) return whole;
+      if (!whole) known->second = whole.error().message;
+    }
+    if (!known->second.empty()) return data_error(known->second);
+  }
+  return ok();
 }
 
 Result<CheckpointStore::Chain> CheckpointStore::read_chain(const std::vector<Epoch>& epochs) {
@@ -211,37 +225,63 @@ Result<std::optional<RestoredState>> CheckpointStore::restore() {
   std::vector<std::string> warnings;
   // No descriptors, no permission: that says nothing of the files, so nothing is set aside.
   TS_TRY(chain, read_chain(epochs_));
+  Verified verified;
   // Newest base first; without any, the chain must begin with the first epoch ever written.
   std::vector<Epoch> starts(bases_.rbegin(), bases_.rend());
   starts.push_back(Epoch());
   for (const Epoch start : starts) {
     RestoredState out;
-    if (start != Epoch()) {
-      if (auto loaded = load(kBases, start, out); !loaded) {
-        if (loaded.error().kind == ErrorKind::transient) return loaded.error();
-        quarantine(kBases, start, loaded.error().message, warnings);
-        std::erase(bases_, start);
-        continue;
-      }
+    const auto load_base = [&]() -> Status {
+      out = {};
+      return start == Epoch() ? Status(ok()) : load(kBases, start, out);
+    };
+    const auto set_base_aside = [&](const Error& why) {
+      quarantine(kBases, start, why.message, warnings);
+      std::erase(bases_, start);
+    };
+    if (auto loaded = load_base(); !loaded) {
+      if (loaded.error().kind == ErrorKind::transient) return loaded.error();
+      set_base_aside(loaded.error());
+      continue;
     }
     std::uint64_t base_bytes = 0;
     for (const auto& b : out.bytes) base_bytes += b->size();
     // A base that was removed and came back after a crash: the deltas that stood on it are gone.
     const auto above = std::upper_bound(epochs_.begin(), epochs_.end(), start);
     if (above != epochs_.end() && chain.contains(*above) && chain.at(*above) > start) continue;
-    std::vector<Epoch> kept(epochs_.begin(), above);  // the older base needs them
     std::map<Epoch, std::string> damaged;
-    std::size_t applied = 0;
-    for (const Epoch e : newest_path(epochs_, chain, start)) {
-      if (auto done = load(kEpochs, e, out); !done) {
-        if (done.error().kind == ErrorKind::transient) return done.error();
-        damaged[e] = done.error().message;
-        break;
+    std::vector<Epoch> path = newest_path(epochs_, chain, start);
+    // Segments are needed of the newest epoch alone: what older ones link beside them has expired.
+    for (bool whole = false; !whole;) {
+      const Epoch tip = path.empty() ? start : path.back();
+      if (tip != Epoch()) {
+        const Status segments = verify_segments(path.empty() ? kBases : kEpochs, tip, verified);
+        if (!segments && segments.error().kind == ErrorKind::transient) return segments.error();
+        if (!segments) {
+          damaged[tip] = segments.error().message;
+          if (path.empty()) break;
+          path.pop_back();
+          continue;
+        }
       }
-      kept.push_back(e);
-      ++applied;
+      whole = true;
+      for (std::size_t i = 0; i < path.size() && whole; ++i) {
+        const auto done = load(kEpochs, path[i], out);
+        if (done) continue;
+        if (done.error().kind == ErrorKind::transient) return done.error();
+        damaged[path[i]] = done.error().message;
+        path.resize(i);
+        whole = false;
+        TS_TRYV(load_base());
+      }
     }
-    if (start == Epoch() && applied == 0) continue;
+    if (damaged.contains(start)) {
+      set_base_aside(data_error(damaged[start]));
+      continue;
+    }
+    if (start == Epoch() && path.empty()) continue;
+    std::vector<Epoch> kept(epochs_.begin(), above);  // the older base needs them
+    kept.insert(kept.end(), path.begin(), path.end());
     for (auto it = above; it != epochs_.end(); ++it) {
       if (std::binary_search(kept.begin(), kept.end(), *it)) continue;
       const std::string why = damaged.contains(*it)  ? damaged[*it]
@@ -328,8 +368,8 @@ Status CheckpointStore::write(const PreparedEpoch& epoch) {
   epochs_.push_back(epoch.epoch);
   sizes_[epoch.epoch] = bytes;
   highest_ = std::max(highest_, epoch.epoch);
-  figures_.epoch_bytes += bytes;
-  figures_.last_epoch_bytes = bytes;
+  figures_.epoch_bytes += bytes + epoch.sealed_bytes;
+  figures_.last_epoch_bytes = bytes + epoch.sealed_bytes;
   return ok();
 }
 

@@ -52,18 +52,26 @@ struct StepSegments {
   std::vector<SegmentFile> files;
 };
 
+// What a step left to the checkpoint writer to write down.
+struct StepPart {
+  std::string step;
+  unsigned shard = 0, shards = 1;
+  std::unique_ptr<SnapshotPart> part;
+};
+
 struct PreparedEpoch {
   Epoch epoch;
   std::string meta;
   std::vector<StepDelta> deltas;
   std::vector<StepSegments> segments;
+  std::uint64_t sealed_bytes = 0;  // of the segments that are new in this epoch, for the figures
 };
 
 struct RestoredState {
   Epoch epoch;
   std::string meta;
   StateImage state;
-  std::vector<StepSegments> segments;               // verified; paths within the checkpoint, for SegmentFiles::adopt
+  std::vector<StepSegments> segments;  // of `epoch`, verified; paths within the checkpoint, for SegmentFiles::adopt
   std::vector<std::unique_ptr<std::string>> bytes;  // what `state` points into
   std::vector<std::string> warnings;                // what was damaged and set aside
 };
@@ -88,7 +96,8 @@ class CheckpointStore {
   Status merge(std::stop_token stop = {});
 
   struct Figures {
-    std::uint64_t epoch_bytes = 0, last_epoch_bytes = 0;  // written by write(), since open; without what it links
+    std::uint64_t epoch_bytes = 0,
+                  last_epoch_bytes = 0;  // written by write(), since open; without links of older segments
     std::uint64_t merges = 0, merge_read_bytes = 0, merge_written_bytes = 0;
     std::uint64_t base_bytes = 0, delta_bytes = 0;  // the newest base, and the epochs since
   };
@@ -112,6 +121,9 @@ class CheckpointStore {
   std::string place(const char* parent, Epoch epoch) const;
   Result<Manifest> read_manifest(const char* parent, Epoch epoch);
   Result<Manifest> verify(const char* parent, Epoch epoch, Contents& contents);
+  // Every segment that the epoch or base links, each read once a restore.
+  using Verified = std::map<std::pair<std::string, std::string>, std::string>;  // name and sum -> "", or what is wrong
+  Status verify_segments(const char* parent, Epoch epoch, Verified& verified);
   Result<Chain> read_chain(const std::vector<Epoch>& epochs);
   Status write_plain(Draft& draft, const std::string& name, std::string_view content);
   Status write_directory(const char* parent, Manifest manifest, const std::function<Status(Draft&)>& fill,

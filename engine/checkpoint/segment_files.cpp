@@ -19,15 +19,15 @@ constexpr std::size_t kTail = 16;  // size u64, magic
 
 std::string file_name(std::uint64_t number) { return fmt::format("{:020}.seg", number); }
 
-Result<std::uint64_t> number_of(const std::string& name) {
+}  // namespace
+
+Result<std::uint64_t> number_of_segment(const std::string& name) {
   std::uint64_t number = 0;
   const auto r = std::from_chars(name.data(), name.data() + std::min<std::size_t>(20, name.size()), number);
   if (r.ec != std::errc() || name != file_name(number))
     return permanent_error(fmt::format("'{}' is no name of a segment", name));
   return number;
 }
-
-}  // namespace
 
 std::string SegmentFiles::path_of(std::uint64_t number) const { return directory_ + "/" + file_name(number); }
 
@@ -72,9 +72,20 @@ Status verify_segment(FileSystem& files, const SegmentFile& file) {
   return ok();
 }
 
+Result<std::string> read_segment(FileSystem& files, const SegmentFile& file) {
+  TS_TRY(segment, SegmentFiles::load(files, file.path, file.size, file.sum));
+  constexpr std::size_t kPage = SegmentFiles::kPage;
+  TS_TRY(bytes, files.read_range(file.path, 0, segment.pages.size() * kPage));
+  for (std::size_t p = 0; p < segment.pages.size(); ++p)
+    if (XXH3_64bits(bytes.data() + p * kPage, kPage) != segment.pages[p])
+      return data_error(fmt::format("segment '{}' is damaged at {}", file.path, p * kPage));
+  bytes.resize(segment.size);
+  return bytes;
+}
+
 Status SegmentFiles::adopt(const std::vector<SegmentFile>& from) {
   for (const SegmentFile& f : from) {
-    TS_TRY(number, number_of(f.name));
+    TS_TRY(number, number_of_segment(f.name));
     TS_TRY(segment, load(files_, f.path, f.size, f.sum));
     TS_TRYV(files_.link(f.path, path_of(number)));
     segments_[number] = std::move(segment);

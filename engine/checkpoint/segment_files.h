@@ -21,6 +21,7 @@
 
 #include "engine/base/result.h"
 #include "engine/checkpoint/file_system.h"
+#include "engine/state/snapshot_part.h"
 
 namespace twinspan::engine {
 
@@ -34,8 +35,11 @@ struct SegmentFile {
 
 // Reads a whole segment file and compares every page. For a restore, before anything is built on it.
 Status verify_segment(FileSystem& files, const SegmentFile& file);
+// Its bytes, every page verified.
+Result<std::string> read_segment(FileSystem& files, const SegmentFile& file);
+Result<std::uint64_t> number_of_segment(const std::string& name);
 
-class SegmentFiles {
+class SegmentFiles final : public SegmentStore {
  public:
   struct Read {
     std::uint64_t segment = 0;
@@ -59,16 +63,17 @@ class SegmentFiles {
 
   // Writes `bytes` as segment `number`, whole and synced when it returns ok; then the memory may go. A number is never
   // used twice. After an error there is no such segment.
-  Status seal(std::uint64_t number, std::string_view bytes);
-  bool has(std::uint64_t number) const { return segments_.contains(number); }
+  Status seal(std::uint64_t number, std::string_view bytes) override;
+  bool has(std::uint64_t number) const override { return segments_.contains(number); }
   Status read(std::vector<Read>& reads);
   Status read_all(std::uint64_t number, std::string& bytes);
   // Expired: the file goes. A checkpoint that links it keeps its own name for it.
-  Status drop(std::uint64_t number);
+  Status drop(std::uint64_t number) override;
 
   // All segments, in the order of their numbers: what an epoch links.
   std::vector<SegmentFile> list() const;
   Figures figures() const;
+  std::uint64_t written_bytes() const { return figures_.written_bytes; }
 
  private:
   static constexpr std::size_t kPage = 4096;
@@ -82,6 +87,7 @@ class SegmentFiles {
   };
   std::string path_of(std::uint64_t number) const;
   friend Status verify_segment(FileSystem& files, const SegmentFile& file);
+  friend Result<std::string> read_segment(FileSystem& files, const SegmentFile& file);
   static Result<Segment> load(FileSystem& files, const std::string& path, std::uint64_t file_size,
                               const std::string& sum);
 

@@ -23,17 +23,20 @@ bool is_one_of(IntervalJoinSpec::Type type, std::initializer_list<IntervalJoinSp
 
 }  // namespace
 
-IntervalJoin::IntervalJoin(IntervalJoinSpec spec)
+IntervalJoin::IntervalJoin(IntervalJoinSpec spec, unsigned shard, unsigned shards)
     : spec_(std::move(spec)),
+      shard_(shard),
+      shards_(shards),
       outer_{is_one_of(spec_.type, {Type::left, Type::full, Type::anti}),
              is_one_of(spec_.type, {Type::right, Type::full})},
       early_(spec_.provisional || spec_.emit_unmatched_after),
       slice_ms_{slice_of(spec_, spec_.upper), slice_of(spec_, -spec_.lower)},
       key_codec_{{spec_.left.key, spec_.left.key_types}, {spec_.right.key, spec_.right.key_types}},
       kept_codec_{{spec_.left.kept, spec_.left.kept_types}, {spec_.right.kept, spec_.right.kept_types}},
-      sides_{{0, spec_.upper, spec_.segment_bytes, slice_ms_[0]}, {1, -spec_.lower, spec_.segment_bytes, slice_ms_[1]}},
+      sides_{{spec_.segment_bytes, slice_ms_[0]}, {spec_.segment_bytes, slice_ms_[1]}},
       output_(&spec_.schema, {spec_.left.kept, spec_.left.kept_types, true},
-              {spec_.right.kept, spec_.right.kept_types, !left_only()}) {
+              {spec_.right.kept, spec_.right.kept_types, !left_only()}),
+      archive_(std::make_shared<JoinArchive>(shard, shards)) {
   TS_CHECK(spec_.lower <= spec_.upper);
   TS_CHECK(spec_.left.key_types == spec_.right.key_types);
   TS_CHECK(spec_.schema.fields.size() == spec_.left.kept.size() + (left_only() ? 0 : spec_.right.kept.size()));

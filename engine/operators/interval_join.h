@@ -24,12 +24,13 @@
 //
 // Work is done in portions (operator.h): one costs `fuel` looks at rows, about.
 //
-// State entries: space 0 left rows, 1 right rows; tag = the time of death; see JoinRowEntry.
+// State: join_archive.h.
 // Owner: the shard's plan. Thread: shard.
 
+#include <map>
+#include <memory>
 #include <optional>
 #include <string>
-#include <unordered_map>
 #include <vector>
 
 #include "engine/operators/join_condition.h"
@@ -72,7 +73,7 @@ struct IntervalJoinSpec {
 
 class IntervalJoin final : public Operator {
  public:
-  explicit IntervalJoin(IntervalJoinSpec spec);
+  explicit IntervalJoin(IntervalJoinSpec spec, unsigned shard = 0, unsigned shards = 1);
 
   void process(unsigned input, Batch&& batch, Output& out) override;
   void watermark(unsigned input, Watermark watermark, Output& out) override;
@@ -81,6 +82,8 @@ class IntervalJoin final : public Operator {
   void resume(Output& out) override;
   void snapshot(DeltaWriter& out) override;
   Status restore(const StateEntry& entry) override;
+  bool restores_all_groups() const override { return true; }  // entries are of segments
+  Status restore_segments(const std::vector<SealedSegment>& segments) override;
   void restore_watermark(unsigned input, Watermark watermark) override;
   OperatorStats stats() const override;
   const Schema& schema() const override { return spec_.schema; }
@@ -118,9 +121,10 @@ class IntervalJoin final : public Operator {
   static bool by_time(const Candidate& a, const Candidate& b) {
     return a.row->time != b.row->time ? a.row->time < b.row->time : by_arrival(a, b);
   }
+  // What restore() was given, by side and segment.
   struct Restored {
-    std::int64_t tag;
-    std::string value;
+    std::map<std::uint32_t, std::string> rows;  // of an open segment, by offset
+    JoinFlags flags;
   };
   // A scan of a hot key's tree, over several portions if need be.
   struct Scan {
@@ -192,9 +196,13 @@ class IntervalJoin final : public Operator {
   void keep(const Probe& probe, Output& out);
 
   // State (interval_join_state.cpp)
+  Status check_rows(unsigned side, std::string_view rows) const;
+  bool is_own(const JoinSegmentId& id) const { return id.shard == shard_ && id.shards == shards_; }
+  Status restore_rows(unsigned side, const JoinSegmentId& id, std::string_view rows, bool sealed);
   void start();  // before the first call
 
   const IntervalJoinSpec spec_;
+  const unsigned shard_, shards_;
   const bool outer_[2];
   const bool early_;
   const std::int64_t slice_ms_[2];
@@ -211,7 +219,9 @@ class IntervalJoin final : public Operator {
   std::uint64_t visited_ = 0;
 
   bool started_ = false;
-  std::unordered_map<std::string, Restored> restored_[2];
+  std::map<JoinSegmentId, Restored> restored_[2];
+  std::map<std::pair<std::uint16_t, std::uint16_t>, JoinHorizons> restored_horizons_;  // by shard, shards
+  std::shared_ptr<JoinArchive> archive_;
 
   Work work_;
   std::int64_t fuel_ = 0;

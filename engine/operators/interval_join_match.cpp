@@ -346,7 +346,7 @@ void IntervalJoin::keep(const Probe& probe, Output& out) {
   } else if (waits(input)) {
     flags |= JoinRow::kWaits;
   }
-  JoinRow* kept = sides_[input].insert(probe.hash, time, JoinRowEntry::sequence_of(++arrivals_, probe.hash), probe.key,
+  JoinRow* kept = sides_[input].insert(probe.hash, time, JoinSequence::of(++arrivals_, probe.hash), probe.key,
                                        codec.encoded_size(batch, work_.row), flags);
   codec.encode(batch, work_.row, kept->kept_data());
 }

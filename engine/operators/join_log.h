@@ -1,14 +1,18 @@
 #pragma once
 // The rows one side of a join keeps: packed, appended in arrival order into segments of up to 4 MiB. An address counts
 // upwards for ever; rows below tail() are gone, which is how chains of rows end without anybody unlinking them.
-// Segments leave only at the front, whole. What makes the front leave (expiry, or moving its last survivors) is
-// JoinSide's business. After the log-structured state of FASTER (Chandramouli 2018) and the cleaning of Rosenblum's
-// log-structured file system. Owner: JoinSide. Thread: shard.
+// Segments leave only at the front, whole. A row handed over to a checkpoint changes in its mutable word alone, so the
+// checkpoint writer may read everything else while the shard goes on (SegmentReading). What makes the front leave
+// (expiry, or moving its last survivors) is JoinSide's business. After the log-structured state of FASTER (Chandramouli
+// 2018) and the cleaning of Rosenblum's log-structured file system. Owner: JoinSide. Thread: shard.
 
 #include <array>
+#include <atomic>
 #include <cstdint>
 #include <deque>
+#include <memory>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "engine/base/ids.h"
@@ -18,28 +22,31 @@ namespace twinspan::engine {
 
 using RowAddress = std::uint64_t;  // segment number << 22 | offset; 0 = none
 
-// A row as it lies in the log; the encoded key and the encoded kept columns follow.
+// A row as it lies in the log and in segment files; the encoded key and the encoded kept columns follow.
 struct JoinRow {
   enum Flag : std::uint8_t {
-    kMatched = 1,   // needs no unmatched output any more
-    kSaved = 2,     // part of an earlier snapshot
-    kMoved = 4,     // copied to a newer address; this one no longer counts
-    kRemoved = 8,   // has had its one match
-    kNullKey = 16,  // in no chain
-    kChanged = 32,  // kMatched or kOut was set after kSaved
-    kOut = 64,      // went out unmatched before the last word was spoken: a match takes that back
-    kWaits = 128,   // in JoinSide::waiting()
+    kMatched = 1,  // needs no unmatched output any more
+    kOut = 2,      // went out unmatched before the last word was spoken: a match takes that back
+    kRemoved = 4,  // has had its one match
+    kNullKey = 8,  // in no chain
+    kMoved = 16,   // copied to a newer address; this one no longer counts
+    kWaits = 32,   // in JoinSide::waiting()
   };
+  static constexpr unsigned kSavedFlags = kMatched | kOut | kRemoved | kNullKey;
+  static constexpr unsigned kLaterFlags = kMatched | kOut | kRemoved;  // may be set after the row was handed over
   static constexpr std::size_t kMaxKey = (1u << 24) - 1;
   static constexpr std::size_t kMaxSize = 1u << 30;
 
   EventTime time;
-  std::uint64_t sequence;  // arrival order within the join, kept through restarts; low 7 bits: the key group
-  RowAddress previous;     // next older row with this hash
-  std::uint32_t size;      // of the whole row in bytes
+  std::uint64_t sequence;       // arrival order within the join, kept through restarts; low 7 bits: the key group
+  std::uint64_t previous : 56;  // address of the next older row with this hash
+  std::uint64_t flags : 8;
+  std::uint32_t size;  // of the whole row in bytes
   std::uint32_t key_size : 24;
-  std::uint32_t flags : 8;
+  std::uint32_t first : 8;  // the saved flags when it was handed over to a checkpoint; they only grow
 
+  void set_previous(RowAddress address) { previous = address & ((std::uint64_t{1} << 56) - 1); }
+  void set_flags(unsigned to) { flags = to & 255; }
   const char* key_data() const { return reinterpret_cast<const char*>(this + 1); }
   char* key_data() { return reinterpret_cast<char*>(this + 1); }
   char* kept_data() { return key_data() + key_size; }
@@ -50,6 +57,30 @@ struct JoinRow {
 };
 static_assert(sizeof(JoinRow) == 32);
 
+// The memory of a segment. A checkpoint that reads it keeps it alive.
+struct SegmentMemory {
+  explicit SegmentMemory(std::size_t bytes) : pages(bytes) {}
+  PageBlock pages;
+  std::atomic<unsigned> readers{0};
+};
+
+// The checkpoint writer's hold of a segment. Thread: shard (made), checkpoint writer.
+class SegmentReading {
+ public:
+  explicit SegmentReading(std::shared_ptr<SegmentMemory> memory) : memory_(std::move(memory)) {
+    memory_->readers.fetch_add(1, std::memory_order_relaxed);
+  }
+  ~SegmentReading() {
+    if (memory_) memory_->readers.fetch_sub(1, std::memory_order_release);
+  }
+  SegmentReading(SegmentReading&&) noexcept = default;
+  SegmentReading& operator=(SegmentReading&&) = delete;
+  const char* data() const { return memory_->pages.data(); }
+
+ private:
+  std::shared_ptr<SegmentMemory> memory_;
+};
+
 class RowLog {
  public:
   static constexpr unsigned kSegmentBits = 22;
@@ -58,7 +89,7 @@ class RowLog {
   static constexpr std::size_t kQuantiles = 16;
 
   struct Segment {
-    PageBlock memory;
+    std::shared_ptr<SegmentMemory> memory;
     std::uint64_t number = 0;
     std::uint32_t used = 0, rows = 0;
     std::uint32_t removed = 0;  // rows that were removed, or moved away
@@ -91,9 +122,19 @@ class RowLog {
 
   // Room for a row of `size` bytes (header included) at `time`; header.time and size are set, previous and flags are 0.
   Place append(std::size_t size, EventTime time);
+  // Puts back a segment of a checkpoint behind the last one (any number if there is none): the bytes of rows whose
+  // sizes have been checked. If it is not `sealed`, rows are appended to it.
+  bool can_adopt(std::uint64_t number) const {
+    return !open_ && number > 0 && (segments_.empty() || number == end_number());
+  }
+  void adopt(std::uint64_t number, std::string_view rows, bool sealed);
 
   const Segment& front() const { return segments_.front(); }
-  bool front_is_open() const { return segments_.size() == 1; }
+  bool front_is_open() const { return segments_.size() == 1 && open_; }
+  std::uint64_t first_number() const { return first_; }
+  std::uint64_t end_number() const { return first_ + segments_.size(); }
+  const Segment& segment(std::uint64_t number) const { return segments_[number - first_]; }
+  bool is_sealed(std::uint64_t number) const { return number + 1 < end_number() || !open_; }
   void drop_front();
   void removed(RowAddress address) { ++segments_[(address >> kSegmentBits) - first_].removed; }
   // Estimated bytes of rows with time <= horizon, or removed, in sealed segments.
@@ -110,7 +151,7 @@ class RowLog {
       std::size_t at = 0;
       if (from > base) at = static_cast<std::size_t>(from - base);
       while (at < s.used) {
-        auto* row = reinterpret_cast<JoinRow*>(s.memory.data() + at);
+        auto* row = reinterpret_cast<JoinRow*>(s.memory->pages.data() + at);
         const std::size_t step = stride(row->size);
         f(base + at, row);
         at += step;
@@ -119,13 +160,18 @@ class RowLog {
   }
 
  private:
+  std::shared_ptr<SegmentMemory> take_memory(std::size_t capacity);
+  void add(std::shared_ptr<SegmentMemory> memory);
   void open(std::size_t size);
+  void count(Segment& s, std::size_t step, EventTime time);
   void seal();
 
   const std::size_t largest_, smallest_;
-  std::deque<Segment> segments_;   // ascending, without gaps: segments_[i].number == first_ + i
-  std::vector<char*> bases_;       // of segments_: one load instead of two on every access
-  std::vector<PageBlock> spare_;   // full-size blocks to use again: page faults cost more than the copy
+  std::deque<Segment> segments_;  // ascending, without gaps: segments_[i].number == first_ + i
+  std::vector<char*> bases_;      // of segments_: one load instead of two on every access
+  bool open_ = false;             // the last one takes more rows
+  // Full-size blocks to use again: page faults cost more than the copy.
+  std::vector<std::shared_ptr<SegmentMemory>> spare_;
   std::vector<EventTime> sample_;  // times of every eighth row of the open segment
   std::uint64_t first_ = 1;
   std::uint64_t rows_ = 0;

@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <cstring>
+#include <utility>
 
+#include <fmt/format.h>
 #include <xxhash.h>
 
 namespace twinspan::engine {
@@ -21,7 +23,8 @@ JoinRow* JoinSide::insert(std::uint64_t hash, EventTime time, std::uint64_t sequ
   const RowLog::Place place = log_.append(sizeof(JoinRow) + key.size() + kept_size, time);
   place.row->sequence = sequence;
   place.row->key_size = static_cast<std::uint32_t>(key.size()) & JoinRow::kMaxKey;
-  place.row->flags = flags & 255;
+  place.row->set_flags(flags);
+  place.row->first = flags & JoinRow::kSavedFlags & 255;
   std::memcpy(place.row->key_data(), key.data(), key.size());
   if ((flags & JoinRow::kNullKey) == 0) link(hash, place);
   if ((flags & JoinRow::kWaits) != 0) waiting_.insert(time, sequence, place.address);
@@ -40,7 +43,7 @@ void JoinSide::link(std::uint64_t hash, RowLog::Place place) {
     return;
   }
   const bool fresh = slot->is_dead(log_.tail());
-  place.row->previous = fresh ? 0 : slot->newest();
+  place.row->set_previous(fresh ? 0 : slot->newest());
   slot->set_chain(place.address, fresh ? 1 : slot->length() + 1);
   if (slot->length() >= kLongChain) [[unlikely]]
     recount(slot, hash);
@@ -54,7 +57,7 @@ void JoinSide::recount(JoinIndex::Slot* slot, std::uint64_t hash) {
     if (is_live(at(a))) live[n++] = a;
   }
   if (n < kHotLive) {
-    for (unsigned i = 0; i < n; ++i) at(live[i])->previous = i + 1 < n ? live[i + 1] : 0;
+    for (unsigned i = 0; i < n; ++i) at(live[i])->set_previous(i + 1 < n ? live[i + 1] : 0);
     if (n == 0)
       slot->ref = 0;
     else
@@ -78,22 +81,24 @@ void JoinSide::recount(JoinIndex::Slot* slot, std::uint64_t hash) {
 
 void JoinSide::stop_waiting(JoinRow* row) {
   if (!row->has(JoinRow::kWaits)) return;
-  row->flags &= ~unsigned{JoinRow::kWaits} & 255;
+  row->set_flags(row->flags & ~unsigned{JoinRow::kWaits});
   waiting_.erase(row->time, row->sequence);
 }
 
-void JoinSide::changed(JoinRow* row, RowAddress address) {
-  if (!row->has(JoinRow::kSaved) || row->has(JoinRow::kChanged)) return;
-  row->flags |= JoinRow::kChanged;
-  changed_.push_back(address);
+// One of kLaterFlags. What a checkpoint has of the row stays as it is.
+void JoinSide::set_flag(JoinRow* row, RowAddress address, unsigned flag) {
+  row->set_flags(row->flags | flag);
+  if (address >= handed_over_)
+    row->first = (row->first | flag) & 255;
+  else
+    changes_.push_back(address | flag);
 }
 
 void JoinSide::remove(std::uint64_t hash, RowAddress address) {
   JoinRow* row = at(address);
-  row->flags |= JoinRow::kRemoved;
+  set_flag(row, address, JoinRow::kRemoved);
   log_.removed(address);
   ++removed_in_log_;
-  if (row->has(JoinRow::kSaved)) erased_.push_back({row->sequence, row->time});
   stop_waiting(row);
   const JoinIndex::Slot* slot = index_.find(hash);
   if (slot == nullptr || !slot->is_hot()) return;
@@ -106,16 +111,13 @@ void JoinSide::remove(std::uint64_t hash, RowAddress address) {
 void JoinSide::set_matched(RowAddress address) {
   JoinRow* row = at(address);
   if (row->has(JoinRow::kMatched)) return;
-  row->flags |= JoinRow::kMatched;
+  set_flag(row, address, JoinRow::kMatched);
   stop_waiting(row);
-  changed(row, address);
 }
 
 void JoinSide::set_waited(JoinRow* row, RowAddress address, bool out) {
-  row->flags &= ~unsigned{JoinRow::kWaits} & 255;
-  if (!out) return;
-  row->flags |= JoinRow::kOut;
-  changed(row, address);
+  row->set_flags(row->flags & ~unsigned{JoinRow::kWaits});
+  if (out) set_flag(row, address, JoinRow::kOut);
 }
 
 void JoinSide::drop_front() {
@@ -134,12 +136,10 @@ void JoinSide::move(JoinRow* row) {
   const RowLog::Place place = log_.append(row->size, row->time);
   place.row->sequence = row->sequence;
   place.row->key_size = row->key_size;
-  unsigned flags = row->flags;
-  // Written by the next snapshot because of where it lies now.
-  if ((flags & JoinRow::kChanged) != 0) flags &= ~unsigned{JoinRow::kChanged | JoinRow::kSaved};
-  place.row->flags = flags & 255;
+  place.row->set_flags(row->flags);
+  place.row->first = row->flags & JoinRow::kSavedFlags & 255;
   std::memcpy(place.row->key_data(), row->key_data(), row->size - sizeof(JoinRow));
-  row->flags |= JoinRow::kMoved;
+  row->set_flags(row->flags | JoinRow::kMoved);
   ++removed_in_log_;
   if (row->has(JoinRow::kWaits)) waiting_.move(row->time, row->sequence, place.address);
   if (is_unclosed(row)) unclosed_.move(row->time, row->sequence, place.address);
@@ -202,84 +202,83 @@ bool JoinSide::collect(unsigned segments, std::size_t rows) {
   return true;
 }
 
-void JoinSide::begin_restore(EventTime due) {
-  waiting_.start_at(due);
-  unclosed_.start_at(closed_through_);
-}
-
 std::size_t JoinSide::bytes() const {
   return log_.bytes() + index_.bytes() + hot_bytes_ + hot_.size() * (sizeof(HotKey) + sizeof(void*)) +
-         waiting_.bytes() + unclosed_.bytes() + changed_.capacity() * sizeof(RowAddress) +
-         erased_.capacity() * sizeof(Erased);
+         waiting_.bytes() + unclosed_.bytes() + changes_.capacity() * sizeof(FlagChange);
 }
 
-void JoinSide::put(DeltaWriter& out, const JoinRow* row) {
-  const auto flags = static_cast<std::uint8_t>(row->flags & JoinRowEntry::kFlags);
-  const std::uint32_t key_size = row->key_size;
-  value_.resize(1 + 8 + 4);
-  value_[0] = static_cast<char>(flags);
-  std::memcpy(value_.data() + 1, &row->time, 8);
-  std::memcpy(value_.data() + 9, &key_size, 4);
-  value_.append(row->key_data(), row->size - sizeof(JoinRow));
-  out.put(space_, JoinRowEntry::group_of(row->sequence), shift(row->time, death_),
-          JoinRowEntry::encode_key(row->sequence), value_);
-}
-
-void JoinSide::snapshot(DeltaWriter& out) {
-  const EventTime below = shift(shift(horizon_, death_), 1);
-  if (below > dropped_below_) {
-    out.drop_below(space_, 0, below);
-    dropped_below_ = below;
+JoinSideSnapshot JoinSide::snapshot() {
+  JoinSideSnapshot out;
+  out.first = log_.first_number();
+  if (handed_number_ < out.first) {
+    handed_number_ = out.first;
+    handed_used_ = 0;
   }
-  for (const Erased& e : erased_) {
-    if (e.time > horizon_) {
-      out.erase(space_, JoinRowEntry::group_of(e.sequence), shift(e.time, death_),
-                JoinRowEntry::encode_key(e.sequence));
+  for (; handed_number_ < log_.end_number(); ++handed_number_, handed_used_ = 0) {
+    const RowLog::Segment& s = log_.segment(handed_number_);
+    const bool sealed = log_.is_sealed(handed_number_);
+    if (sealed || s.used > handed_used_)
+      out.rows.push_back({s.number, handed_used_, s.used, sealed, SegmentReading(s.memory)});
+    if (sealed) continue;
+    handed_used_ = s.used;
+    break;
+  }
+  handed_over_ = log_.end();
+  if (cleaning_) out.moved_below = clean_at_;
+  out.changes = std::exchange(changes_, {});
+  out.horizon = horizon_;
+  return out;
+}
+
+Status JoinSide::adopt(std::uint64_t number, std::string_view rows, bool sealed, const JoinFlags& flags,
+                       EventTime horizon) {
+  if (!log_.can_adopt(number))
+    return data_error(fmt::format("join state has segment {} where another one is due", number));
+  log_.adopt(number, rows, sealed);
+  const RowLog::Segment& s = log_.segment(number);
+  auto flag = flags.rows.begin();
+  for (std::size_t at = 0; at < s.used;) {
+    auto* row = reinterpret_cast<JoinRow*>(s.memory->pages.data() + at);
+    for (; flag != flags.rows.end() && flag->place <= at / 8; ++flag)
+      if (flag->place == at / 8) row->set_flags(row->flags | flag->flags);
+    if (at < flags.gone || row->time <= horizon) row->set_flags(row->flags | JoinRow::kMoved);
+    at += RowLog::stride(row->size);
+  }
+  handed_over_ = log_.end();
+  handed_number_ = sealed ? number + 1 : number;
+  handed_used_ = sealed ? 0 : s.used;
+  return ok();
+}
+
+void JoinSide::append_restored(const JoinRow* row, unsigned flags) {
+  const RowLog::Place place = log_.append(row->size, row->time);
+  place.row->sequence = row->sequence;
+  place.row->key_size = row->key_size;
+  place.row->set_flags(flags);
+  place.row->first = flags & JoinRow::kSavedFlags & 255;
+  std::memcpy(place.row->key_data(), row->key_data(), row->size - sizeof(JoinRow));
+}
+
+std::uint64_t JoinSide::link_restored(EventTime due, bool waits) {
+  waiting_.start_at(due);
+  unclosed_.start_at(closed_through_);
+  std::uint64_t last = 0;
+  log_.for_each(0, [&](RowAddress address, JoinRow* row) {
+    last = std::max(last, row->sequence);
+    if (!counts(row)) {
+      log_.removed(address);
+      ++removed_in_log_;
+      return;
     }
-  }
-  for (const RowAddress a : changed_) {
-    if (in_log(a) == 0) continue;
-    JoinRow* row = at(a);
-    if (!row->has(JoinRow::kChanged) || !is_live(row)) continue;
-    row->flags &= ~unsigned{JoinRow::kChanged} & 255;
-    put(out, row);
-  }
-  log_.for_each(snapshot_from_, [&](RowAddress, JoinRow* row) {
-    if (!is_live(row) || row->has(JoinRow::kSaved)) return;
-    put(out, row);
-    row->flags |= JoinRow::kSaved;
+    if (row->time <= horizon_) return;  // ended before the barrier
+    if (!row->has(JoinRow::kNullKey)) link(hash_of(row), {address, row});
+    if (waits && !row->has(JoinRow::kMatched | JoinRow::kOut)) {
+      row->set_flags(row->flags | JoinRow::kWaits);
+      waiting_.insert(row->time, row->sequence, address);
+    }
+    if (is_unclosed(row)) unclosed_.insert(row->time, row->sequence, address);
   });
-  snapshot_from_ = log_.end();
-  changed_.clear();
-  changed_.shrink_to_fit();
-  erased_.clear();
-  erased_.shrink_to_fit();
-}
-
-std::string JoinRowEntry::encode_key(std::uint64_t sequence) {
-  std::string key(8, '\0');
-  sequence = __builtin_bswap64(sequence);
-  std::memcpy(key.data(), &sequence, 8);
-  return key;
-}
-
-Result<JoinRowEntry> JoinRowEntry::decode(std::string_view key, std::string_view value) {
-  if (key.size() != 8) return permanent_error("join state holds a row key that is not 8 bytes long");
-  if (value.size() < 13) return permanent_error("join state holds a row that ends inside its header");
-  JoinRowEntry e;
-  std::memcpy(&e.sequence, key.data(), 8);
-  e.sequence = __builtin_bswap64(e.sequence);
-  e.flags = static_cast<std::uint8_t>(value[0]) & kFlags;
-  std::uint32_t key_size = 0;
-  std::memcpy(&e.time, value.data() + 1, 8);
-  std::memcpy(&key_size, value.data() + 9, 4);
-  value.remove_prefix(13);
-  if (key_size > value.size() || key_size > JoinRow::kMaxKey || value.size() > JoinRow::kMaxSize) {
-    return permanent_error("join state holds a row whose key does not fit into it");
-  }
-  e.key = value.substr(0, key_size);
-  e.kept = value.substr(key_size);
-  return e;
+  return last;
 }
 
 }  // namespace twinspan::engine

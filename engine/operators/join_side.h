@@ -16,6 +16,7 @@
 #include <string_view>
 #include <vector>
 
+#include "engine/operators/join_archive.h"
 #include "engine/operators/join_index.h"
 #include "engine/operators/join_log.h"
 #include "engine/operators/join_time_tree.h"
@@ -26,15 +27,9 @@ namespace twinspan::engine {
 
 class JoinSide {
  public:
-  // `space`: of its state entries. `death`: row time + death is the tag of an entry, the time at which the other
-  // input's retention watermark ends the row.
   // `slice_ms`: of the queues of rows that wait.
-  JoinSide(std::uint8_t space, std::int64_t death, std::size_t segment_bytes, std::int64_t slice_ms)
-      : space_(space),
-        death_(death),
-        log_(segment_bytes),
-        waiting_(log_, JoinRow::kWaits, slice_ms),
-        unclosed_(log_, 0, slice_ms) {}
+  JoinSide(std::size_t segment_bytes, std::int64_t slice_ms)
+      : log_(segment_bytes), waiting_(log_, JoinRow::kWaits, slice_ms), unclosed_(log_, 0, slice_ms) {}
 
   // Where the rows of a hash are: a chain from `newest`, or a hot key's tree.
   struct Rows {
@@ -83,11 +78,16 @@ class JoinSide {
   // obtained before are void afterwards. False: there are more dead segments.
   bool collect(unsigned segments, std::size_t rows);
 
-  void snapshot(DeltaWriter& out);
-  // After the horizon was restored, before rows are: what was due then.
-  void begin_restore(EventTime due);
-  // After inserting restored rows (with kSaved): they are not part of the next snapshot.
-  void restored() { snapshot_from_ = log_.end(); }
+  // What is new since the snapshot before, for the checkpoint writer.
+  JoinSideSnapshot snapshot();
+
+  // A restore: first the rows, whose bytes have been checked; once the horizon is known, all of them are linked.
+  // A segment of an own checkpoint, in the order of their numbers: no part of the next snapshot.
+  // Rows up to `horizon` had ended.
+  Status adopt(std::uint64_t number, std::string_view rows, bool sealed, const JoinFlags& flags, EventTime horizon);
+  void append_restored(const JoinRow* row, unsigned flags);
+  // `due`: what was due then. `waits`: unmatched rows are in waiting(). Returns the largest sequence.
+  std::uint64_t link_restored(EventTime due, bool waits);
 
   std::uint64_t rows() const { return log_.rows() - removed_in_log_; }
   std::size_t bytes() const;
@@ -97,16 +97,11 @@ class JoinSide {
     TimeTree tree;
     std::uint64_t hash = 0;
   };
-  struct Erased {
-    std::uint64_t sequence;
-    EventTime time;
-  };
-
   RowAddress in_log(RowAddress address) const { return address < log_.tail() ? 0 : address; }
   bool is_live(const JoinRow* row) const { return row->time > horizon_ && counts(row); }
   bool is_unclosed(const JoinRow* row) const { return keeps_unclosed_ && row->time > closed_through_; }
   void stop_waiting(JoinRow* row);
-  void changed(JoinRow* row, RowAddress address);
+  void set_flag(JoinRow* row, RowAddress address, unsigned flag);
   void link(std::uint64_t hash, RowLog::Place place);
   void recount(JoinIndex::Slot* slot, std::uint64_t hash);
   void drop_front();
@@ -114,10 +109,7 @@ class JoinSide {
   void clean(std::size_t fuel);
   void move(JoinRow* row);
   void sweep_hot();
-  void put(DeltaWriter& out, const JoinRow* row);
 
-  const std::uint8_t space_;
-  const std::int64_t death_;
   RowLog log_;
   JoinIndex index_;
   std::vector<std::unique_ptr<HotKey>> hot_;
@@ -133,32 +125,23 @@ class JoinSide {
   RowAddress clean_at_ = 0;  // rows of the front segment below it have been moved
   unsigned calls_ = 0;
 
-  RowAddress snapshot_from_ = 0;
-  std::vector<RowAddress> changed_;  // saved rows whose flags are newer than their entry
-  std::vector<Erased> erased_;
-  EventTime dropped_below_ = kMinTime;
-  std::string value_;
+  // Rows below have been handed over to a checkpoint; of sealed segments below all has been said.
+  RowAddress handed_over_ = 0;
+  std::uint64_t handed_number_ = 0;
+  std::size_t handed_used_ = 0;
+  std::vector<FlagChange> changes_;  // of rows that were handed over, since the last snapshot
 };
 
-// Key and value of a row's state entry. Key: the row's sequence, big endian. Its low bits are the key group, so it is
-// unique among the rows that live, on any shard: a key group has one owner, and an owner counts on from what it
-// restored.
-struct JoinRowEntry {
-  std::uint64_t sequence = 0;
-  unsigned flags = 0;  // kMatched, kNullKey, kOut
-  EventTime time = 0;
-  std::string_view key, kept;
-
-  static constexpr unsigned kFlags = JoinRow::kMatched | JoinRow::kNullKey | JoinRow::kOut;
+// Sequences of rows. The low bits are the key group, so a sequence is unique among the rows that live, on any shard: a
+// key group has one owner, and an owner counts on from what it restored.
+struct JoinSequence {
   static constexpr unsigned kGroupBits = 7;
   static_assert(kKeyGroups == 1u << kGroupBits);
-  static constexpr std::uint64_t sequence_of(std::uint64_t count, std::uint64_t hash) {
+  static constexpr std::uint64_t of(std::uint64_t count, std::uint64_t hash) {
     return count << kGroupBits | key_group_of(hash);
   }
-  static constexpr std::uint64_t count_of(std::uint64_t sequence) { return sequence >> kGroupBits; }
-  static constexpr std::uint16_t group_of(std::uint64_t sequence) { return sequence & (kKeyGroups - 1); }
-  static std::string encode_key(std::uint64_t sequence);
-  static Result<JoinRowEntry> decode(std::string_view key, std::string_view value);
+  static constexpr std::uint64_t count(std::uint64_t sequence) { return sequence >> kGroupBits; }
+  static constexpr std::uint16_t group(std::uint64_t sequence) { return sequence & (kKeyGroups - 1); }
 };
 
 }  // namespace twinspan::engine

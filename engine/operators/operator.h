@@ -22,6 +22,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -68,6 +69,13 @@ struct OperatorStats {
   std::vector<StepRows> steps;    // of a Transform: each of the steps it is made of
 };
 
+// A file of state that a SnapshotPart has sealed; the shard that did has number `shard` of `shards`.
+struct SealedSegment {
+  unsigned shard = 0, shards = 1;
+  std::uint64_t number = 0;
+  std::function<Result<std::string>()> read;  // its bytes, verified
+};
+
 class Operator {
  public:
   virtual ~Operator() = default;
@@ -100,7 +108,15 @@ class Operator {
     (void)entry;
     return ok();
   }
-  // After the last restore(): where the input's watermark stood. Sets it, fires nothing (it had fired before).
+  // For state that is not laid out by key: restore() gets all live entries of the step, of every shard.
+  virtual bool restores_all_groups() const { return false; }
+  // After the last restore(), once, also if there are none: the sealed segments of all shards that held key groups of
+  // this one.
+  virtual Status restore_segments(const std::vector<SealedSegment>& segments) {
+    (void)segments;
+    return ok();
+  }
+  // After these: where the input's watermark stood. Sets it, fires nothing (it had fired before).
   virtual void restore_watermark(unsigned input, Watermark watermark) = 0;
   virtual OperatorStats stats() const = 0;
   virtual const Schema& schema() const = 0;  // of what it emits

@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include "engine/checkpoint/segment_files.h"
 #include "engine/runtime/shard_impl.h"
 
 namespace twinspan::engine {
@@ -55,12 +56,32 @@ unsigned Shard::count_exchanges(const Graph& graph) {
   return n;
 }
 
-Status Shard::restore(const StateImage& state) {
+Status Shard::restore(const StateImage& state) { return restore(state, {}, nullptr); }
+Status Shard::restore(const RestoredState& state, FileSystem& files) {
+  return restore(state.state, state.segments, &files);
+}
+
+Status Shard::restore(const StateImage& state, const std::vector<StepSegments>& segments, FileSystem* files) {
+  const auto concerns_me = [this](const StepSegments& s) {
+    for (std::uint16_t g = 0; g < kKeyGroups; ++g)
+      if (shard_of_group(g, s.shards) == s.shard && shard_of_group(g, shards_) == index_) return true;
+    return false;
+  };
   for (unsigned i = 0; i < nodes_.size(); ++i) {
+    Operator& op = *nodes_[i]->op;
     TS_TRYV(state.for_each(graph_.nodes[i].id, [&](const StateEntry& e) -> Status {
-      if (shard_of_group(e.key_group, shards_) != index_) return ok();
-      return nodes_[i]->op->restore(e);
+      if (shard_of_group(e.key_group, shards_) != index_ && !op.restores_all_groups()) return ok();
+      return op.restore(e);
     }));
+    std::vector<SealedSegment> sealed;
+    for (const StepSegments& s : segments) {
+      if (s.step != graph_.nodes[i].id || !concerns_me(s)) continue;
+      for (const SegmentFile& f : s.files) {
+        TS_TRY(number, number_of_segment(f.name));
+        sealed.push_back({s.shard, s.shards, number, [files, f] { return read_segment(*files, f); }});
+      }
+    }
+    TS_TRYV(op.restore_segments(sealed));
   }
   return ok();
 }

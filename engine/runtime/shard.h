@@ -71,6 +71,7 @@ struct ShardBarrier {
   unsigned shard = 0;
   Epoch epoch;
   std::vector<StepDelta> deltas;
+  std::vector<StepPart> parts;                           // to be written by the checkpoint writer
   std::vector<std::string> feeds;                        // barrier_state of each source
   std::vector<std::uint64_t> written;                    // of each terminal
   std::vector<std::vector<Watermark>> input_watermarks;  // [node][input]
@@ -87,8 +88,10 @@ class Shard {
 
   static unsigned count_exchanges(const Graph& graph);
 
-  // Before the first step: the step's live entries of this shard's key groups, then the watermarks.
+  // Before the first step: the step's live entries of this shard's key groups and its sealed segments, then the
+  // watermarks.
   Status restore(const StateImage& state);
+  Status restore(const RestoredState& state, FileSystem& files);
   void restore_watermark(unsigned node, unsigned input, Watermark watermark);
 
   // `wall_ms`: since 1970, for operators that want a clock; kMinTime: not told.
@@ -132,6 +135,7 @@ class Shard {
     Reach below;
   };
 
+  Status restore(const StateImage& state, const std::vector<StepSegments>& segments, FileSystem* files);
   void find_reach();
   void deliver(const Target& target, int exchange, Batch&& batch);
   void deliver_watermark(const Target& target, int exchange, Watermark watermark, Idleness idle);

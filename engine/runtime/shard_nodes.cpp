@@ -198,6 +198,8 @@ bool Shard::save_portion() {
 
 void Shard::hand_over(unsigned node) {
   DeltaWriter& delta = nodes_[node]->delta;
+  if (auto part = delta.take_part())
+    barrier_->parts.push_back({graph_.nodes[node].id, index_, shards_, std::move(part)});
   if (delta.bytes() > 0) barrier_->deltas.push_back({graph_.nodes[node].id, index_, shards_, delta.take_delta()});
 }
 

@@ -6,12 +6,14 @@
 // Thread: shard (DeltaWriter), any one (the rest).
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
 
 #include "engine/base/result.h"
+#include "engine/state/snapshot_part.h"
 
 namespace twinspan::engine {
 
@@ -20,6 +22,10 @@ inline constexpr std::uint16_t kKeyGroups = 128;
 constexpr std::uint16_t key_group_of(std::uint64_t hash) { return static_cast<std::uint16_t>(hash >> 57); }
 constexpr unsigned shard_of_group(std::uint16_t group, unsigned shards) {
   return static_cast<unsigned>(group) * shards / kKeyGroups;
+}
+// The first group of a shard.
+constexpr std::uint16_t first_group_of(unsigned shard, unsigned shards) {
+  return static_cast<std::uint16_t>((shard * kKeyGroups + shards - 1) / shards);
 }
 constexpr unsigned shard_of_hash(std::uint64_t hash, unsigned shards) {
   return shard_of_group(key_group_of(hash), shards);
@@ -88,6 +94,9 @@ class DeltaWriter {
     entries_ += std::exchange(later.entries_, 0);
     later.pieces_.clear();
   }
+  // More of the same snapshot, to be written by the checkpoint writer (snapshot_part.h).
+  void hand_over(std::unique_ptr<SnapshotPart> part) { part_ = std::move(part); }
+  std::unique_ptr<SnapshotPart> take_part() { return std::move(part_); }
 
   std::uint64_t entries() const { return entries_; }
   std::size_t bytes() const { return bytes_; }
@@ -99,6 +108,7 @@ class DeltaWriter {
   std::vector<std::string> pieces_;
   std::size_t bytes_ = 0;
   std::uint64_t entries_ = 0;
+  std::unique_ptr<SnapshotPart> part_;
 };
 
 // Reads frames back; every length is checked against the bytes left.

@@ -17,6 +17,7 @@
 
 #include "connectors/formats/json_encoder.h"
 #include "gateway/load.h"
+#include "tests/bench/engine/epoch_writer.h"
 #include "tests/bench/engine/memory_feed.h"
 
 namespace twinspan::bench {
@@ -76,9 +77,10 @@ struct Worker {
   CountFailures failures;
   std::unique_ptr<engine::Shard> shard;
   std::int64_t cpu_ns = 0, barrier_cpu_ns = 0;
-  std::uint64_t delta_bytes = 0, state_rows = 0, state_bytes = 0;
+  std::uint64_t state_rows = 0, state_bytes = 0;
   double rss_mib = 0;
   std::vector<double> stall_ms, held_ms;
+  std::unique_ptr<EpochWriter> writer;  // if there are checkpoints
 };
 
 class Run {
@@ -100,6 +102,7 @@ class Run {
       std::vector<engine::Terminal*> terminals;
       for (const gateway::SinkPlan& sink : plan.sinks)
         terminals.push_back(w->terminals.emplace_back(std::make_unique<RowsTerminal>(sink.schema)).get());
+      if (barriers_ > 0) w->writer = std::make_unique<EpochWriter>(i);
       w->shard = std::make_unique<engine::Shard>(plan.graph, i, rings_, feeds, terminals, w->failures);
       workers_.push_back(std::move(w));
     }
@@ -118,7 +121,12 @@ class Run {
     for (auto& w : workers_) {
       f.cpu_s += static_cast<double>(w->cpu_ns) / 1e9;
       f.barrier_cpu_s += static_cast<double>(w->barrier_cpu_ns) / 1e9;
-      f.delta_bytes += w->delta_bytes;
+      if (w->writer != nullptr) {
+        const EpochWriter::Figures written = w->writer->finish();
+        if (!written.error.empty()) throw std::runtime_error(written.error);
+        f.writer_cpu_s += static_cast<double>(written.cpu_ns) / 1e9;
+        f.delta_bytes += written.bytes;
+      }
       f.state_rows += w->state_rows;
       f.state_bytes += w->state_bytes;
       f.rss_mib = std::max(f.rss_mib, w->rss_mib - base);
@@ -168,11 +176,11 @@ class Run {
       }
       const bool progress = !(in_barrier && shard.barrier_passed()) && shard.step(0);
       if (in_barrier && shard.barrier_passed()) {
-        const engine::ShardBarrier barrier = shard.take_barrier();
+        engine::ShardBarrier barrier = shard.take_barrier();
         w.stall_ms.push_back(static_cast<double>(barrier.stall_us) / 1000);
         w.held_ms.push_back(std::chrono::duration<double, std::milli>(Clock::now() - barrier_begin).count());
         w.barrier_cpu_ns += barrier.save_us * 1000;
-        for (const auto& d : barrier.deltas) w.delta_bytes += d.bytes.size();
+        w.writer->give(std::move(barrier));
         in_barrier = false;
         if (++done == barriers_)
           for (auto& f : w.feeds) f->hold_end(false);

@@ -31,8 +31,8 @@ struct EngineFigures {
   // Of each barrier in each shard: the longest that its snapshots kept the shard from its rows in one go; from its begin
   // until all of it has passed.
   std::vector<double> stall_ms, held_ms;
-  double barrier_cpu_s = 0;  // spent in snapshots
-  std::uint64_t delta_bytes = 0;
+  double barrier_cpu_s = 0, writer_cpu_s = 0;  // spent in snapshots; by the checkpoint writers (epoch_writer.h)
+  std::uint64_t delta_bytes = 0;               // written by all epochs
   std::uint64_t late = 0, failed = 0;
 };
 

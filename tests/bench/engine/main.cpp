@@ -56,7 +56,7 @@ json::object run_child(const EngineSettings& settings, const Rows& expected) {
         o["stall_p99_ms"] = quantile(f.stall_ms, 0.99);
         o["stall_max_ms"] = quantile(f.stall_ms, 1);
         o["held_p99_ms"] = quantile(f.held_ms, 0.99);
-        o["barrier_cpu_share"] = f.barrier_cpu_s / f.cpu_s;
+        o["barrier_cpu_share"] = (f.barrier_cpu_s + f.writer_cpu_s) / (f.cpu_s + f.writer_cpu_s);
       }
     } catch (const std::exception& e) {
       o = {{"error", e.what()}};

@@ -232,5 +232,59 @@ TEST_F(LinkedSegments, ADamagedSegmentSetsItsEpochAside) {
   EXPECT_EQ(found.size(), 1u);
 }
 
+// What has expired by the newest epoch need not be whole.
+TEST_F(LinkedSegments, ADamagedSegmentThatTheNewestEpochDoesNotLinkDoesNoHarm) {
+  std::mt19937 random(5);
+  CheckpointStore store(disk, kRoot);
+  must(store.open());
+  must(segments.open());
+  must(segments.seal(1, random_bytes(random, 5000)));
+  must(store.write(epoch(1)));
+  must(store.merge());
+  must(segments.seal(2, random_bytes(random, 5000)));
+  must(store.write(epoch(2)));
+  disk.flip_bit(segments.list()[0].path, 999);
+  must(segments.drop(1));
+  must(store.write(epoch(3)));
+  std::uint64_t number = 0;
+  const auto found = restored(&number);
+  EXPECT_EQ(number, 3u);
+  EXPECT_EQ(found.size(), 1u);
+}
+
+TEST_F(LinkedSegments, WithoutAnEpochWhoseSegmentsAreWholeThereIsNoStart) {
+  std::mt19937 random(6);
+  CheckpointStore store(disk, kRoot);
+  must(store.open());
+  must(segments.open());
+  must(segments.seal(1, random_bytes(random, 5000)));
+  must(store.write(epoch(1)));
+  must(store.write(epoch(2)));
+  disk.flip_bit(segments.list()[0].path, 999);
+  CheckpointStore again(disk, kRoot);
+  must(again.open());
+  const auto state = again.restore();
+  ASSERT_FALSE(state);
+  EXPECT_NE(state.error().message.find("no checkpoint"), std::string::npos) << state.error().message;
+}
+
+// Each file is read once, however many epochs link it.
+TEST_F(LinkedSegments, ARestoreReadsASegmentOnce) {
+  std::mt19937 random(7);
+  CheckpointStore store(disk, kRoot);
+  must(store.open());
+  must(segments.open());
+  for (std::uint64_t n = 1; n <= 20; ++n) must(segments.seal(n, random_bytes(random, 5000)));
+  const auto calls = [&](std::uint64_t epochs) {
+    for (std::uint64_t n = 1; n <= epochs; ++n) must(store.write(epoch(store.last_epoch().value + 1)));
+    std::uint64_t number = 0;
+    disk.reset_calls();
+    EXPECT_EQ(restored(&number).size(), 20u);
+    return disk.calls();
+  };
+  const std::uint64_t one = calls(1);
+  EXPECT_LT(calls(10) - one, 10 * 10u);
+}
+
 }  // namespace
 }  // namespace twinspan::engine

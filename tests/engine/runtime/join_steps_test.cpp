@@ -9,7 +9,9 @@
 #include <string>
 #include <vector>
 
+#include "engine/checkpoint/segment_files.h"
 #include "engine/operators/interval_join.h"
+#include "tests/support/engine/fault_file_system.h"
 #include "tests/support/engine/pipeline_driver.h"
 
 namespace twinspan::engine {
@@ -119,7 +121,8 @@ TEST(JoinSteps, ABarrierWaitsForTheMatchesOfARowAndHoldsItAsMatched) {
   push_left_rows(driver);
   Steps steps(driver);
   steps.run();
-  ASSERT_EQ(driver.barrier(Epoch(1)).size(), 1u);
+  std::vector<ShardBarrier> first = driver.barrier(Epoch(1));
+  ASSERT_EQ(first.size(), 1u);
   driver.feed(0, 1).push(rows_of_one_key(1'000'000, 1, 10'500));
   driver.step(0);
   ASSERT_LT(steps.results(), static_cast<std::size_t>(kRows));
@@ -129,13 +132,26 @@ TEST(JoinSteps, ABarrierWaitsForTheMatchesOfARowAndHoldsItAsMatched) {
   ASSERT_TRUE(driver.shard(0).barrier_passed());
   EXPECT_EQ(steps.results(), static_cast<std::size_t>(kRows));
   const ShardBarrier barrier = driver.shard(0).take_barrier();
-  ASSERT_EQ(barrier.deltas.size(), 1u);
-  const std::string bytes = barrier.deltas[0].bytes.joined();
+  testing::FaultFileSystem disk;
+  SegmentFiles files(disk, "/segments");
+  ASSERT_TRUE(files.open());
+  DeltaWriter delta;
+  for (const ShardBarrier* one : {static_cast<const ShardBarrier*>(&first[0]), &barrier}) {
+    ASSERT_EQ(one->parts.size(), 1u);
+    (void)delta.take_delta();
+    ASSERT_TRUE(one->parts[0].part->write(files, delta));
+  }
+  const std::string bytes = delta.take();
   DeltaReader reader(bytes);
   StateEntry e;
-  std::int64_t entries = 0;
-  while (reader.next(e).value()) ++entries;
-  EXPECT_EQ(entries, kRows + 1);  // all left rows are matched now, and the right row itself
+  std::int64_t matched = 0, right_rows = 0;
+  while (reader.next(e).value()) {
+    right_rows += e.space == JoinSpaces::kRows + 1;
+    if (e.space != JoinSpaces::kFlags) continue;
+    for (const JoinFlags::Row& r : JoinFlags::decode(e.value).value().rows) matched += r.flags == JoinRow::kMatched;
+  }
+  EXPECT_EQ(matched, kRows);  // all left rows are matched now
+  EXPECT_EQ(right_rows, 1);   // and there is the right row itself
 }
 
 }  // namespace

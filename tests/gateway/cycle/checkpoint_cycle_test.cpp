@@ -242,6 +242,125 @@ TEST_F(Cycle, LedgerThatCannotBeWrittenIsMadeUpForInTheNextEpoch) {
   EXPECT_EQ(restored().second, 39u * 2);
 }
 
+// A step that seals one segment a barrier, drops the one of three barriers ago, and notes it in an entry.
+class SealsOne final : public engine::SnapshotPart {
+ public:
+  explicit SealsOne(std::uint64_t number) : number_(number) {}
+  Status write(engine::SegmentStore& files, engine::DeltaWriter& delta) override {
+    if (!files.has(number_)) TS_TRYV(files.seal(number_, "segment " + std::to_string(number_)));
+    if (number_ > 3) TS_TRYV(files.drop(number_ - 3));
+    delta.put(0, 0, 0, std::to_string(number_), "sealed");
+    return ok();
+  }
+  std::size_t bytes() const override { return 4096; }
+
+ private:
+  const std::uint64_t number_;
+};
+
+// Whatever call fails: an epoch that is prepared links all that its steps have sealed, and says so in its entries.
+TEST_F(Cycle, PartsOfFailedEpochsAreWrittenInTheirOrder) {
+  ASSERT_TRUE(cycle->open_segments({}));
+  std::uint64_t number = 0;
+  const auto restart = [&](std::uint64_t failing) {
+    auto state = store.restore();
+    ASSERT_TRUE(state) << state.error().message;
+    ASSERT_TRUE(state.value().has_value());
+    EXPECT_EQ(state.value()->state.live_entries(), number) << failing;
+    ASSERT_EQ(state.value()->segments.size(), 1u);
+    std::vector<std::string> found;
+    for (const engine::SegmentFile& f : state.value()->segments[0].files) {
+      auto bytes = engine::read_segment(disk, f);
+      ASSERT_TRUE(bytes) << bytes.error().message;
+      found.push_back(std::move(bytes).value());
+    }
+    std::vector<std::string> expected;
+    for (std::uint64_t n = number > 3 ? number - 2 : 1; n <= number; ++n)
+      expected.push_back("segment " + std::to_string(n));
+    EXPECT_EQ(found, expected) << failing;
+  };
+  const auto barriers = [&] {
+    for (unsigned shard : {1u, 0u}) {
+      engine::ShardBarrier b;
+      b.shard = shard;
+      b.epoch = Epoch(begun.back());
+      if (shard == 1) b.parts.push_back({"join", 1, 2, std::make_unique<SealsOne>(++number)});
+      cycle->barrier_from(std::move(b));
+    }
+  };
+  for (std::uint64_t failing = 1; failing < 45; ++failing) {
+    for (const bool fails : {true, false}) {
+      (void)cycle->request_now();
+      clock.advance(2000);
+      cycle->tick();
+      barriers();
+      disk.reset_calls();
+      if (fails) disk.fail_call(failing, 28);
+      cycle->tick();
+      disk.clear_faults();
+    }
+    restart(failing);
+  }
+  EXPECT_GT(cycle->figures().failures, 10u);
+  EXPECT_GT(cycle->figures().bytes_total, 90u * 4096);
+}
+
+// The same number of shards goes on with the files; another one reads them and writes its own.
+TEST_F(Cycle, SegmentsAreTakenOverByTheSameNumberOfShards) {
+  ASSERT_TRUE(cycle->open_segments({}));
+  const auto round = [&](CheckpointCycle& c, std::uint64_t number) {
+    (void)c.request_now();
+    c.tick();
+    for (unsigned shard : {1u, 0u}) {
+      engine::ShardBarrier b;
+      b.shard = shard;
+      b.epoch = Epoch(begun.back());
+      if (shard == 1 && number > 0) b.parts.push_back({"join", 1, 2, std::make_unique<SealsOne>(number)});
+      c.barrier_from(std::move(b));
+    }
+    c.tick();
+  };
+  const auto next_cycle = [&](unsigned shards) {
+    const auto state = store.restore();
+    EXPECT_TRUE(state && state.value());
+    auto next =
+        std::make_unique<CheckpointCycle>(store, ledger, disk, "/p", shards, 1000, clock,
+                                          CheckpointCycle::Hooks{[this](Epoch e) {
+                                                                   begun.push_back(e.value);
+                                                                   return std::string(R"({"pipeline":"p"})");
+                                                                 },
+                                                                 [] { return std::vector<SkippedRange>(); },
+                                                                 [](const auto&) { return true; }, [](Epoch) {}});
+    next->resume_after(store.last_epoch());
+    EXPECT_TRUE(next->open_segments(state.value()->segments));
+    return next;
+  };
+  const auto linked = [&] {
+    const auto state = store.restore();
+    return state.value()->segments.empty() ? 0 : state.value()->segments[0].files.size();
+  };
+  round(*cycle, 1);
+  round(*cycle, 2);
+  EXPECT_EQ(linked(), 2u);
+  auto same = next_cycle(2);
+  round(*same, 0);  // nothing new: all are linked again
+  EXPECT_EQ(linked(), 2u);
+  EXPECT_LT(same->figures().bytes, 4096u);
+  round(*same, 3);
+  EXPECT_EQ(linked(), 3u);
+  auto more = next_cycle(3);
+  (void)more->request_now();
+  more->tick();
+  for (unsigned shard = 0; shard < 3; ++shard) {
+    engine::ShardBarrier b;
+    b.shard = shard;
+    b.epoch = Epoch(begun.back());
+    more->barrier_from(std::move(b));
+  }
+  more->tick();
+  EXPECT_EQ(linked(), 0u);
+}
+
 TEST_F(Cycle, EpochsGoOnAboveTheRestoredOne) {
   cycle->resume_after(Epoch(41));
   (void)cycle->request_now();

@@ -2,14 +2,18 @@
 // Streams for interval joins: events in one arrival order, fed to the operator in batches of any size or to the oracle.
 
 #include <algorithm>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "engine/checkpoint/checkpoint_store.h"
+#include "engine/checkpoint/segment_files.h"
 #include "engine/expr/ast.h"
 #include "engine/operators/interval_join.h"
 #include "engine/state/state_entry.h"
+#include "tests/support/engine/fault_file_system.h"
 
 namespace twinspan::engine::join_testing {
 
@@ -209,32 +213,79 @@ inline void feed(Operator& op, const std::vector<Event>& events, std::size_t beg
   }
 }
 
-// All deltas of a run in the order of their barriers, and an operator that goes on from them.
+// Checkpoints of a join on any number of shards, on a disk in memory: parts are written as the checkpoint writer does,
+// a restore begins from what the disk has, with empty directories of segments.
 class Checkpoints {
  public:
-  void take(Operator& op) {
-    DeltaWriter writer;
-    op.snapshot(writer);
-    deltas_.push_back(writer.take());
+  void take(const std::vector<IntervalJoin*>& shards) {
+    PreparedEpoch epoch;
+    epoch.epoch = Epoch(++epoch_);
+    const auto n = static_cast<unsigned>(shards.size());
+    for (unsigned s = 0; s < n; ++s) {
+      DeltaWriter writer;
+      shards[s]->snapshot(writer);
+      const auto part = writer.take_part();
+      SegmentFiles& files = files_of(s);
+      const std::uint64_t before = files.written_bytes();
+      TS_CHECK(part->write(files, writer).has_value());
+      sealed_bytes += files.written_bytes() - before;
+      entries = writer.entries();
+      entry_bytes = writer.bytes();
+      epoch.deltas.push_back({"join", s, n, writer.take_delta()});
+      epoch.segments.push_back({"join", s, n, files.list()});
+    }
+    TS_CHECK(store_->write(epoch).has_value());
   }
-  // `mine`: which key groups (drop_below always).
-  template <class F>
-  Status restore(Operator& op, F&& mine) const {
-    for (const std::string& delta : deltas_) {
-      DeltaReader reader(delta);
-      StateEntry e;
-      for (;;) {
-        TS_TRY(more, reader.next(e));
-        if (!more) break;
-        if (e.kind == StateEntry::Kind::drop_below || mine(e.key_group)) TS_TRYV(op.restore(e));
+  void take(IntervalJoin& op) { take(std::vector<IntervalJoin*>{&op}); }
+  void merge() { TS_CHECK(store_->merge().has_value()); }
+
+  Status restore(const std::vector<IntervalJoin*>& shards) {
+    files_.clear();
+    store_ = std::make_unique<CheckpointStore>(disk, "/state");
+    TS_TRYV(store_->open());
+    TS_TRY(state, store_->restore());
+    if (!state) return ok();
+    const auto n = static_cast<unsigned>(shards.size());
+    for (unsigned s = 0; s < n; ++s) {
+      TS_TRYV(state->state.for_each("join", [&](const StateEntry& e) { return shards[s]->restore(e); }));
+      std::vector<SealedSegment> sealed;
+      for (const StepSegments& of : state->segments) {
+        if (of.shards == n && of.shard == s) TS_TRYV(files_of(s).adopt(of.files));
+        if (of.shards == n && of.shard != s) continue;
+        for (const SegmentFile& f : of.files) {
+          TS_TRY(number, number_of_segment(f.name));
+          sealed.push_back({of.shard, of.shards, number, [this, f] { return read_segment(disk, f); }});
+        }
       }
+      TS_TRYV(shards[s]->restore_segments(sealed));
     }
     return ok();
   }
-  const std::vector<std::string>& deltas() const { return deltas_; }
+  Status restore(IntervalJoin& op) { return restore(std::vector<IntervalJoin*>{&op}); }
+  SegmentFiles::Figures figures(unsigned shard = 0) { return files_.at(shard)->figures(); }
+
+  twinspan::testing::FaultFileSystem disk;
+  std::uint64_t sealed_bytes = 0;              // all files ever written
+  std::uint64_t entries = 0, entry_bytes = 0;  // of the last snapshot of the last shard
 
  private:
-  std::vector<std::string> deltas_;
+  SegmentFiles& files_of(unsigned shard) {
+    auto& files = files_[shard];
+    if (files == nullptr) {
+      files = std::make_unique<SegmentFiles>(disk, "/segments/" + std::to_string(shard));
+      TS_CHECK(files->open().has_value());
+    }
+    return *files;
+  }
+  std::unique_ptr<CheckpointStore> store_ = open_store();
+  std::map<unsigned, std::unique_ptr<SegmentFiles>> files_;
+  std::uint64_t epoch_ = 0;
+
+  std::unique_ptr<CheckpointStore> open_store() {
+    auto store = std::make_unique<CheckpointStore>(disk, "/state");
+    TS_CHECK(store->open().has_value());
+    return store;
+  }
 };
 
 }  // namespace twinspan::engine::join_testing

@@ -199,9 +199,10 @@ std::string run_with_restarts(const Case& c, std::uint64_t seed, std::size_t str
     feed(*join, c.events, at, next, size, out);
     for (; at < next; ++at) told[c.events[at].input] = c.events[at].before;
     checkpoints.take(*join);
+    if (random() % 8 == 0) checkpoints.merge();
     if (random() % 2 == 0) continue;  // only a barrier
     join = std::make_unique<IntervalJoin>(c.spec);
-    const Status restored = checkpoints.restore(*join, [](std::uint16_t) { return true; });
+    const Status restored = checkpoints.restore(*join);
     if (!restored) return restored.error().message;
     for (unsigned i = 0; i < 2; ++i) join->restore_watermark(i, told[i]);
   }
@@ -217,41 +218,43 @@ std::string run_on_shards(const Case& c, std::uint64_t seed) {
   const Results expected = expected_of(c);
   std::mt19937_64 random(seed * 31);
   Collector out;
-  std::vector<Checkpoints> before;
+  Checkpoints checkpoints;
   Watermark told[2];
   std::size_t at = 0;
   for (int third = 0; third < 3; ++third) {
     const auto shards = static_cast<unsigned>(1 + random() % 4);
-    const std::size_t next = third == 2 ? c.events.size() : at + c.events.size() / 3;
-    std::vector<Checkpoints> after;
-    for (unsigned s = 0; s < shards; ++s) {
-      IntervalJoin join(c.spec);
-      for (const Checkpoints& old : before) {
-        const Status restored = old.restore(join, [&](std::uint16_t g) { return shard_of_group(g, shards) == s; });
-        if (!restored) return restored.error().message;
-      }
-      for (unsigned i = 0; i < 2; ++i) join.restore_watermark(i, told[i]);
-      std::vector<Event> mine;
-      for (std::size_t i = at; i < next; ++i) {
-        Event e = c.events[i];
-        if (e.row) {
-          const Batch b = make_batch(c.events, i, i + 1, true);
-          if (shard_of_hash(b.hash[0], shards) != s) e.row.reset();  // its watermark reaches every shard
+    const std::size_t end = third == 2 ? c.events.size() : at + c.events.size() / 3;
+    std::vector<std::unique_ptr<IntervalJoin>> joins;
+    std::vector<IntervalJoin*> all;
+    for (unsigned s = 0; s < shards; ++s)
+      all.push_back(joins.emplace_back(std::make_unique<IntervalJoin>(c.spec, s, shards)).get());
+    const Status restored = checkpoints.restore(all);
+    if (!restored) return restored.error().message;
+    for (IntervalJoin* join : all)
+      for (unsigned i = 0; i < 2; ++i) join->restore_watermark(i, told[i]);
+    while (at < end) {
+      const std::size_t next = std::min(end, at + 1 + random() % (c.events.size() / 6 + 1));
+      for (unsigned s = 0; s < shards; ++s) {
+        std::vector<Event> mine;
+        for (std::size_t i = at; i < next; ++i) {
+          Event e = c.events[i];
+          if (e.row) {
+            const Batch b = make_batch(c.events, i, i + 1, true);
+            if (shard_of_hash(b.hash[0], shards) != s) e.row.reset();  // its watermark reaches every shard
+          }
+          mine.push_back(e);
         }
-        mine.push_back(e);
+        feed(*all[s], mine, 0, mine.size(), 7, out);
       }
-      feed(join, mine, 0, mine.size(), 7, out);
-      if (third == 2) {
-        join.finish(out);
-        drain(join, out);
-      }
-      Checkpoints delta;
-      delta.take(join);
-      after.push_back(std::move(delta));
+      for (; at < next; ++at) told[c.events[at].input] = c.events[at].before;
+      checkpoints.take(all);
+      if (random() % 4 == 0) checkpoints.merge();
     }
-    for (; at < next; ++at) told[c.events[at].input] = c.events[at].before;
-    // Deltas go on top of the older ones, whoever owns the group now.
-    for (Checkpoints& a : after) before.push_back(std::move(a));
+    if (third < 2) continue;
+    for (IntervalJoin* join : all) {
+      join->finish(out);
+      drain(*join, out);
+    }
   }
   const auto rows = [](const std::vector<Pair>& pairs) {
     std::vector<std::tuple<std::int64_t, std::int64_t, EventTime, int>> v;
