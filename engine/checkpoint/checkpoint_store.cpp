@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <set>
 
 #include <fmt/format.h>
 
@@ -55,6 +56,13 @@ std::uint64_t bytes_of(const Manifest& manifest) {
   std::uint64_t total = 0;
   for (const ManifestFile& f : manifest.files)
     if (!is_segment(f.name)) total += f.size;  // those are links
+  return total;
+}
+
+std::uint64_t linked_bytes(const Manifest& manifest) {
+  std::uint64_t total = 0;
+  for (const ManifestFile& f : manifest.files)
+    if (is_segment(f.name)) total += f.size;
   return total;
 }
 
@@ -176,6 +184,12 @@ Result<CheckpointStore::Chain> CheckpointStore::read_chain(const std::vector<Epo
 Status CheckpointStore::load(const char* parent, Epoch epoch, RestoredState& into) {
   Contents contents;
   TS_TRY(manifest, verify(parent, epoch, contents));
+  std::set<std::string> before;
+  for (const StepSegments& s : into.segments)
+    for (const SegmentFile& f : s.files) before.insert(f.sum);
+  std::uint64_t sealed = 0;
+  for (const ManifestFile& f : manifest.files)
+    if (is_segment(f.name) && !before.contains(f.sum)) sealed += f.size;
   into.segments.clear();  // an epoch names all it has
   for (std::size_t i = 0; i < manifest.files.size(); ++i) {
     const ManifestFile& f = manifest.files[i];
@@ -198,7 +212,10 @@ Status CheckpointStore::load(const char* parent, Epoch epoch, RestoredState& int
   }
   for (auto& c : contents) into.bytes.push_back(std::move(c));
   into.epoch = epoch;
-  if (parent == kEpochs) sizes_[epoch] = bytes_of(manifest);
+  if (parent == kEpochs)
+    sizes_[epoch] = {bytes_of(manifest), sealed};
+  else
+    base_sealed_ = linked_bytes(manifest);
   return ok();
 }
 
@@ -366,7 +383,7 @@ Status CheckpointStore::write(const PreparedEpoch& epoch) {
       bytes));
   std::lock_guard lock(mutex_);
   epochs_.push_back(epoch.epoch);
-  sizes_[epoch.epoch] = bytes;
+  sizes_[epoch.epoch] = {bytes, epoch.sealed_bytes};
   highest_ = std::max(highest_, epoch.epoch);
   figures_.epoch_bytes += bytes + epoch.sealed_bytes;
   figures_.last_epoch_bytes = bytes + epoch.sealed_bytes;
@@ -388,7 +405,8 @@ CheckpointStore::Figures CheckpointStore::figures() const {
 CheckpointStore::Since CheckpointStore::since_base() const {
   Since since;
   for (auto it = sizes_.upper_bound(bases_.empty() ? Epoch() : bases_.back()); it != sizes_.end(); ++it) {
-    since.bytes += it->second;
+    since.bytes += it->second.bytes;
+    since.sealed += it->second.sealed;
     ++since.epochs;
   }
   return since;
@@ -398,7 +416,9 @@ bool CheckpointStore::merge_due() const {
   std::lock_guard lock(mutex_);
   const Since since = since_base();
   return (since.epochs >= kMergeAtEpochs && 4 * since.bytes >= figures_.base_bytes) ||
-         since.epochs >= kMergeAlwaysAtEpochs || (since.bytes > kMergeAtLeast && since.bytes > 2 * figures_.base_bytes);
+         since.epochs >= kMergeAlwaysAtEpochs ||
+         (since.bytes > kMergeAtLeast && since.bytes > 2 * figures_.base_bytes) ||
+         (since.sealed > kMergeAtLeast && since.sealed > 2 * base_sealed_);
 }
 
 Status CheckpointStore::merge(std::stop_token stop) {
@@ -458,7 +478,7 @@ Result<Epoch> CheckpointStore::merge_from(Epoch base, const std::vector<Epoch>& 
     TS_TRYV(add(kEpochs, e));
     upto = e;
   }
-  std::uint64_t bytes = 0, read = 0;
+  std::uint64_t bytes = 0, read = 0, linked = 0;
   Manifest manifest;
   manifest.epoch = upto;
   TS_TRYV(write_directory(
@@ -467,6 +487,7 @@ Result<Epoch> CheckpointStore::merge_from(Epoch base, const std::vector<Epoch>& 
         TS_TRY(meta, files_.read(place(kEpochs, upto) + "/" + kMeta));
         TS_TRYV(write_plain(draft, kMeta, meta));
         TS_TRY(newest, read_manifest(kEpochs, upto));
+        linked = linked_bytes(newest);
         for (const ManifestFile& f : newest.files) {
           if (!is_segment(f.name)) continue;
           TS_TRYV(files_.link(place(kEpochs, upto) + "/" + f.name, draft.directory + "/" + f.name));
@@ -484,6 +505,7 @@ Result<Epoch> CheckpointStore::merge_from(Epoch base, const std::vector<Epoch>& 
   std::lock_guard lock(mutex_);
   bases_.push_back(upto);
   figures_.base_bytes = bytes;
+  base_sealed_ = linked;
   ++figures_.merges;
   figures_.merge_read_bytes += read;
   figures_.merge_written_bytes += bytes;

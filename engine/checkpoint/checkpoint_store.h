@@ -89,7 +89,9 @@ class CheckpointStore {
   Status write(const PreparedEpoch& epoch);
   // The highest number ever prepared here, also if that epoch was damaged and set aside: the next one goes above it.
   Epoch last_epoch() const;
-  bool merge_due() const;  // the deltas since the newest base outgrew twice the base, or have become many
+  // The deltas or the segments since the newest base outgrew twice what that has, or epochs have become many: they keep
+  // segments on disk that have expired since.
+  bool merge_due() const;
   // Folds the newest base and the deltas since into a new base, then removes what is no longer needed. Up to
   // kMergeFiles at a time: with more, the new base is not the newest epoch's and another merge is due. Asked to stop it
   // leaves nothing behind and returns an error of kind `shutdown`.
@@ -114,8 +116,11 @@ class CheckpointStore {
     std::vector<ManifestFile> files;
   };
   struct Since {
-    std::uint64_t bytes = 0;
+    std::uint64_t bytes = 0, sealed = 0;
     std::size_t epochs = 0;
+  };
+  struct Size {
+    std::uint64_t bytes = 0, sealed = 0;  // sealed: of segments that are new in the epoch
   };
 
   std::string place(const char* parent, Epoch epoch) const;
@@ -138,8 +143,9 @@ class CheckpointStore {
   const std::string root_;
 
   mutable std::mutex mutex_;
-  std::vector<Epoch> epochs_, bases_;     // ascending; after restore() epochs_ ends the chain
-  std::map<Epoch, std::uint64_t> sizes_;  // of epochs_
+  std::vector<Epoch> epochs_, bases_;  // ascending; after restore() epochs_ ends the chain
+  std::map<Epoch, Size> sizes_;        // of epochs_
+  std::uint64_t base_sealed_ = 0;      // of the segments that the newest base links
   Epoch highest_;
   Figures figures_;
 };

@@ -268,6 +268,35 @@ TEST_F(LinkedSegments, WithoutAnEpochWhoseSegmentsAreWholeThereIsNoStart) {
   EXPECT_NE(state.error().message.find("no checkpoint"), std::string::npos) << state.error().message;
 }
 
+// Epochs keep segments that have expired since: new ones make a base due as deltas do, also after a restart.
+TEST_F(LinkedSegments, NewSegmentsMakeABaseDue) {
+  std::mt19937 random(8);
+  auto store = std::make_unique<CheckpointStore>(disk, kRoot);
+  must(store->open());
+  must(segments.open());
+  std::uint64_t number = 0, most = 0;
+  for (std::uint64_t n = 1; n <= 60; ++n) {
+    const std::uint64_t before = segments.written_bytes();
+    must(segments.seal(n, random_bytes(random, 2u << 20)));
+    if (n > 4) must(segments.drop(n - 4));
+    PreparedEpoch e = epoch(store->last_epoch().value + 1);
+    e.sealed_bytes = segments.written_bytes() - before;
+    must(store->write(e));
+    if (n % 7 == 0) {
+      store = std::make_unique<CheckpointStore>(disk, kRoot);
+      must(store->open());
+      must(static_cast<bool>(store->restore()) ? Status(ok()) : Status(permanent_error("no restore")));
+    }
+    if (store->merge_due()) must(store->merge());
+    std::set<std::string> kept;
+    for (const std::string& f : disk.files(kRoot))
+      if (f.ends_with(".seg")) kept.insert(f.substr(f.rfind('@')));
+    most = std::max<std::uint64_t>(most, kept.size());
+  }
+  EXPECT_EQ(restored(&number).size(), 4u);
+  EXPECT_LE(most, 4u + 3 * 9);  // two bases, and what came since the older one: never all 60
+}
+
 // Each file is read once, however many epochs link it.
 TEST_F(LinkedSegments, ARestoreReadsASegmentOnce) {
   std::mt19937 random(7);
