@@ -65,7 +65,7 @@ struct LaneStatus {
   std::int64_t lag = -1;      // end - position; -1 = end never seen
   EventTime watermark = kMinTime;
   bool at_end = false, stopped = false, pending_cut = false;
-  std::string note;  // why it is stopped, or what is pending
+  std::string note;     // why it is stopped, or what is pending
   bool paused = false;  // held back by a state budget (max_state)
 };
 
@@ -84,7 +84,7 @@ struct SourceStatus {
   std::int64_t lag_records = -1;  // sum over lanes whose end is known
   Watermark watermark;            // firing and retention
   RateLimits limits;
-  double throttled_seconds = 0;  // time spent held back by the limits
+  double throttled_seconds = 0;                       // time spent held back by the limits
   std::uint64_t outage_bytes = 0, outage_budget = 0;  // state kept for a lost cluster's late records, and its limit
 };
 
@@ -109,6 +109,9 @@ struct StepStatus {
   std::uint64_t state_rows = 0, state_bytes = 0;
   std::uint64_t state_budget = 0;  // max_state.bytes; 0 = none
   std::uint64_t rows_shed = 0;     // not taken because the budget was spent
+  bool splits_keys = false;        // has skew handling
+  std::uint64_t rows_combined = 0,
+                hot_keys = 0;  // rows counted before the exchange; keys split now, in a shard at most
 };
 
 struct CheckpointStatus {

@@ -94,7 +94,9 @@ json::object step_json(const StepStatus& s) {
           {"state_rows", s.state_rows},
           {"state_bytes", s.state_bytes},
           {"state_budget", s.state_budget},
-          {"rows_shed", s.rows_shed}};
+          {"rows_shed", s.rows_shed},
+          {"rows_combined", s.rows_combined},
+          {"hot_keys", s.hot_keys}};
 }
 
 json::value checkpoint_json(const CheckpointStatus& c) {

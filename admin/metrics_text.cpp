@@ -37,6 +37,8 @@ constexpr std::array kFamilies = std::to_array<MetricFamily>({
     {"state_bytes", "gauge", "Bytes of state of a step."},
     {"state_budget_bytes", "gauge", "Bytes of state a step may keep (max_state)."},
     {"shed_records_total", "counter", "Rows a step did not take because its state had spent its budget."},
+    {"skew_combined_records_total", "counter", "Rows of hot keys that a step counted before it sent them on."},
+    {"skew_hot_keys", "gauge", "Keys a step splits now, in the shard with the most."},
     {"paused_partitions", "gauge", "Lanes of a source held back because a step's state has spent its budget."},
     {"outage_state_bytes", "gauge", "State kept for the late records of a lost cluster of a source."},
     {"outage_state_budget_bytes", "gauge", "What may be kept for them (outage_state.bytes)."},

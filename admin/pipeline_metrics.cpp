@@ -102,6 +102,10 @@ void append_metrics(const PipelineStatus& p, std::int64_t now_ms, std::vector<Me
       step("state_budget_bytes", s.state_budget);
       step("shed_records_total", s.rows_shed);
     }
+    if (s.splits_keys) {
+      step("skew_combined_records_total", s.rows_combined);
+      step("skew_hot_keys", s.hot_keys);
+    }
   }
   for (const SinkStatus& s : p.sinks) add_sink(s, add);
   add("dead_letter_total", p.dead_letters);

@@ -70,6 +70,11 @@ void check_window(const StepEntry& entry, Diagnostics& diagnostics) {
       diagnostics.error(at, "T0212", fmt::format("a {} window has results every 'every' of event time", kinds[0].first),
                         "clock: wall is for tumbling, session and global windows");
   }
+  if (window.time.value == WindowTime::processing && entry.value.skew) {
+    diagnostics.error(window.time.origin, "T0212",
+                      "with time: processing rows get their time from the shard of their key",
+                      "remove skew:, or time: processing");
+  }
   if (window.time.value == WindowTime::processing && entry.value.late) {
     diagnostics.error(window.time.origin, "T0212", "with time: processing no row is late", "remove late:");
   }
@@ -86,6 +91,9 @@ void check_apply(const StepSpec& step, Diagnostics& diagnostics) {
   if (!step.aggregate.empty())
     diagnostics.error(at, "T0212", "a window has 'aggregate' or 'apply', and this one has both",
                       "make two steps of it");
+  if (step.skew)
+    diagnostics.error(at, "T0212", "'skew' belongs to aggregates",
+                      "a window function needs all rows of a key in one place");
   if (step.emit)
     diagnostics.error(at, "T0212", "'emit' belongs to aggregates",
                       "a window function gives its rows once, when no further row can come");
@@ -183,6 +191,7 @@ void check_steps(const PipelineSpec& pipeline, Diagnostics& diagnostics) {
                         : step.apply                                            ? "apply"
                         : !step.key.empty()                                     ? "key"
                         : step.emit                                             ? "emit"
+                        : step.skew                                             ? "skew"
                         : step.late && !step.deduplicate && !step.interval_join ? "late"
                                                                                 : nullptr;
     if (stray != nullptr && complete) {

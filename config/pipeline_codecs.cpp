@@ -231,4 +231,20 @@ bool Codec<ShardCount>::read(Reader& reader, const Node& node, ShardCount& into)
   return true;
 }
 
+Shape Codec<SplitKeys>::shape() { return one_of({choice({"auto", "off"}), simple_shape(ShapeKind::integer)}); }
+
+bool Codec<SplitKeys>::read(Reader& reader, const Node& node, SplitKeys& into) {
+  const std::string* text = reader.scalar(node, shape());
+  if (text == nullptr) return false;
+  if (*text == "auto" || *text == "off") {
+    into = {*text == "off" ? SplitKeys::Kind::off : SplitKeys::Kind::automatic, 0};
+    return true;
+  }
+  into.kind = SplitKeys::Kind::number;
+  if (!Codec<std::int64_t>::read(reader, node, into.count)) return false;
+  check_range(reader, node, simple_shape(ShapeKind::integer), {.min = 1, .max = kMaxSplitKeys},
+              static_cast<double>(into.count));
+  return true;
+}
+
 }  // namespace twinspan::config

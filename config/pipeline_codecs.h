@@ -177,4 +177,11 @@ struct Codec<ShardCount> {
   static std::optional<std::string> text(const ShardCount&) { return "auto"; }
 };
 
+template <>
+struct Codec<SplitKeys> {
+  static Shape shape();
+  static bool read(Reader& reader, const Node& node, SplitKeys& into);
+  static std::optional<std::string> text(const SplitKeys&) { return "auto"; }
+};
+
 }  // namespace twinspan::config

@@ -217,6 +217,19 @@ struct LateSpec {
   static const ObjectTable& table();
 };
 
+// `split_keys: auto`, `off`, or how many keys.
+struct SplitKeys {
+  enum class Kind { off, automatic, number } kind = Kind::automatic;
+  std::int64_t count = 0;
+};
+inline constexpr std::int64_t kMaxSplitKeys = 1024;
+
+// Rows of frequent keys are counted where they are read, before they go to the shard of their key.
+struct SkewSpec {
+  Located<SplitKeys> split_keys;
+  static const ObjectTable& table();
+};
+
 // The first row of equal `by` within a time.
 struct DeduplicateSpec {
   std::vector<Expression> by;  // columns, or names under `let`
@@ -250,6 +263,7 @@ struct StepSpec {
   std::vector<Expression> key;
   std::optional<EmitSpec> emit;
   std::optional<LateSpec> late;
+  std::optional<SkewSpec> skew;
   NameMap<Expression> aggregate;
   std::optional<Expression> apply;  // in place of aggregate: a call of a native whole-window function
   std::optional<MaxStateSpec> max_state;

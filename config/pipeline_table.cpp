@@ -110,7 +110,8 @@ const ObjectTable& MaxStateSpec::table() {
   static const ObjectTable kTable =
       TableBuilder<MaxStateSpec>("max_state", "The state budget of a step.")
           .field("bytes", &MaxStateSpec::bytes, "The budget.", {.required = true, .min = 1 << 20})
-          .field("when_full", &MaxStateSpec::when_full, "slow_sources: lanes ahead of the slowest are paused. shed: rows are left out, with a ledger entry.");
+          .field("when_full", &MaxStateSpec::when_full,
+                 "slow_sources: lanes ahead of the slowest are paused. shed: rows are left out, with a ledger entry.");
   return kTable;
 }
 
@@ -177,6 +178,15 @@ const ObjectTable& LateSpec::table() {
   return kTable;
 }
 
+const ObjectTable& SkewSpec::table() {
+  static const ObjectTable kTable =
+      TableBuilder<SkewSpec>("skew", "Rows of frequent keys are counted where they are read, then where the key is.")
+          .field("split_keys", &SkewSpec::split_keys,
+                 "Which keys: auto finds those with a large share of the rows while running; a number: so many, the "
+                 "most frequent; off: none. Results are the same.");
+  return kTable;
+}
+
 const ObjectTable& DeduplicateSpec::table() {
   static const ObjectTable kTable =
       TableBuilder<DeduplicateSpec>("deduplicate", "Of rows with equal `by`, only the first passes within a time.")
@@ -227,7 +237,7 @@ const ObjectTable& StepSpec::table() {
           .field(
               "on_error", &StepSpec::on_error,
               "What happens to a row whose expression fails: dead_letter if the pipeline has dead letters, else fail.")
-          .unavailable("skew");
+          .field("skew", &StepSpec::skew, "What is done about keys with a large share of all rows.");
   return kTable;
 }
 

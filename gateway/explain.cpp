@@ -88,7 +88,7 @@ class Explainer {
     }
     out["inputs"] = inputs;
     if (spec.where) out["where"] = spec.where->value;
-    out["exchanges"] = exchanges(info.id, spec);
+    out["exchanges"] = exchanges(info, spec);
     if (spec.interval_join) {
       join(spec, behind, out);
     } else if (spec.apply) {
@@ -126,7 +126,8 @@ class Explainer {
   }
 
   // Edges with a key: with several shards their rows go to the shard that owns it.
-  json::array exchanges(const std::string& id, const config::StepSpec& spec) const {
+  json::array exchanges(const StepInfo& info, const config::StepSpec& spec) const {
+    const std::string& id = info.id;
     json::array out;
     const auto look = [&](const std::vector<Target>& edges) {
       for (const Target& t : edges) {
@@ -141,6 +142,8 @@ class Explainer {
           for (const config::Expression& k : spec.key) by.push_back(json::value(k.value));
         else if (node == id && spec.deduplicate)
           for (const config::Expression& k : spec.deduplicate->by) by.push_back(json::value(k.value));
+        for (const auto& [values, column] : info.value_nodes)
+          if (values == t.index) by.push_back(json::value(column));
         json::object exchange{{"into", node}, {"by", by}};
         if (node == id && spec.interval_join) exchange["side"] = t.input == 0 ? "left" : "right";
         out.push_back(std::move(exchange));
@@ -272,7 +275,23 @@ class Explainer {
     json::object& state = out["state"].as_object();
     if (distinct > 0) state["bytes_a_distinct_value"] = distinct;
     if (!beside.empty()) state["beside"] = beside;
-    out["skew"] = "none: the rows of one key are in one shard";
+    out["skew"] = skew(info, spec);
+  }
+
+  std::string skew(const StepInfo& info, const config::StepSpec& spec) const {
+    using Kind = config::SplitKeys::Kind;
+    const Kind kind = spec.skew ? spec.skew->split_keys.value.kind : Kind::off;
+    if (kind == Kind::off) return "none: the rows of one key are in one shard";
+    std::string is = kind == Kind::number
+                         ? fmt::format("rows of the {} most frequent keys are", spec.skew->split_keys.value.count)
+                     : shards_ == 1 ? "auto: nothing to split with one shard"
+                                    : "auto: rows of keys found hot while running are";
+    if (kind == Kind::number || shards_ > 1)
+      is += " counted before the exchange, a batch at a time, then merged by key";
+    std::string values;
+    for (const auto& [node, column] : info.value_nodes) values += (values.empty() ? "" : ", ") + column;
+    if (!values.empty()) is += fmt::format("; DISTINCT values are counted where they are: by {}", values);
+    return is;
   }
 
   static void keyed_state(json::object& out, std::int64_t bytes, std::int64_t keeps, const char* what) {

@@ -66,15 +66,18 @@ void Pipeline::check_steps(const std::vector<std::shared_ptr<const ShardSnapshot
   for (BudgetWatch& b : budgets_) {
     const std::string& step = plan_->graph.nodes[b.budget->node].id;
     const bool was = b.pressure.pressed();
-    const bool pressed = b.pressure.update(state[b.budget->node]);
+    std::uint64_t bytes = state[b.budget->node];
+    for (const unsigned n : b.budget->more_nodes) bytes += state[n];
+    const bool pressed = b.pressure.update(bytes);
     if (pressed != was)
-      env_.log->warn("step '{}': {} MiB of state, {} its budget of {} MiB", step, state[b.budget->node] >> 20,
-                     pressed ? "at" : "below", b.budget->bytes >> 20);
+      env_.log->warn("step '{}': {} MiB of state, {} its budget of {} MiB", step, bytes >> 20, pressed ? "at" : "below",
+                     b.budget->bytes >> 20);
     if (b.budget->when_full == config::WhenFull::shed) {
       if (pressed == b.shedding) continue;
       b.shedding = pressed;
       for (auto& t : threads_)
-        t->post([node = b.budget->node, pressed](ShardParts& parts) { parts.shard->set_shedding(node, pressed); });
+        t->post([node = b.budget->more_nodes.empty() ? b.budget->node : b.budget->more_nodes[0],
+                 pressed](ShardParts& parts) { parts.shard->set_shedding(node, pressed); });
       continue;
     }
     if (!pressed) continue;

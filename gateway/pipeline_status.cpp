@@ -102,6 +102,19 @@ admin::PipelineStatus Pipeline::status() const {
       s.state_rows += n.state_rows;
       s.state_bytes += n.state_bytes;
       s.rows_shed += shard->shed[info.node];
+      for (const auto& [node, column] : info.value_nodes) {
+        const engine::OperatorStats& values = shard->nodes[node];
+        s.rows_in += values.rows_late;
+        s.rows_late += values.rows_late;
+        s.state_rows += values.state_rows;
+        s.state_bytes += values.state_bytes;
+        s.rows_shed += shard->shed[node];
+      }
+      if (info.skew_node < 0) continue;
+      const engine::OperatorStats& skew = shard->nodes[static_cast<std::size_t>(info.skew_node)];
+      s.splits_keys = true;
+      s.rows_combined += skew.rows_combined;
+      s.hot_keys = std::max(s.hot_keys, skew.hot_keys);
     }
     for (const StepBudget& b : plan_->budgets)
       if (b.node == info.node) s.state_budget = b.bytes;

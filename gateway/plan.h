@@ -7,6 +7,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "config/diagnostic.h"
@@ -40,6 +41,9 @@ struct StepInfo {
   std::string id, kind;  // as the user knows it
   unsigned node = 0;     // whose figures are shown
   int stage = -1;        // of a node that several steps became: the one whose figures they are; -1: all of it
+  int skew_node = -1;    // counts rows of hot keys before the exchange; -1: none does
+  // Nodes before it that find new values of split DISTINCT counts, and the columns whose.
+  std::vector<std::pair<unsigned, std::string>> value_nodes;
   std::shared_ptr<const Schema> schema = nullptr;  // of what comes out; nullptr: a part of a step
   bool append_only = true;                         // false: results may change later
 };
@@ -48,7 +52,8 @@ struct StepBudget {
   unsigned node = 0;
   std::uint64_t bytes = 0;
   config::WhenFull when_full = config::WhenFull::slow_sources;
-  std::vector<unsigned> sources;  // whose rows reach the step
+  std::vector<unsigned> sources;     // whose rows reach the step
+  std::vector<unsigned> more_nodes;  // whose state is the step's too; the first of them sheds
 };
 
 struct Plan {

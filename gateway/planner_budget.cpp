@@ -36,7 +36,8 @@ void Planner::plan_budgets() {
                          "max_state belongs to a step with state: a join, a window, deduplicate");
       continue;
     }
-    StepBudget b{info->node, *budget->bytes, budget->when_full, {}};
+    StepBudget b{info->node, *budget->bytes, budget->when_full, {}, {}};
+    for (const auto& [node, column] : info->value_nodes) b.more_nodes.push_back(node);
     for (unsigned s = 0; s < plan_->fed_by.size(); ++s)
       if (std::find(plan_->fed_by[s].begin(), plan_->fed_by[s].end(), b.node) != plan_->fed_by[s].end())
         b.sources.push_back(s);

@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 
 #include "engine/expr/aggregates.h"
+#include "engine/operators/combine_rows.h"
+#include "engine/operators/new_values.h"
 #include "engine/operators/window_operator.h"
 #include "engine/operators/window_spec.h"
 #include "gateway/planner.h"
@@ -41,6 +43,14 @@ const char* name_of(engine::WindowKind kind) {
     case engine::WindowKind::global: return "global window";
   }
   return "window";
+}
+
+engine::SkewSpec skew_of(const config::StepSpec& step) {
+  using Kind = config::SplitKeys::Kind;
+  if (!step.skew || step.skew->split_keys.value.kind == Kind::off) return {};
+  const config::SplitKeys& keys = step.skew->split_keys.value;
+  if (keys.kind == Kind::automatic) return {engine::SplitKeys::automatic, 0};
+  return {engine::SplitKeys::most_frequent, static_cast<std::uint32_t>(keys.count)};
 }
 
 // A column of the projection before the window: equal expressions share one.
@@ -196,6 +206,7 @@ void Planner::plan_window(const std::string& id, const config::StepSpec& step) {
                        "give the sink a window of its own, or use mode: accumulating");
   }
   if (step.late) spec.allow_lateness = step.late->allow.count();
+  spec.skew = skew_of(step);
   std::vector<std::string> aggregate_names;
   for (std::size_t i = 0; i < calls.size(); ++i) {
     engine::AggregateSpec a;
@@ -221,6 +232,17 @@ void Planner::plan_window(const std::string& id, const config::StepSpec& step) {
                             fmt::format("{} cannot take a value back, and '{}' changes its results later",
                                         calls[i].function, step.from->ids[0].value),
                             std::string(calls[i].info().not_retractable));
+    const bool split = spec.skew.split != engine::SplitKeys::off;
+    if (split && !calls[i].info().splittable())
+      diagnostics_.error_at(*call_text[i], calls[i].offset, calls[i].length, "T0439",
+                            fmt::format("skew cannot split {}: {}", calls[i].function, calls[i].info().not_splittable),
+                            "give it a step of its own, or skew: { split_keys: off }");
+    else if (split && a.function == engine::AggregateFunction::count && a.distinct && !spec.updating &&
+             !engine::NewValues::not_splittable(spec.kind).empty())
+      diagnostics_.error_at(*call_text[i], calls[i].offset, calls[i].length, "T0439",
+                            fmt::format("skew cannot split count(DISTINCT) of a {}: {}", name_of(spec.kind),
+                                        engine::NewValues::not_splittable(spec.kind)),
+                            "give it a step of its own, or skew: { split_keys: off }");
     spec.aggregates.push_back(a);
     aggregate_names.push_back(fmt::format("$agg{}", i));
   }
@@ -232,19 +254,51 @@ void Planner::plan_window(const std::string& id, const config::StepSpec& step) {
   }
   const auto schema = keep(engine::window_output_schema(spec, key_names, aggregate_names));
 
+  const int late_terminal = late_to_sink ? sink_index(step.late->then->value) : -1;
+  if (late_to_sink) plan_->sinks[static_cast<std::size_t>(late_terminal)].schema = *source->schema;
+  StepInfo info{id, name_of(spec.kind)};
+  Stream rows = *projected;
+  const auto before_window = [&](engine::OperatorNode node, Target target) {
+    target.index = add_node(std::move(node), on_error);
+    connect(rows, target);
+    rows = {false, target.index, rows.schema, rows.append_only};
+  };
+  const bool skew = spec.skew.split != engine::SplitKeys::off;
+  engine::SplitDistinct split{spec, {}};
+  if (skew && !spec.updating) split = engine::split_distinct(spec, in);
+  for (std::size_t s = 0; s < split.stages.size(); ++s) {
+    const auto call = std::find_if(call_columns.begin(), call_columns.end(),
+                                   [&](const CallColumns& c) { return c.argument == split.column(s); });
+    const auto number = static_cast<std::size_t>(call - call_columns.begin());
+    engine::OperatorNode values;
+    values.id = id + ".values" + (s == 0 ? "" : std::to_string(s + 1));
+    values.make = [stage = split.stages[s]](unsigned, unsigned) { return std::make_unique<engine::NewValues>(stage); };
+    values.late_terminal = late_terminal;
+    const auto by =
+        std::make_shared<engine::RowCodec>(std::vector<int>{split.column(s)}, std::vector<DataType>{split.type(s)});
+    before_window(std::move(values), {Target::Kind::node, 0, 0, by, true});
+    rows.schema = keep(split.stages[s].schema);
+    info.value_nodes.emplace_back(rows.index, engine::to_string(*calls[number].arg));
+  }
+  if (skew) {
+    engine::OperatorNode combine;
+    combine.id = id + ".combine";
+    combine.make = [window = split.counting, schema = rows.schema](unsigned, unsigned shards) {
+      return std::make_unique<engine::CombineRows>(window, *schema, shards);
+    };
+    before_window(std::move(combine), {Target::Kind::node, 0, 0, nullptr, true});
+    info.skew_node = static_cast<int>(rows.index);
+  }
   engine::OperatorNode node;
   node.id = id;
-  node.make = [spec, schema](unsigned shard, unsigned shards) {
-    return engine::make_window(spec, *schema, shard, shards);
+  node.make = [window = split.counting, schema](unsigned shard, unsigned shards) {
+    return engine::make_window(window, *schema, shard, shards);
   };
-  if (late_to_sink) {
-    node.late_terminal = sink_index(step.late->then->value);
-    plan_->sinks[static_cast<std::size_t>(node.late_terminal)].schema = *source->schema;
-  }
-  const unsigned index = add_node(std::move(node), on_error);
-  connect(*projected,
-          {Target::Kind::node, index, 0, std::make_shared<engine::RowCodec>(spec.key_columns, spec.key_types), true});
-  plan_->steps.push_back({id, name_of(spec.kind), index});
+  node.late_terminal = late_terminal;
+  const unsigned index = info.node = add_node(std::move(node), on_error);
+  connect(rows, {Target::Kind::node, index, 0, std::make_shared<engine::RowCodec>(spec.key_columns, spec.key_types),
+                 true, skew});
+  plan_->steps.push_back(std::move(info));
 
   // Results: key, window_start, window_end, then the aggregates under the names the user gave; `select` picks and
   // renames.

@@ -72,8 +72,25 @@ Accumulators::Accumulators(const std::vector<AggregateSpec>& aggregates, bool up
 
 void Accumulators::update(const Batch& batch, const std::uint32_t* rows, char* const* blocks, std::uint32_t n,
                           BlockMemory& memory) const {
+  if (batch.combined != nullptr) return update_combined(batch, rows, blocks, n, memory);
   for (const State& s : states_)
     if (!s.outside) s.kernel->update(s.spec, batch, rows, blocks, s.offset, n, memory);
+}
+
+// In their order, which decides where event times are equal.
+void Accumulators::update_combined(const Batch& batch, const std::uint32_t* rows, char* const* blocks, std::uint32_t n,
+                                   BlockMemory& memory) const {
+  for (std::uint32_t i = 0; i < n;) {
+    if (const CombinedRows* c = batch.combined[rows[i]]; c != nullptr) {
+      if (c->block != nullptr) merge(c->block, blocks[i], memory);
+      ++i;
+      continue;
+    }
+    const std::uint32_t from = i;
+    while (i < n && batch.combined[rows[i]] == nullptr) ++i;
+    for (const State& s : states_)
+      if (!s.outside) s.kernel->update(s.spec, batch, rows + from, blocks + from, s.offset, i - from, memory);
+  }
 }
 
 void Accumulators::retract(const Batch& batch, const std::uint32_t* rows, char* const* blocks, std::uint32_t n,

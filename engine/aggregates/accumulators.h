@@ -35,7 +35,7 @@ class Accumulators {
   bool owns_memory() const { return owns_; }  // blocks have something in their BlockMemory
 
   // Row rows[i] counts in blocks[i]; its event time is batch.time[rows[i]]. DISTINCT counts with `is_distinct` are left
-  // to `add_count`.
+  // to `add_count`. Of rows that were combined (batch.combined) their block is merged, which has those counts too.
   void update(const Batch& batch, const std::uint32_t* rows, char* const* blocks, std::uint32_t n,
               BlockMemory& memory) const;
   // Row rows[i] had counted in blocks[i], or in one that will be merged with it, and no longer does. Rows may be taken
@@ -80,6 +80,9 @@ class Accumulators {
     std::size_t offset;
     bool outside;
   };
+  void update_combined(const Batch& batch, const std::uint32_t* rows, char* const* blocks, std::uint32_t n,
+                       BlockMemory& memory) const;
+
   std::vector<State> states_;
   std::vector<Part> parts_;
   std::size_t bytes_ = 0;

@@ -62,6 +62,8 @@ Batch gather(const Batch& batch, const std::uint32_t* selection, std::uint32_t n
   out.hash = pick(batch.hash, selection, n, *arena);
   out.firing = pick(batch.firing, selection, n, *arena);
   out.retention = batch.retention == batch.firing ? out.firing : pick(batch.retention, selection, n, *arena);
+  out.combined = pick(batch.combined, selection, n, *arena);
+  out.combined_owner = batch.combined_owner;
   out.origins = batch.origins;
   if (out.origins) {
     if (batch.origin_row != nullptr) {

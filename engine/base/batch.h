@@ -85,6 +85,20 @@ struct Origins {
   std::vector<std::string_view> payload;  // the record's own bytes, in an arena of the batch
 };
 
+struct Batch;
+
+// Rows of one key that were counted together before they were sent to their window (engine/operators/combine_rows.h).
+// They stand in a batch as one row, at the place of the first.
+struct CombinedRows {
+  const char* block = nullptr;           // what they count: a block of the window's Accumulators; nullptr: nothing
+  const Batch* rows = nullptr;           // as they came, for whoever has to take them one by one: these of it
+  const std::uint32_t* which = nullptr;  // ascending
+  // 0: no rows; the end of the session that the row before began, or a count that is taken back.
+  std::uint32_t n = 0;
+  EventTime until = kMinTime;  // while F is less, nothing about any of them is decided
+  bool only_time = false;      // no row at all: the watermark before it was seen by rows that were combined
+};
+
 struct Batch {
   const Schema* schema = nullptr;  // owned by the plan
   std::uint32_t rows = 0;
@@ -101,9 +115,16 @@ struct Batch {
   std::shared_ptr<const Origins> origins;     // nullptr once rows are no longer one source record each
   const std::uint32_t* origin_row = nullptr;  // row -> row of `origins`; nullptr = the same row
 
+  // nullptr: every row is one row; else each that is not, the others nullptr. Only on the way into a window.
+  const CombinedRows* const* combined = nullptr;
+  std::shared_ptr<const void> combined_owner;  // of what they point to
+
   std::vector<std::shared_ptr<Arena>> arenas;
 
   std::uint8_t flag(std::size_t row) const { return flags == nullptr ? 0 : flags[row]; }
+  bool only_time(std::size_t row) const {
+    return combined != nullptr && combined[row] != nullptr && combined[row]->only_time;
+  }
   Arena& add_arena() {
     arenas.push_back(std::make_shared<Arena>());
     return *arenas.back();

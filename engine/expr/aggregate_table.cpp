@@ -135,6 +135,7 @@ constexpr AggregateInfo kTable[] = {
      .merge = "within the same bound",
      .memory = "max(128, 16 k) values and counters",
      .not_retractable = "a value that had no counter cannot be counted down; count(*) by value in a window can",
+     .not_splittable = "which values share a counter would depend on which rows came together",
      .number_max = 100},
     {.function = F::string_agg,
      .name = "string_agg",

@@ -59,6 +59,7 @@ struct AggregateInfo {
   std::string_view merge;                           // what merging parts (panes, sessions, split keys) keeps
   std::string_view memory;                          // of one key
   std::string_view not_retractable;                 // why the input must be append-only; empty: rows can be taken back
+  std::string_view not_splittable;                  // why rows of a hot key cannot be counted in parts; empty: they can
   std::int64_t number_default = 0, number_max = 0;  // of 'k'; no default: it must be given
   // Of a native function; its columns have exactly these types.
   std::span<const DataType> native_arguments = {};
@@ -69,6 +70,7 @@ struct AggregateInfo {
 
   bool has(char letter) const { return arguments.find(letter) != std::string_view::npos; }
   bool retractable() const { return not_retractable.empty(); }
+  bool splittable() const { return not_splittable.empty(); }
 };
 
 std::span<const AggregateInfo> aggregate_table();           // what is built in, in the order of AggregateFunction

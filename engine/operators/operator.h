@@ -64,9 +64,11 @@ struct StepRows {
 
 struct OperatorStats {
   std::uint64_t rows_in = 0, rows_out = 0, rows_late = 0, rows_failed = 0;
-  std::uint64_t state_rows = 0;   // rows, panes x keys, ids: what the step keeps
-  std::uint64_t state_bytes = 0;  // resident, estimated from above
-  std::vector<StepRows> steps;    // of a Transform: each of the steps it is made of
+  std::uint64_t state_rows = 0;     // rows, panes x keys, ids: what the step keeps
+  std::uint64_t state_bytes = 0;    // resident, estimated from above
+  std::uint64_t rows_combined = 0;  // CombineRows: rows that were counted together before they were sent on
+  std::uint64_t hot_keys = 0;       // and how many keys it does that for now
+  std::vector<StepRows> steps;      // of a Transform: each of the steps it is made of
 };
 
 // A file of state that a SnapshotPart has sealed; the shard that did has number `shard` of `shards`.

@@ -77,6 +77,7 @@ bool WindowAggregate::Impl::run(Output& out) {
   for (; work_.row < batch.rows; ++work_.row) {
     const std::uint32_t row = work_.row;
     if (!move_to(work_.at(row, now_), out)) return false;
+    if (batch.only_time(row)) continue;
     const EventTime t = batch.time[row];
     const bool retraction = is_retraction(batch.flag(row));
     if (t < Calendar::kEarliest || t > Calendar::kLatest || (retraction && !spec_.updating)) [[unlikely]] {

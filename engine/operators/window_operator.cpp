@@ -1,5 +1,6 @@
 #include "engine/operators/window_operator.h"
 
+#include "engine/operators/combined_input.h"
 #include "engine/operators/window_aggregate.h"
 #include "engine/operators/window_clock.h"
 #include "engine/operators/window_session.h"
@@ -16,6 +17,7 @@ std::unique_ptr<Operator> make_window(const WindowSpec& spec, const Schema& sche
     case WindowKind::cumulate:
     case WindowKind::global: window = std::make_unique<WindowAggregate>(spec, schema); break;
   }
+  if (spec.skew.split != SplitKeys::off) return std::make_unique<CombinedInput>(std::move(window));
   if (!spec.processing_time) return window;
   return std::make_unique<ProcessingTimeWindow>(std::move(window), shard, shards);
 }

@@ -57,6 +57,7 @@ bool SessionWindow::run(Output& out) {
       look_up(row);
     }
     if (!move_to(work_.at(row, now_), out)) return false;
+    if (batch.only_time(row)) continue;
     if (!place(batch, row, keys_.key(row - group_), keys_.hash(row - group_), out)) work_.late.push_back(row);
   }
   count_placed(batch);

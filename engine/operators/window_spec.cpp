@@ -75,6 +75,11 @@ Status validate(const WindowSpec& s) {
     return config_error("a window over results that change cannot be discarding: retracting tells old and new values");
   if (!global && (s.offset <= -s.size || s.offset >= s.size))
     return config_error("the offset is not shorter than the window");
+  if (s.skew.split != SplitKeys::off && s.processing_time)
+    return config_error(
+        "with time: processing rows get their time from the shard of their key: skew cannot split them");
+  if (s.skew.split == SplitKeys::most_frequent && (s.skew.keys < 1 || s.skew.keys > kMaxSplitKeys))
+    return config_error(fmt::format("skew.split_keys is between 1 and {}", kMaxSplitKeys));
   if (s.key_columns.size() != s.key_types.size()) return permanent_error("key columns without types");
   for (const AggregateSpec& a : s.aggregates) TS_TRYV(validate(a, s.updating));
   TS_TRYV(Calendar::make(s.time_zone, unit_of(s), s.offset));

@@ -18,6 +18,14 @@ enum class WindowKind : std::uint8_t { tumbling, cumulate, sliding, session, glo
 enum class EarlyClock : std::uint8_t { event, wall };
 enum class EmitMode : std::uint8_t { accumulating, discarding, retracting };
 
+// Rows of frequent keys are counted where they are read, and only what they count goes to the shard of the key.
+enum class SplitKeys : std::uint8_t { off, automatic, most_frequent };
+struct SkewSpec {
+  SplitKeys split = SplitKeys::off;
+  std::uint32_t keys = 0;  // most_frequent: how many, 1 to kMaxSplitKeys
+};
+inline constexpr std::uint32_t kMaxSplitKeys = 1024;
+
 struct WindowSpec {
   WindowKind kind = WindowKind::tumbling;
   std::int64_t size = 0;   // ms; of a session: the gap; global: 0
@@ -44,6 +52,7 @@ struct WindowSpec {
   std::int64_t portion = 8192;  // keys that a portion of a firing looks at (operator.h)
   // Rows may take former ones back (they come from a window). Every aggregate must be retractable.
   bool updating = false;
+  SkewSpec skew;  // not off: rows come through CombineRows
 };
 
 // The first thing wrong, for the user; everything the operator relies on.

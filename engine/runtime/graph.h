@@ -20,6 +20,7 @@ struct Target {
   unsigned input = 0;                            // of a node
   std::shared_ptr<const RowCodec> partition_by;  // nullptr: rows stay in their shard
   bool hash_is_operator_key = true;              // the receiving operator may use batch.hash as the hash of its key
+  bool hash_given = false;                       // rows have the hash of partition_by already (batch.hash)
 };
 
 struct SourceNode {

@@ -133,11 +133,14 @@ void Shard::deliver(const Target& target, int exchange, Batch&& batch) {
     input_rows(target.index, target.input, std::move(batch));
     return;
   }
-  auto arena = std::make_shared<Arena>(batch.rows * 8);
-  auto* hash = arena->make<std::uint64_t>(batch.rows);
-  target.partition_by->hash(batch, hash);
-  batch.hash = hash;
-  batch.arenas.push_back(arena);
+  if (!target.hash_given || batch.hash == nullptr) {
+    auto arena = std::make_shared<Arena>(batch.rows * 8);
+    auto* computed = arena->make<std::uint64_t>(batch.rows);
+    target.partition_by->hash(batch, computed);
+    batch.hash = computed;
+    batch.arenas.push_back(std::move(arena));
+  }
+  const std::uint64_t* hash = batch.hash;
   std::vector<std::vector<std::uint32_t>> rows(shards_);
   for (std::uint32_t i = 0; i < batch.rows; ++i) rows[shard_of_hash(hash[i], shards_)].push_back(i);
   for (unsigned to = 0; to < shards_; ++to) {

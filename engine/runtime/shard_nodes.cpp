@@ -101,19 +101,27 @@ void Shard::on_rows(unsigned node, unsigned input, Batch&& batch) {
 }
 
 void Shard::shed(Node& node, const Batch& batch) {
-  node.shed_rows += batch.rows;
-  for (std::uint32_t i = 0; i < batch.rows; ++i) {
+  const auto one = [&](const Batch& of, std::uint32_t row) {
     std::optional<LaneIndex> lane;
     std::int64_t offset = 0;
-    if (batch.origins != nullptr) {
-      const std::uint32_t at = batch.origin_row != nullptr ? batch.origin_row[i] : i;
-      lane = batch.origins->lane[at];
-      offset = batch.origins->offset[at];
+    if (of.origins != nullptr) {
+      const std::uint32_t at = of.origin_row != nullptr ? of.origin_row[row] : row;
+      lane = of.origins->lane[at];
+      offset = of.origins->offset[at];
     }
     ShedRows& s = node.shed[lane];
     s.from = s.rows == 0 ? offset : std::min(s.from, offset);
     s.to = std::max(s.to, offset + 1);
     ++s.rows;
+    ++node.shed_rows;
+  };
+  for (std::uint32_t i = 0; i < batch.rows; ++i) {
+    const CombinedRows* together = batch.combined != nullptr ? batch.combined[i] : nullptr;
+    if (together == nullptr) {
+      one(batch, i);
+      continue;
+    }
+    for (std::uint32_t j = 0; j < together->n; ++j) one(*together->rows, together->which[j]);
   }
 }
 

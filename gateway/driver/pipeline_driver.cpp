@@ -231,7 +231,10 @@ std::uint64_t PipelineDriver::late_rows(const std::string& step) const {
   std::uint64_t out = before == late_before_.end() ? 0 : before->second;
   for (const StepInfo& s : plan_->steps) {
     if (s.id != step) continue;
-    pipeline_->visit_shards([&](ShardParts& parts) { out += parts.shard->stats(s.node).rows_late; });
+    pipeline_->visit_shards([&](ShardParts& parts) {
+      out += parts.shard->stats(s.node).rows_late;
+      for (const auto& [node, column] : s.value_nodes) out += parts.shard->stats(node).rows_late;
+    });
   }
   return out;
 }

@@ -102,7 +102,6 @@ inline std::string available_example() {
   std::string text = replaced(kPipelineExample, "exactly_once", "at_least_once");
   text = replaced(text, "max_rate: 200k/s, align: { group: ads, max_ahead: 60s }", "max_rate: 200k/s");
   text = replaced(text, "    throttle: { align: { group: ads, max_ahead: 60s } }\n", "");
-  text = replaced(text, "    skew: { split_keys: auto }\n", "");
   text = replaced(text, "    loss_tolerance: { max_ratio: 0.001, per: 10m, buffer: 1GiB }\n", "");
   text = replaced(text, "health: { lag_objective: 30s }\n", "");
   return replaced(text, "upgrade: { gate: { min_score: 8, for: 5m }, else: rollback }\n", "");

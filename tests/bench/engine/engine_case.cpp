@@ -84,15 +84,20 @@ const Job& job(const std::string& name) {
   throw std::runtime_error("no job " + name);
 }
 
-Job tumbling(const std::string& name, std::int64_t seconds, int at_least) {
+Job tumbling(const std::string& name, std::int64_t seconds, int at_least, const std::string& split_keys = "off") {
   return {name,
           fmt::format(R"(steps:
-  counts: {{ from: events, window: {{ tumbling: {}s }}, key: [device_id], aggregate: {{ n: count(*) }} }}
+  counts:
+    from: events
+    window: {{ tumbling: {}s }}
+    key: [device_id]
+    skew: {{ split_keys: {} }}
+    aggregate: {{ n: count(*) }}
   many: {{ from: counts, where: n >= {} }}
 sinks:
   out: {{ from: many, file: "{{SINK}}" }}
 )",
-                      seconds, at_least),
+                      seconds, split_keys, at_least),
           {0},
           0};
 }
@@ -210,9 +215,10 @@ EngineCase make(const std::string& name, const std::string& what, Job j, Events 
   return c;
 }
 
-EngineCase of_job(const std::string& name, const std::string& what, double must_ns) {
-  return make(name, what, job(name), event_at, must_ns,
-              [name](std::int64_t count) { return expected_rows(name, count); });
+EngineCase of_job(const std::string& name, const std::string& what, double must_ns, const std::string& of = "") {
+  const std::string& known = of.empty() ? name : of;
+  return make(name, what, job(known), event_at, must_ns,
+              [known](std::int64_t count) { return expected_rows(known, count); });
 }
 
 template <std::int64_t n>
@@ -238,6 +244,9 @@ const std::vector<EngineCase>& engine_cases() {
     cases.push_back(of_job("sliding_count", "60 s every second, by page (9 000)", 80));
     cases.push_back(of_job("session_count", "gap 5 s, one million keys", 90));
     cases.push_back(of_job("uv", "exact, per type and 10 s, one million devices", 90));
+    cases.push_back(of_job("uv_split", "the same, values found new in the shard of the value (skew: auto)", 0, "uv"));
+    std::string& split = cases.back().settings.job.pipeline;
+    split.replace(split.find("key: [type]"), 11, "key: [type]\n    skew: { split_keys: auto }");
     cases.push_back(of_job("interval_join", "inner, +-10 s, about 0.9 matches a row", 300));
     cases.back().kept = {{"device_id", "event_id", "dur_ms"}, {"device_id", "event_id"}};
     cases.push_back(make("join_left", "the same, left: unmatched rows come out",
@@ -258,9 +267,11 @@ const std::vector<EngineCase>& engine_cases() {
                          window_1gib(), many_keys_event, 0, window_1gib_rows));
     cases.back().by_name_only = true;
     cases.back().always_count = 2 * kManyKeys;
-    cases.push_back(make("count_skewed", "tumbling count, zipf 1.2 and one key at 40 %",
-                         tumbling("count_skewed", 10, 50), skewed_event, 0,
-                         [](std::int64_t count) { return tumbling_rows(count, skewed_event, 10, 50); }));
+    for (const std::string split : {"auto", "off"})
+      cases.push_back(make(split == "auto" ? "count_skewed" : "count_skewed_off",
+                           "tumbling count, zipf 1.2 and one key at 40 %, split_keys: " + split,
+                           tumbling("count_skewed", 10, 50, split), skewed_event, 0,
+                           [](std::int64_t count) { return tumbling_rows(count, skewed_event, 10, 50); }));
     return cases;
   }();
   return all;

@@ -130,6 +130,83 @@ sinks:
   for (const auto& node : p.plan->graph.nodes) EXPECT_NE(node.make(0, 1), nullptr);
 }
 
+TEST(Plan, SkewCountsRowsBeforeTheExchange) {
+  const auto p = loaded(R"y(steps:
+  w: { from: ev, window: { tumbling: 10s }, key: [dev], skew: { split_keys: auto }, aggregate: { n: count(*), s: sum(price) } }
+  v: { from: w, window: { tumbling: 60s }, key: [n], skew: { split_keys: 5 }, aggregate: { d: count(DISTINCT dev) } }
+  u: { from: ev, window: { session: 10s }, key: [dev], skew: { split_keys: off }, aggregate: { n: count(*) } }
+sinks:
+  o1: { from: v, topic: o, clusters: east }
+  o2: { from: u, topic: o, clusters: east }
+)y");
+  ASSERT_NE(p.plan, nullptr);
+  const auto node = [&](const std::string& id) -> const engine::OperatorNode* {
+    for (const auto& n : p.plan->graph.nodes)
+      if (n.id == id) return &n;
+    return nullptr;
+  };
+  for (const std::string id : {"w", "v"}) {
+    const engine::OperatorNode* combine = node(id + ".combine");
+    ASSERT_NE(combine, nullptr);
+    ASSERT_EQ(combine->out.size(), 1u);
+    EXPECT_NE(combine->out[0].partition_by, nullptr);
+    EXPECT_EQ(p.plan->graph.nodes[combine->out[0].index].id, id);
+  }
+  EXPECT_EQ(node("u.combine"), nullptr);
+  for (const StepInfo& step : p.plan->steps) EXPECT_EQ(step.skew_node >= 0, step.id != "u") << step.id;
+  for (const auto& n : p.plan->graph.nodes) EXPECT_NE(n.make(0, 2), nullptr);
+}
+
+TEST(Plan, SkewExchangesDistinctValuesByTheirHashFirst) {
+  const auto p = loaded(R"y(steps:
+  w:
+    from: ev
+    window: { cumulate: 1h, every: 1m }
+    key: [region]
+    late: { then: late_rows }
+    skew: { split_keys: auto }
+    aggregate: { n: count(*), d: count(DISTINCT dev), e: count(DISTINCT dev) FILTER (WHERE price > 1), i: count(DISTINCT id) }
+sinks:
+  out: { from: w, topic: o, clusters: east }
+  late_rows: { topic: l, clusters: east }
+)y");
+  ASSERT_NE(p.plan, nullptr);
+  std::string ids;
+  for (const auto& n : p.plan->graph.nodes) {
+    ids += n.id + " ";
+    EXPECT_NE(n.make(0, 2), nullptr);
+    EXPECT_EQ(n.late_terminal >= 0, n.id.starts_with("w.values") || n.id == "w") << n.id;
+  }
+  EXPECT_EQ(ids, "w.input w.values w.values2 w.combine w w.output ");
+  const StepInfo& step = p.plan->steps.at(0);
+  ASSERT_EQ(step.value_nodes.size(), 2u);
+  EXPECT_EQ(step.value_nodes[0].second, "dev");
+  EXPECT_EQ(step.value_nodes[1].second, "id");
+}
+
+TEST(Plan, SkewSaysWhatItCannotSplit) {
+  const std::string distinct = errors_of(R"y(steps:
+  a: { from: ev, window: { session: 10s }, key: [dev], skew: { split_keys: auto }, aggregate: { n: count(DISTINCT id) } }
+  b: { from: ev, window: { sliding: 10s, every: 1s }, key: [dev], skew: { split_keys: 3 }, aggregate: { n: count(DISTINCT id) } }
+sinks:
+  o1: { from: a, topic: o, clusters: east }
+  o2: { from: b, topic: o, clusters: east }
+)y");
+  EXPECT_NE(distinct.find("error[T0439]: skew cannot split count(DISTINCT) of a session window: a value can be in two"),
+            std::string::npos)
+      << distinct;
+  EXPECT_NE(distinct.find("error[T0439]: skew cannot split count(DISTINCT) of a sliding window: a value counts in"),
+            std::string::npos)
+      << distinct;
+  const std::string text = errors_of(R"y(steps:
+  w: { from: ev, window: { tumbling: 10s }, key: [dev], skew: { split_keys: auto }, aggregate: { n: count(*), k: "top_k(region, 3)" } }
+sinks:
+  out: { from: w, topic: o, clusters: east }
+)y");
+  EXPECT_NE(text.find("error[T0439]: skew cannot split top_k: which values share a counter"), std::string::npos)
+      << text;
+}
+
 TEST(Plan, ASessionNeedsRowsThatStay) {
   const std::string text = errors_of(R"y(steps:
   w: { from: ev, window: { tumbling: 10s }, key: [dev], aggregate: { n: count(*) } }

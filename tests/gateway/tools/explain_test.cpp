@@ -149,6 +149,40 @@ TEST(Explain, EveryStepWithStateHasItsBudget) {
   EXPECT_THAT(step_of(text, "both"), ::testing::HasSubstr("left rows for 1m10s of event time"));
 }
 
+TEST(Explain, SaysWhatIsDoneAboutHotKeys) {
+  const auto with = [](const std::string& split_keys) {
+    std::string text = kPipeline;
+    const std::string distinct = ", ads: count(DISTINCT ad) }";
+    text.replace(text.find(distinct), distinct.size(), " }, skew: { split_keys: " + split_keys + " }");
+    return loaded(text);
+  };
+  const LoadedPipeline automatic = with("auto"), three = with("3"), off = with("off");
+  const auto skew = [](const LoadedPipeline& p, unsigned shards) {
+    const std::string text = explain_text(*p.plan, shards);
+    const std::size_t step = text.find("step rate"), at = text.find("  skew          ", step) + 16;
+    return text.substr(at, text.find('\n', at) - at);
+  };
+  EXPECT_EQ(
+      skew(automatic, 2),
+      "auto: rows of keys found hot while running are counted before the exchange, a batch at a time, then merged "
+      "by key");
+  EXPECT_EQ(skew(automatic, 1), "auto: nothing to split with one shard");
+  EXPECT_EQ(skew(three, 2),
+            "rows of the 3 most frequent keys are counted before the exchange, a batch at a time, then merged by key");
+  EXPECT_EQ(skew(off, 2), "none: the rows of one key are in one shard");
+}
+
+TEST(Explain, SaysWhereDistinctValuesAreCounted) {
+  std::string text = kPipeline;
+  const std::string key = "key: [region], ";
+  text.replace(text.find(key), key.size(), key + "skew: { split_keys: auto }, ");
+  const LoadedPipeline p = loaded(text);
+  const std::string all = explain_text(*p.plan, 2);
+  EXPECT_THAT(all, ::testing::HasSubstr("  exchange      by ad for rate.values, over 2 shards\n"
+                                        "  exchange      by region, over 2 shards\n"));
+  EXPECT_THAT(all, ::testing::HasSubstr("then merged by key; DISTINCT values are counted where they are: by ad\n"));
+}
+
 TEST(Explain, JsonHasTheSameUnderStableNames) {
   const LoadedPipeline p = loaded();
   const boost::json::value all = boost::json::parse(explain_json(*p.plan, 3));
