@@ -64,6 +64,7 @@ Batch gather(const Batch& batch, const std::uint32_t* selection, std::uint32_t n
   out.retention = batch.retention == batch.firing ? out.firing : pick(batch.retention, selection, n, *arena);
   out.combined = pick(batch.combined, selection, n, *arena);
   out.combined_owner = batch.combined_owner;
+  out.row_before = pick(batch.row_before, selection, n, *arena);
   out.origins = batch.origins;
   if (out.origins) {
     if (batch.origin_row != nullptr) {

@@ -118,6 +118,7 @@ struct Batch {
   // nullptr: every row is one row; else each that is not, the others nullptr. Only on the way into a window.
   const CombinedRows* const* combined = nullptr;
   std::shared_ptr<const void> combined_owner;  // of what they point to
+  const std::uint32_t* row_before = nullptr;   // with `combined`: the row's number before rows were combined
 
   std::vector<std::shared_ptr<Arena>> arenas;
 

@@ -275,6 +275,9 @@ Batch CombineRows::combined(Batch&& batch) {
   auto* marks = to.make<const CombinedRows*>(n);
   std::copy(what.begin(), what.end(), marks);
   out.combined = marks;
+  auto* before_that = to.make<std::uint32_t>(n);
+  std::copy(chosen.begin(), chosen.end(), before_that);
+  out.row_before = before_that;
   if (out.flags != nullptr) {
     auto* flags = to.make<std::uint8_t>(n);
     for (std::uint32_t i = 0; i < n; ++i) flags[i] = what[i] != nullptr ? 0 : out.flags[i];

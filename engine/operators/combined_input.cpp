@@ -29,20 +29,27 @@ void CombinedInput::process(unsigned input, Batch&& batch, Output& out) {
   window_->process(input, std::move(batch), out);
 }
 
+// Every row at its own place again.
 Batch CombinedInput::taken_apart(const Batch& batch) const {
   struct From {
     const Batch* batch;
     std::uint32_t row, outer;
+    std::uint64_t order;
   };
   std::vector<From> from;
+  const auto add = [&](const Batch& of, std::uint32_t row, std::uint32_t outer, std::uint32_t before) {
+    // The time that a row brought comes before it.
+    from.push_back({&of, row, outer, std::uint64_t{before} * 2 + (batch.only_time(outer) ? 0 : 1)});
+  };
   for (std::uint32_t row = 0; row < batch.rows; ++row) {
     const CombinedRows* together = batch.combined[row];
     if (together == nullptr || firing_at(batch, row) < together->until) {
-      from.push_back({&batch, row, row});
+      add(batch, row, row, batch.row_before[row]);
       continue;
     }
-    for (std::uint32_t i = 0; i < together->n; ++i) from.push_back({together->rows, together->which[i], row});
+    for (std::uint32_t i = 0; i < together->n; ++i) add(*together->rows, together->which[i], row, together->which[i]);
   }
+  std::stable_sort(from.begin(), from.end(), [](const From& a, const From& b) { return a.order < b.order; });
   const auto n = static_cast<std::uint32_t>(from.size());
   Batch out = batch;  // schema, and what keeps it all alive
   Arena& arena = out.add_arena();
@@ -68,8 +75,12 @@ Batch CombinedInput::taken_apart(const Batch& batch) const {
   out.flags = pick(std::uint8_t{}, [](const From& f) { return f.batch->flag(f.row); });
   if (batch.hash != nullptr) out.hash = pick(std::uint64_t{}, [&](const From& f) { return batch.hash[f.outer]; });
   if (batch.firing != nullptr) {
-    out.firing = pick(EventTime{}, [&](const From& f) { return batch.firing[f.outer]; });
-    out.retention = pick(EventTime{}, [&](const From& f) { return batch.retention[f.outer]; });
+    Watermark seen;
+    out.firing =
+        pick(EventTime{}, [&](const From& f) { return seen.firing = std::max(seen.firing, batch.firing[f.outer]); });
+    out.retention = pick(EventTime{}, [&](const From& f) {
+      return seen.retention = std::max(seen.retention, batch.retention[f.outer]);
+    });
   }
   out.combined = pick(static_cast<const CombinedRows*>(nullptr),
                       [&](const From& f) { return f.batch == &batch ? batch.combined[f.outer] : nullptr; });
