@@ -5,6 +5,7 @@
 // Thread: shard.
 
 #include <algorithm>
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <utility>
@@ -28,6 +29,10 @@ class CombinedInput final : public Operator {
   bool wants_clock() const override { return window_->wants_clock(); }
   void clock(std::int64_t wall_ms, Output& out) override { window_->clock(wall_ms, out); }
   void snapshot(DeltaWriter& out) override { window_->snapshot(out); }
+  bool begin_snapshot(DeltaWriter& out) override { return window_->begin_snapshot(out); }
+  bool snapshot_portion(std::size_t entries, DeltaWriter& out) override {
+    return window_->snapshot_portion(entries, out);
+  }
   Status restore(const StateEntry& entry) override { return window_->restore(entry); }
   void restore_watermark(unsigned input, Watermark watermark) override {
     firing_ = kMinTime;

@@ -258,6 +258,7 @@ void NewValues::advance(Watermark to) {
   now_.retention = std::max(now_.retention, to.retention);
   while (!windows_.empty() && closed(windows_.begin()->first)) {
     closed_ = std::max(closed_, windows_.begin()->first);
+    if (saving_) ended_.push_back(std::move(windows_.begin()->second));
     windows_.erase(windows_.begin());
   }
 }
@@ -267,20 +268,34 @@ void NewValues::watermark(unsigned, Watermark watermark, Output& out) {
   out.watermark(watermark);
 }
 
-void NewValues::snapshot(DeltaWriter& out) {
+bool NewValues::begin_snapshot(DeltaWriter& out) {
+  TS_CHECK(!saving_);
   if (closed_ != kMinTime) out.drop_below(kSeen, 0, shift(closed_, 1));
   closed_ = kMinTime;
+  for (auto& [end, window] : windows_)
+    if (!window->unsaved.empty()) saving_windows_.emplace_back(window.get(), std::move(window->unsaved));
+  return saving_ = !saving_windows_.empty();
+}
+
+bool NewValues::snapshot_portion(std::size_t entries, DeltaWriter& out) {
   std::string key;
-  for (auto& [end, window] : windows_) {
-    for (const Unsaved& u : window->unsaved) {
-      key.assign(1, static_cast<char>(u.count));
-      key.append(reinterpret_cast<const char*>(&u.value.a), sizeof u.value.a);
-      key.append(reinterpret_cast<const char*>(&u.value.b), sizeof u.value.b);
-      key.append(window->keys.key(window->keys.entry(u.kid)));
-      out.put(kSeen, u.group, end, key, {reinterpret_cast<const char*>(&u.step), sizeof u.step});
+  for (; !saving_windows_.empty(); saving_windows_.pop_front()) {
+    auto& [window, list] = saving_windows_.front();
+    while (!list.empty()) {
+      if (entries == 0) return true;
+      const auto some = list.take(entries);
+      entries -= some.size();
+      for (const Unsaved& u : some) {
+        key.assign(1, static_cast<char>(u.count));
+        key.append(reinterpret_cast<const char*>(&u.value.a), sizeof u.value.a);
+        key.append(reinterpret_cast<const char*>(&u.value.b), sizeof u.value.b);
+        key.append(window->keys.key(window->keys.entry(u.kid)));
+        out.put(kSeen, u.group, window->range.end, key, {reinterpret_cast<const char*>(&u.step), sizeof u.step});
+      }
     }
-    window->unsaved = {};
   }
+  ended_.clear();
+  return saving_ = false;
 }
 
 Status NewValues::restore(const StateEntry& e) {
@@ -313,8 +328,7 @@ void NewValues::restore_watermark(unsigned, Watermark watermark) {
 OperatorStats NewValues::stats() const {
   OperatorStats s = stats_;
   for (const auto& [end, window] : windows_) {
-    s.state_bytes +=
-        sizeof *window + window->keys.bytes() + window->strings.bytes() + window->unsaved.capacity() * sizeof(Unsaved);
+    s.state_bytes += sizeof *window + window->keys.bytes() + window->strings.bytes() + window->unsaved.bytes();
     for (const auto& seen : window->seen) {
       s.state_rows += seen.size();
       s.state_bytes += seen.bytes();

@@ -12,11 +12,14 @@
 // is not ahead of this one. Rows and watermarks keep their order. State: the values by (window, key), in the key group
 // of the value, until their window is closed. Owned by the shard. Thread: shard.
 
+#include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <map>
 #include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "engine/aggregates/accumulators.h"
@@ -24,6 +27,7 @@
 #include "engine/operators/dictionary.h"
 #include "engine/operators/operator.h"
 #include "engine/operators/pane_keys.h"
+#include "engine/operators/save_list.h"
 #include "engine/operators/window_spec.h"
 #include "engine/state/row_codec.h"
 
@@ -45,7 +49,9 @@ class NewValues final : public Operator {
 
   void process(unsigned input, Batch&& batch, Output& out) override;
   void watermark(unsigned input, Watermark watermark, Output& out) override;
-  void snapshot(DeltaWriter& out) override;
+  void snapshot(DeltaWriter& out) override { snapshot_at_once(*this, out); }
+  bool begin_snapshot(DeltaWriter& out) override;
+  bool snapshot_portion(std::size_t entries, DeltaWriter& out) override;
   Status restore(const StateEntry& entry) override;
   void restore_watermark(unsigned input, Watermark watermark) override;
   OperatorStats stats() const override;
@@ -77,7 +83,7 @@ class NewValues final : public Operator {
     PaneKeys keys;
     Arena strings{4096};
     std::vector<ProbeTable<Slot>> seen;  // by count
-    std::vector<Unsaved> unsaved;
+    SaveList<Unsaved> unsaved;
   };
   struct Placed {
     Window* window;
@@ -110,6 +116,10 @@ class NewValues final : public Operator {
   std::map<EventTime, std::unique_ptr<Window>> windows_;  // by end
   Watermark now_;
   EventTime closed_ = kMinTime;  // the largest end of a window closed since the last snapshot
+  // The snapshot under way. What it writes does not change, and windows that end meanwhile are kept for their keys.
+  bool saving_ = false;
+  std::deque<std::pair<Window*, SaveList<Unsaved>>> saving_windows_;
+  std::vector<std::unique_ptr<Window>> ended_;
 
   std::string key_bytes_;
   std::vector<std::uint8_t*> is_new_;  // the columns, of the batch

@@ -239,7 +239,7 @@ TEST_P(CombinedRowsTest, GoesOnAfterRestoreAsIfNothingHadHappened) {
       send(senders, stream, at, to, dice.of<std::size_t>({7, 1024}), exchange);
       at = to;
       DeltaWriter delta;
-      windows[0]->snapshot(delta);
+      snapshot_at_once(*windows[0], delta);
       image.apply(delta.take());
       if (!dice.one_in(3)) continue;
       windows = windows_of(spec, schema, 1);
@@ -276,7 +276,7 @@ TEST_P(CombinedRowsTest, OneToFourShards) {
       send(senders, stream, from, to, dice.of<std::size_t>({1, 7, 1024}), exchange);
       for (unsigned s = 0; s < shards; ++s) {
         DeltaWriter delta;
-        windows[s]->snapshot(delta);
+        snapshot_at_once(*windows[s], delta);
         image.apply(delta.take(), s, shards);
       }
     }
@@ -422,7 +422,7 @@ TEST_P(SplitDistinctTest, OneToFourShardsWithRestores) {
       at = to;
       step->each([&](Operator& op, std::size_t n, unsigned s) {
         DeltaWriter delta;
-        op.snapshot(delta);
+        snapshot_at_once(op, delta);
         images[n].apply(delta.take(), s, shards);
       });
     }
