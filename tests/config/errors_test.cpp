@@ -123,7 +123,7 @@ INSTANTIATE_TEST_SUITE_P(
                               "\"f(a)\" } }\n"},
                     "T0212",
                     4,
-                    89},
+                    83},
         BadPipeline{"NoKeyToSplit",
                     {.steps = "steps: { s: { from: in, window: { tumbling: 5s }, skew: { split_keys: 0 }, aggregate: { "
                               "n: count(*) } } }\n"},
