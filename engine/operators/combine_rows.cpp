@@ -112,7 +112,11 @@ std::uint32_t CombineRows::place(HotKey& hot, EventTime t, Watermark at) {
     return *p;
   }
   Part part;
-  if (!open(part, t, at)) return kNoPart;
+  if (!open(part, t, at)) {
+    // Whether it meets a session depends on the rows before it: none that comes later may be counted with those.
+    if (session()) hot.parts.clear();
+    return kNoPart;
+  }
   if (hot.parts.size() == kParts) {
     hot.closed = true;
     return kNoPart;

@@ -13,23 +13,19 @@ EventTime CombinedInput::firing_at(const Batch& batch, std::uint32_t row) const 
 
 void CombinedInput::process(unsigned input, Batch&& batch, Output& out) {
   const EventTime after = batch.rows == 0 ? firing_ : firing_at(batch, batch.rows - 1);
-  if (batch.combined != nullptr) {
+  if (batch.row_before != nullptr) {  // it has rows of several
     bool apart = false;
-    for (std::uint32_t row = 0; row < batch.rows; ++row) {
-      const CombinedRows* together = batch.combined[row];
-      if (together == nullptr) continue;
-      if (firing_at(batch, row) >= together->until)
-        apart = true;
-      else
-        more_rows_ += std::int64_t{together->n} - 1;
-    }
+    for (std::uint32_t row = 0; row < batch.rows && !apart; ++row)
+      apart = batch.combined[row] != nullptr && firing_at(batch, row) >= batch.combined[row]->until;
     if (apart) batch = taken_apart(batch);
   }
+  for (std::uint32_t row = 0; batch.combined != nullptr && row < batch.rows; ++row)
+    if (batch.combined[row] != nullptr) more_rows_ += std::int64_t{batch.combined[row]->n} - 1;
   firing_ = after;
   window_->process(input, std::move(batch), out);
 }
 
-// Every row at its own place again.
+// Every row of the batch at its own place again: whether one of them meets a session depends on those before it.
 Batch CombinedInput::taken_apart(const Batch& batch) const {
   struct From {
     const Batch* batch;
@@ -43,7 +39,8 @@ Batch CombinedInput::taken_apart(const Batch& batch) const {
   };
   for (std::uint32_t row = 0; row < batch.rows; ++row) {
     const CombinedRows* together = batch.combined[row];
-    if (together == nullptr || firing_at(batch, row) < together->until) {
+    const bool rows = together != nullptr && (together->n > 0 || (together->block == nullptr && !together->only_time));
+    if (!rows) {
       add(batch, row, row, batch.row_before[row]);
       continue;
     }
