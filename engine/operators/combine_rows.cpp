@@ -182,11 +182,11 @@ Batch CombineRows::combined(Batch&& batch) {
   const Batch& rows = owner->batch;
   Arena& arena = owner->arena;
 
-  // Parts of one row go as the row they are.
+  // Parts of one row go as the row they are; not of sessions, where the window must see if all are taken apart.
   std::uint32_t parts = 0, total = 0;
   std::vector<std::uint32_t> number(parts_.size(), kNoPart);
   for (std::size_t p = 0; p < parts_.size(); ++p) {
-    if (parts_[p].rows < 2) continue;
+    if (parts_[p].rows < 2 && !session()) continue;
     number[p] = parts++;
     total += parts_[p].rows;
   }
