@@ -193,7 +193,7 @@ class CombinedRowsTest : public ::testing::TestWithParam<WindowKind> {};
 TEST_P(CombinedRowsTest, ResultsAreThoseOfTheRows) {
   std::uint64_t rows = 0, combined = 0;
   std::size_t late = 0;
-  for (unsigned seed = 1; seed <= seeds(120); ++seed) {
+  for (unsigned seed = 1; seed <= seeds(150); ++seed) {
     Dice dice(seed + 70'000);
     const WindowSpec spec = skewed_spec(dice, GetParam());
     ASSERT_TRUE(validate(spec).has_value()) << validate(spec).error().message;
