@@ -239,12 +239,14 @@ inline Schema schema_of(const WindowSpec& spec) {
   return window_output_schema(spec, keys, aggregates);
 }
 
-// What is left of the last call; `between` its portions.
-inline void drain(Operator& op, Output& out, const std::function<void()>& between = {}) {
-  while (op.pending()) {
+// What is left of the last call; `between` its portions. How many there were.
+inline std::size_t drain(Operator& op, Output& out, const std::function<void()>& between = {}) {
+  std::size_t portions = 0;
+  for (; op.pending(); ++portions) {
     if (between) between();
     op.resume(out);
   }
+  return portions;
 }
 
 inline void finish(Operator& op, Output& out, const std::function<void()>& between = {}) {
