@@ -113,7 +113,7 @@ std::optional<NodeId> ExprBuilder::visit(const Ast& ast) {
       const auto low = visit_comparison(ast, CompareOp::ge, ids[0], ids[1]);
       const auto high = low ? visit_comparison(ast, CompareOp::le, ids[0], ids[2]) : low;
       if (!high) return std::nullopt;
-      const NodeId both = nodes.logical(NodeKind::logical_and, {*low, *high});
+      const NodeId both = range(*low, *high).value_or(nodes.logical(NodeKind::logical_and, {*low, *high}));
       return ast.negated ? negate(both) : both;
     }
     case AstKind::like: return visit_like(ast, ids);
@@ -330,9 +330,56 @@ std::optional<NodeId> ExprBuilder::visit_comparison(const Ast& ast, CompareOp op
     std::swap(a, b);
     op = kMirror[static_cast<int>(op)];
   }
+  if ((op == CompareOp::eq || op == CompareOp::ne) && is_zero(b)) {
+    const ExprNode& x = nodes.node(a);
+    if (x.kind == NodeKind::kernel && x.name == "%" && x.type == types::int64 && nodes.is_constant(x.args[1]) &&
+        !nodes.is_null(x.args[1]) && is_fixed_divisor(nodes.node(x.args[1]).constant.at<std::int64_t>(0)))
+      return nodes.kernel(op == CompareOp::eq ? "divisible" : "not divisible", divisible_kernel(op == CompareOp::ne),
+                          std::vector<NodeId>(x.args));
+  }
   return nodes.kernel(kNames[static_cast<int>(op)],
                       compare_kernel(op, nodes.type(a), nodes.type(b), nodes.is_constant(a), nodes.is_constant(b)),
                       {a, b});
+}
+
+bool ExprBuilder::is_zero(NodeId id) const {
+  return nodes.is_constant(id) && !nodes.is_null(id) && nodes.type(id) == types::int64 &&
+         nodes.node(id).constant.at<std::int64_t>(0) == 0;
+}
+
+// x >= low and x <= high as one test, where both are constants.
+std::optional<NodeId> ExprBuilder::range(NodeId at_least, NodeId at_most) {
+  const ExprNode &low = nodes.node(at_least), &high = nodes.node(at_most);
+  const auto bound = [&](const ExprNode& n, std::string_view op) -> const Value* {
+    if (n.kind != NodeKind::kernel || n.name != op || nodes.is_constant(n.args[0])) return nullptr;
+    const TypeKind k = nodes.type(n.args[1]).kind;
+    const bool whole = k == TypeKind::int64 || k == TypeKind::timestamp || k == TypeKind::duration;
+    return whole && nodes.is_constant(n.args[1]) && !nodes.is_null(n.args[1]) ? &nodes.node(n.args[1]).constant
+                                                                              : nullptr;
+  };
+  const Value *from = bound(low, ">="), *to = bound(high, "<=");
+  if (from == nullptr || to == nullptr || low.args[0] != high.args[0] ||
+      from->at<std::int64_t>(0) > to->at<std::int64_t>(0))
+    return std::nullopt;
+  return nodes.kernel("between", range_kernel(), {low.args[0], low.args[1], high.args[1]});
+}
+
+// NOT x < y is x >= y, except where one of them may be NaN.
+NodeId ExprBuilder::negate(NodeId condition) {
+  static constexpr std::pair<std::string_view, CompareOp> kOpposite[] = {{"=", CompareOp::ne}, {"<>", CompareOp::eq},
+                                                                         {"<", CompareOp::ge}, {"<=", CompareOp::gt},
+                                                                         {">", CompareOp::le}, {">=", CompareOp::lt}};
+  static constexpr std::string_view kNames[] = {"=", "<>", "<", "<=", ">", ">="};
+  const ExprNode& x = nodes.node(condition);
+  for (const auto& [name, op] : kOpposite) {
+    if (x.kind != NodeKind::kernel || x.name != name || nodes.type(x.args[0]).kind == TypeKind::float64) continue;
+    const std::vector<NodeId> args = x.args;  // nodes may move
+    return nodes.kernel(kNames[static_cast<int>(op)],
+                        compare_kernel(op, nodes.type(args[0]), nodes.type(args[1]), nodes.is_constant(args[0]),
+                                       nodes.is_constant(args[1])),
+                        args);
+  }
+  return nodes.kernel("not", not_kernel(), {condition});
 }
 
 std::optional<NodeId> ExprBuilder::visit_logical(const Ast& ast, const Ids& ids) {

@@ -102,7 +102,9 @@ class ExprBuilder {
   // The type all can be converted to; nullopt and an error at `ast` otherwise.
   std::optional<DataType> common_type(const Ast& ast, const Ids& ids, std::string_view what);
   std::optional<Ids> to_common(const Ast& ast, Ids ids, std::string_view what);
-  NodeId negate(NodeId condition) { return nodes.kernel("not", not_kernel(), {condition}); }
+  NodeId negate(NodeId condition);
+  std::optional<NodeId> range(NodeId at_least, NodeId at_most);
+  bool is_zero(NodeId id) const;
   DataType as_decimal(NodeId id) const;  // of a decimal or int64; a constant int64 takes only the digits it has
 
   Scope scope_;

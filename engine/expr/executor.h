@@ -51,6 +51,8 @@ class ExprExecutor {
   void run_kernel(const ExprNode& node, NodeId id, std::uint32_t rows);
   void run_logical(const ExprNode& node, NodeId id, std::uint32_t rows);
   void blend_case(const ExprNode& node, NodeId id, std::uint32_t rows);
+  bool choose_constants(const ExprNode& node, std::uint64_t* out, std::uint32_t rows);
+  void combine_bytes(const ExprNode& node, NodeId id, std::uint32_t rows);
   void run_case(const ExprNode& node, NodeId id, std::uint32_t rows);
   // The argument's value for these rows only (compact: value k is of row selection[k]).
   Value run_branch(std::uint32_t group, NodeId arg, const std::uint32_t* selection, std::uint32_t n,

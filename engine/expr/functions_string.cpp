@@ -70,13 +70,19 @@ void length(KernelCall& call) {
   call.each<std::int64_t>([&](std::uint32_t i) { return static_cast<std::int64_t>(utf8_length(text(call, 0, i))); });
 }
 
+constexpr std::uint64_t kHighBits = 0x8080'8080'8080'8080;
+
 // Code points [from, from + n) of s.
 View slice(View s, std::int64_t from, std::int64_t n) {
   if (n <= 0 || from < 0) return {};
-  if (is_ascii(s))
-    return static_cast<std::size_t>(from) >= s.size()
-               ? View{}
-               : s.substr(static_cast<std::size_t>(from), static_cast<std::size_t>(n));
+  // Where the bytes up to the end of the result are ASCII, places are code points, whatever follows.
+  const std::size_t size = s.size(), begin_at = std::min(static_cast<std::size_t>(from), size),
+                    most = std::min(static_cast<std::size_t>(n), size - begin_at), end_at = begin_at + most;
+  const bool plain =
+      end_at <= 8 && size >= 8
+          ? (load_word<std::uint64_t>(s.data()) & (end_at == 8 ? kHighBits : kHighBits >> (64 - 8 * end_at))) == 0
+          : is_ascii(s.substr(0, end_at));
+  if (plain) return begin_at == size ? View{} : s.substr(begin_at, most);
   const std::size_t begin = utf8_offset(s, static_cast<std::size_t>(from));
   return s.substr(begin, utf8_offset(s.substr(begin), static_cast<std::size_t>(n)));
 }

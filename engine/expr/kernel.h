@@ -161,6 +161,9 @@ enum class CompareOp : std::uint8_t { eq, ne, lt, le, gt, ge };
 KernelChoice compare_kernel(CompareOp op, DataType a, DataType b, bool a_constant, bool b_constant);
 KernelChoice arithmetic_kernel(char op, DataType a, DataType b);  // + - * / %
 KernelChoice negate_kernel(DataType x);
+bool is_fixed_divisor(std::int64_t d);        // a constant that division by multiplication takes
+KernelChoice divisible_kernel(bool negated);  // x % d = 0, of int64 and such a constant
+KernelChoice range_kernel();                  // x BETWEEN two constants, the lesser first: int64, timestamp, duration
 KernelChoice cast_kernel(DataType from, DataType to, bool safe);
 KernelChoice not_kernel();
 KernelChoice is_null_kernel(bool negated);

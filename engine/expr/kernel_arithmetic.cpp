@@ -2,8 +2,10 @@
 // column first; rows are looked at one by one only when there was any.
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 
+#include "engine/expr/fixed_divisor.h"
 #include "engine/expr/kernel.h"
 
 namespace twinspan::engine {
@@ -54,46 +56,6 @@ void float_op(KernelCall& call) {
   call.each_pair<double, double>([](double x, double y) { return Op::of(x, y); });
 }
 
-// Division by a number that does not change, by multiplication (Granlund and Montgomery, 1994; the constant as in
-// Warren: Hacker's Delight, 10-1). Of every divisor but 0, 1, -1 and the least int64.
-class FixedDivisor {
- public:
-  static bool takes(std::int64_t d) { return d != 0 && d != 1 && d != -1 && d != INT64_MIN; }
-  explicit FixedDivisor(std::int64_t d) : divisor_(d) {
-    const std::uint64_t half = std::uint64_t{1} << 63, magnitude = static_cast<std::uint64_t>(d < 0 ? -d : d);
-    const std::uint64_t t = half + (d < 0 ? 1 : 0), limit = t - 1 - t % magnitude;
-    std::uint64_t q1 = half / limit, r1 = half % limit, q2 = half / magnitude, r2 = half % magnitude, delta = 0;
-    do {
-      ++shift_;
-      const auto twice = [](std::uint64_t& q, std::uint64_t& r, std::uint64_t by) {
-        q *= 2;
-        r *= 2;
-        if (r >= by) ++q, r -= by;
-      };
-      twice(q1, r1, limit);
-      twice(q2, r2, magnitude);
-      delta = magnitude - r2;
-    } while (q1 < delta || (q1 == delta && r1 == 0));
-    --shift_;
-    factor_ = static_cast<std::int64_t>(d < 0 ? -(q2 + 1) : q2 + 1);
-    add_ = d > 0 && factor_ < 0 ? 1 : d < 0 && factor_ > 0 ? -1 : 0;
-  }
-  std::int64_t quotient(std::int64_t x) const {
-    auto q = static_cast<std::uint64_t>((static_cast<Decimal>(factor_) * x) >> 64) +
-             static_cast<std::uint64_t>(add_) * static_cast<std::uint64_t>(x);
-    q = static_cast<std::uint64_t>(static_cast<std::int64_t>(q) >> shift_);
-    return static_cast<std::int64_t>(q + (q >> 63));
-  }
-  std::int64_t remainder(std::int64_t x) const {
-    return static_cast<std::int64_t>(static_cast<std::uint64_t>(x) -
-                                     static_cast<std::uint64_t>(quotient(x)) * static_cast<std::uint64_t>(divisor_));
-  }
-
- private:
-  std::int64_t divisor_, factor_ = 0, add_ = 0;
-  int shift_ = 0;
-};
-
 template <bool modulo>
 void int_divide(KernelCall& call) {
   const Value &a = call.args[0], &b = call.args[1];
@@ -101,6 +63,11 @@ void int_divide(KernelCall& call) {
   if (b.stride == 0 && a.stride != 0 && FixedDivisor::takes(b.at<std::int64_t>(0))) {
     const FixedDivisor d(b.at<std::int64_t>(0));
     const auto* x = static_cast<const std::int64_t*>(a.data);
+    if (modulo && d.is_power_of_two()) {
+      const std::uint64_t mask = d.magnitude() - 1;
+      for (std::uint32_t i = 0; i < call.rows; ++i) out[i] = FixedDivisor::remainder_of_power(x[i], mask);
+      return;
+    }
     for (std::uint32_t i = 0; i < call.rows; ++i) out[i] = modulo ? d.remainder(x[i]) : d.quotient(x[i]);
     return;
   }
@@ -117,6 +84,27 @@ void int_divide(KernelCall& call) {
     else
       out[i] = modulo ? 0 : -x;
   }
+}
+
+// x % d = 0 by one multiplication (Warren: Hacker's Delight, 10-17): multiples of an odd number, and only they, become
+// small when they are multiplied with its inverse.
+template <bool negated>
+void divisible(KernelCall& call) {
+  const auto d = call.args[1].at<std::int64_t>(0);
+  std::uint64_t odd = d < 0 ? -static_cast<std::uint64_t>(d) : static_cast<std::uint64_t>(d);
+  const int twos = std::countr_zero(odd);
+  const std::uint64_t low = (std::uint64_t{1} << twos) - 1;
+  odd >>= twos;
+  const auto* x = static_cast<const std::uint64_t*>(call.args[0].data);
+  auto* out = call.result<std::uint8_t>();
+  if (odd == 1) {
+    for (std::uint32_t i = 0; i < call.rows; ++i) out[i] = ((x[i] & low) == 0) != negated;
+    return;
+  }
+  std::uint64_t inverse = odd;  // right in 3 bits; each round doubles them (Newton)
+  for (int round = 0; round < 5; ++round) inverse *= 2 - odd * inverse;
+  const std::uint64_t shift = (static_cast<std::uint64_t>(INT64_MAX) / odd) & ~low, most = (2 * shift) >> twos;
+  for (std::uint32_t i = 0; i < call.rows; ++i) out[i] = (std::rotr(x[i] * inverse + shift, twos) <= most) != negated;
 }
 
 template <bool modulo>
@@ -402,6 +390,12 @@ void scale_duration(KernelCall& call) {
 }
 
 }  // namespace
+
+bool is_fixed_divisor(std::int64_t d) { return FixedDivisor::takes(d); }
+
+KernelChoice divisible_kernel(bool negated) {
+  return {.run = negated ? divisible<true> : divisible<false>, .type = types::boolean};
+}
 
 KernelChoice arithmetic_kernel(char op, DataType a, DataType b) {
   using enum TypeKind;

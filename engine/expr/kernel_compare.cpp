@@ -2,6 +2,7 @@
 // without a branch on the data where the machine allows.
 
 #include <algorithm>
+#include <bit>
 #include <compare>
 #include <unordered_set>
 
@@ -30,6 +31,17 @@ void compare_fixed(KernelCall& call) {
 template <CompareOp op>
 void compare_strings(KernelCall& call) {
   const Value &a = call.args[0], &b = call.args[1];
+  if constexpr (op != CompareOp::eq && op != CompareOp::ne) {
+    if (b.stride == 0 && a.stride != 0) {  // mostly the first eight bytes decide
+      const auto text = b.at<std::string_view>(0);
+      const std::uint64_t key = ordered_prefix(text);
+      const auto* x = static_cast<const std::string_view*>(a.data);
+      return call.each<std::uint8_t>([&](std::uint32_t i) -> std::uint8_t {
+        const std::uint64_t first = ordered_prefix(x[i]);
+        return first != key ? compare<op>(first, key) : compare<op, std::string_view>(x[i], text);
+      });
+    }
+  }
   call.each<std::uint8_t>([&](std::uint32_t i) -> std::uint8_t {
     const auto &x = a.at<std::string_view>(i), &y = b.at<std::string_view>(i);
     if constexpr (op == CompareOp::eq || op == CompareOp::ne) return (x == y) == (op == CompareOp::eq);
@@ -116,9 +128,21 @@ Kernel pick_compare(DataType t, bool b_constant) {
 }
 
 void logical_not(KernelCall& call) {
-  const auto& a = call.args[0];
+  const auto* a = static_cast<const std::uint8_t*>(call.args[0].data);
   auto* out = call.result<std::uint8_t>();
-  for (std::uint32_t i = 0; i < call.rows; ++i) out[i] = a.at<std::uint8_t>(i) == 0;
+  if (call.args[0].stride == 0) {
+    std::memset(out, *a == 0, call.rows);
+  } else {
+    for (std::uint32_t i = 0; i < call.rows; ++i) out[i] = a[i] == 0;
+  }
+}
+
+// One unsigned comparison.
+void in_range(KernelCall& call) {
+  const auto low = call.args[1].at<std::uint64_t>(0), width = call.args[2].at<std::uint64_t>(0) - low;
+  const auto* x = static_cast<const std::uint64_t*>(call.args[0].data);
+  auto* out = call.result<std::uint8_t>();
+  for (std::uint32_t i = 0; i < call.rows; ++i) out[i] = x[i] - low <= width;
 }
 
 template <bool negated>
@@ -127,8 +151,11 @@ void is_null(KernelCall& call) {
   auto* out = call.result<std::uint8_t>();
   if (a.valid == nullptr) {
     std::memset(out, negated, call.rows);
+  } else if (a.stride == 0) {
+    std::memset(out, (*a.valid != 0) == negated, call.rows);
   } else {
-    for (std::uint32_t i = 0; i < call.rows; ++i) out[i] = (a.valid[i * a.stride] != 0) == negated;
+    const std::uint8_t* valid = a.valid;
+    for (std::uint32_t i = 0; i < call.rows; ++i) out[i] = (valid[i] != 0) == negated;
   }
 }
 
@@ -163,7 +190,9 @@ struct DecimalHash {
 struct ConstantSet {
   static constexpr std::size_t kFew = 8;
   bool has_null = false;
-  std::vector<ShortText> few;  // all of `strings`, if they are few and short: compared one by one, which beats hashing
+  // All of `strings`, if they are few and short, or of `ints`: compared one by one, which beats hashing.
+  std::vector<ShortText> few;
+  std::vector<std::int64_t> few_ints;
   std::vector<std::string> owned;  // bytes of `strings`; reserved before filling, so the views stay
   std::unordered_set<std::string_view> strings;
   std::unordered_set<std::int64_t> ints;
@@ -187,25 +216,63 @@ void find_in(KernelCall& call, const Set& set, bool has_null) {
   }
 }
 
+// Fewer than n are filled up with the last.
+template <std::size_t n, class T>
+void fill(T (&set)[n], const std::vector<T>& few) {
+  for (std::size_t k = 0; k < n; ++k) set[k] = few[std::min(k, few.size() - 1)];
+}
+
 template <std::size_t n>
 void find_in_few(KernelCall& call, const std::vector<ShortText>& few) {
-  ShortText set[n];  // near the loop; fewer are filled up with the last
-  for (std::size_t k = 0; k < n; ++k) set[k] = few[std::min(k, few.size() - 1)];
-  const auto& a = call.args[0];
-  call.each<std::uint8_t>([&](std::uint32_t i) -> std::uint8_t {
-    const ShortText x = ShortText::of(a.at<std::string_view>(i));
+  ShortText set[n];
+  fill(set, few);
+  const auto* a = static_cast<const std::string_view*>(call.args[0].data);
+  const auto is_one = [&](const ShortText& x) -> std::uint8_t {
     bool found = false;
     for (std::size_t k = 0; k < n; ++k) found |= x.is(set[k]);
     return found;
-  });
+  };
+  // Where all are read by words of one width, most texts need no decision by their length.
+  const auto width = [](const ShortText& t) { return std::bit_width(t.size) - (t.size == 16 ? 1 : 0); };
+  const bool alike = std::all_of(few.begin(), few.end(), [&](const auto& t) { return width(t) == width(few[0]); });
+  const auto of_words = [&]<class W>(W) {
+    call.each<std::uint8_t>([&](std::uint32_t i) -> std::uint8_t {
+      const std::string_view s = a[i];
+      if (s.size() < sizeof(W) || s.size() > (sizeof(W) == 8 ? 16 : 2 * sizeof(W) - 1)) return 0;
+      return is_one({load_word<W>(s.data()), load_word<W>(s.data() + s.size() - sizeof(W)), s.size()});
+    });
+  };
+  if (alike && width(few[0]) == 4) return of_words(std::uint64_t{});
+  if (alike && width(few[0]) == 3) return of_words(std::uint32_t{});
+  if (alike && width(few[0]) == 2) return of_words(std::uint16_t{});
+  call.each<std::uint8_t>([&](std::uint32_t i) { return is_one(ShortText::of(a[i])); });
+}
+
+template <std::size_t n>
+void find_in_few(KernelCall& call, const std::vector<std::int64_t>& few) {
+  std::int64_t set[n];
+  fill(set, few);
+  const auto* a = static_cast<const std::int64_t*>(call.args[0].data);
+  auto* out = call.result<std::uint8_t>();
+  for (std::uint32_t i = 0; i < call.rows; ++i) {
+    bool found = false;
+    for (std::size_t k = 0; k < n; ++k) found |= a[i] == set[k];
+    out[i] = found;
+  }
+}
+
+template <class T>
+void find_in_few(KernelCall& call, const std::vector<T>& few) {
+  if (few.size() <= 2) return find_in_few<2>(call, few);
+  if (few.size() <= 4) return find_in_few<4>(call, few);
+  find_in_few<ConstantSet::kFew>(call, few);
 }
 
 void in_set(KernelCall& call) {
   const auto& set = call.params->as<ConstantSet>();
-  if (!set.few.empty()) {
-    if (set.few.size() <= 2) return find_in_few<2>(call, set.few);
-    if (set.few.size() <= 4) return find_in_few<4>(call, set.few);
-    return find_in_few<ConstantSet::kFew>(call, set.few);
+  if (call.args[0].stride != 0) {
+    if (!set.few.empty()) return find_in_few(call, set.few);
+    if (!set.few_ints.empty()) return find_in_few(call, set.few_ints);
   }
   switch (static_cast<TypeKind>(call.params->a)) {
     case TypeKind::string:
@@ -239,6 +306,8 @@ KernelChoice compare_kernel(CompareOp op, DataType a, DataType b, bool, bool b_c
   }
   return k;
 }
+
+KernelChoice range_kernel() { return {.run = in_range, .type = types::boolean}; }
 
 KernelChoice not_kernel() { return {.run = logical_not, .type = types::boolean}; }
 
@@ -285,6 +354,10 @@ std::shared_ptr<const ConstantSet> make_set(DataType type, const std::vector<Val
   if (!has_null && type.is_text() && set->owned.size() <= ConstantSet::kFew &&
       std::all_of(set->owned.begin(), set->owned.end(), is_short))
     for (const std::string& s : set->owned) set->few.push_back(ShortText::of(s));
+  const bool whole =
+      type.kind == TypeKind::int64 || type.kind == TypeKind::timestamp || type.kind == TypeKind::duration;
+  if (!has_null && whole && set->ints.size() <= ConstantSet::kFew)
+    set->few_ints.assign(set->ints.begin(), set->ints.end());
   return set;
 }
 

@@ -34,6 +34,22 @@ struct ShortText {
   bool is(const ShortText& o) const { return ((first ^ o.first) | (last ^ o.last) | (size ^ o.size)) == 0; }
 };
 
+// The first eight bytes as a number that orders as the texts do, shorter ones as if zeros followed. Equal ones say
+// nothing about longer texts.
+inline std::uint64_t ordered_prefix(std::string_view s) {
+  const char* p = s.data();
+  const std::size_t n = s.size();
+  if (n >= 8) return __builtin_bswap64(load_word<std::uint64_t>(p));
+  const auto gap = static_cast<unsigned>(8 * (8 - n));
+  if (n >= 4)
+    return std::uint64_t{__builtin_bswap32(load_word<std::uint32_t>(p))} << 32 |
+           std::uint64_t{__builtin_bswap32(load_word<std::uint32_t>(p + n - 4))} << gap;
+  if (n >= 2)
+    return std::uint64_t{__builtin_bswap16(load_word<std::uint16_t>(p))} << 48 |
+           std::uint64_t{__builtin_bswap16(load_word<std::uint16_t>(p + n - 2))} << gap;
+  return n == 0 ? 0 : std::uint64_t{static_cast<unsigned char>(*p)} << 56;
+}
+
 // Whether the texts begin with `prefix`: f is called with a test of one text, made for the prefix's length.
 template <class F>
 inline void with_prefix_test(std::string_view prefix, F&& f) {

@@ -64,6 +64,7 @@ TEST(ConstantDivisor, EqualsDivisionForEveryDivisor) {
     t.ints("n", values);
     const std::string literal = d == kLeast ? "(-9223372036854775807 - 1)" : fmt::format("({})", d);
     const auto remainders = results(t, "n % " + literal), quotients = results(t, "n / " + literal);
+    const auto multiples = results(t, "n % " + literal + " = 0"), others = results(t, "0 <> n % " + literal);
     ASSERT_EQ(remainders.size(), values.size());
     for (std::size_t i = 0; i < values.size(); ++i) {
       const Int n = values[i];
@@ -72,6 +73,8 @@ TEST(ConstantDivisor, EqualsDivisionForEveryDivisor) {
       const std::string r = d == 0 && n ? "error" : !n ? "NULL" : d == -1 ? "0" : std::to_string(*n % d);
       ASSERT_EQ(quotients[i], q) << shown(n) << " / " << d;
       ASSERT_EQ(remainders[i], r) << shown(n) << " % " << d;
+      ASSERT_EQ(multiples[i], n ? (r == "0" ? "true" : "false") : "NULL") << shown(n) << " % " << d << " = 0";
+      ASSERT_EQ(others[i], n ? (r == "0" ? "false" : "true") : "NULL") << "0 <> " << shown(n) << " % " << d;
     }
   }
 }
@@ -144,6 +147,91 @@ TEST(Case, BranchesConditionsNullsAndErrors) {
   }
 }
 
+TEST(Conditions, RangesListsNegationsAndTheirCombinations) {
+  using Truth = Opt<bool>;
+  const auto text = [](Truth v) { return !v ? "NULL" : *v ? "true" : "false"; };
+  for (unsigned seed = 1; seed <= 60; ++seed) {
+    std::mt19937_64 random(seed);
+    const auto a = random_ints(random, 150), b = random_ints(random, 150);
+    std::vector<Int> dense;
+    for (const Int v : a) dense.push_back(v.value_or(4));
+    Table t;
+    t.ints("a", a).ints("b", b).ints("d", dense);
+    const std::int64_t x = static_cast<std::int64_t>(random() % 41) - 20,
+                       y = static_cast<std::int64_t>(random() % 41) - 20;
+    const auto expect = [&](const std::string& expression, auto truth) {
+      const auto got = results(t, expression);
+      for (std::size_t i = 0; i < a.size(); ++i)
+        ASSERT_EQ(got[i], text(truth(a[i], b[i], *dense[i])))
+            << expression << " of " << shown(a[i]) << ", " << shown(b[i]) << ", seed " << seed;
+    };
+    const auto strictly = [](Int v, auto f) { return v ? Truth(f(*v)) : std::nullopt; };
+    const auto both = [](Truth p, Truth q) {
+      return (p && !*p) || (q && !*q) ? Truth(false) : p && q ? Truth(true) : std::nullopt;
+    };
+    const auto either = [](Truth p, Truth q) {
+      return (p && *p) || (q && *q) ? Truth(true) : p && q ? Truth(false) : std::nullopt;
+    };
+    const auto within = [&](std::int64_t v) { return v >= x && v <= y; };
+    expect(fmt::format("a BETWEEN ({}) AND ({})", x, y), [&](Int v, Int, std::int64_t) { return strictly(v, within); });
+    expect(fmt::format("a NOT BETWEEN ({}) AND ({})", x, y),
+           [&](Int v, Int, std::int64_t) { return strictly(v, [&](auto n) { return !within(n); }); });
+    expect("a BETWEEN -9223372036854775807 AND 9223372036854775807",
+           [&](Int v, Int, std::int64_t) { return strictly(v, [](auto n) { return n != kLeast; }); });
+    expect(fmt::format("NOT a > ({})", x),
+           [&](Int v, Int, std::int64_t) { return strictly(v, [&](auto n) { return n <= x; }); });
+    expect("NOT a = b", [&](Int v, Int w, std::int64_t) { return v && w ? Truth(*v != *w) : std::nullopt; });
+    expect("NOT (a > b OR d < 0)", [&](Int v, Int w, std::int64_t d) {
+      const Truth any = either(v && w ? Truth(*v > *w) : std::nullopt, Truth(d < 0));
+      return any ? Truth(!*any) : any;
+    });
+    expect("d > 0 AND d < 9 AND d <> 4", [&](Int, Int, std::int64_t d) { return Truth(d > 0 && d < 9 && d != 4); });
+    expect("d < -5 OR d > 5 OR d = 0", [&](Int, Int, std::int64_t d) { return Truth(d < -5 || d > 5 || d == 0); });
+    expect("a > 0 AND b > 0", [&](Int v, Int w, std::int64_t) {
+      const auto positive = [](std::int64_t n) { return n > 0; };
+      return both(strictly(v, positive), strictly(w, positive));
+    });
+    for (std::size_t n = 1; n <= 10; ++n) {
+      std::vector<std::int64_t> list;
+      std::string literals;
+      for (std::size_t k = 0; k < n; ++k) {
+        list.push_back(static_cast<std::int64_t>(random() % 41) - 20);
+        literals += fmt::format("{}({})", k == 0 ? "" : ", ", list.back());
+      }
+      const auto found = [&](std::int64_t v) { return std::find(list.begin(), list.end(), v) != list.end(); };
+      expect("a IN (" + literals + ")", [&](Int v, Int, std::int64_t) { return strictly(v, found); });
+      expect("a NOT IN (" + literals + ")",
+             [&](Int v, Int, std::int64_t) { return strictly(v, [&](auto m) { return !found(m); }); });
+    }
+  }
+}
+
+TEST(Conditions, NotANumberIsNeitherLessNorNot) {
+  Table t;
+  const double nan = std::numeric_limits<double>::quiet_NaN();
+  t.floats("f", {1.0, nan, std::nullopt});
+  using Texts = std::vector<std::string>;
+  EXPECT_EQ(results(t, "f < 2e0"), (Texts{"true", "false", "NULL"}));
+  EXPECT_EQ(results(t, "NOT f < 2e0"), (Texts{"false", "true", "NULL"}));
+}
+
+TEST(Case, ConstantsOfSeveralArms) {
+  std::vector<Int> values;
+  for (std::int64_t i = -30; i < 30; ++i) values.push_back(i);
+  Table t;
+  t.ints("d", values);
+  const auto two = results(t, "CASE WHEN d < -10 THEN 1 WHEN d < 10 THEN 2 ELSE 3 END");
+  const auto three =
+      results(t, "CASE WHEN d < -10 THEN 1.5e0 WHEN d < 0 THEN 2.5e0 WHEN d < 10 THEN 3.5e0 ELSE 4.5e0 END");
+  const auto open = results(t, "CASE WHEN d < -10 THEN 1 WHEN d < 10 THEN 2 END");
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    const std::int64_t d = *values[i];
+    EXPECT_EQ(two[i], d < -10 ? "1" : d < 10 ? "2" : "3");
+    EXPECT_EQ(three[i], d < -10 ? "1.5" : d < 0 ? "2.5" : d < 10 ? "3.5" : "4.5");
+    EXPECT_EQ(open[i], d < -10 ? "1" : d < 10 ? "2" : "NULL");
+  }
+}
+
 TEST(Case, TextsDecimalsBooleansAndConstants) {
   Table t;
   t.ints("n", {1, 2, 3, std::nullopt});
@@ -163,6 +251,61 @@ std::string random_text(std::mt19937_64& random, std::size_t most) {
   std::string s(random() % (most + 1), 'a');
   for (char& c : s) c = static_cast<char>('a' + random() % 2);
   return s;
+}
+
+TEST(ShortTexts, OrderIsThatOfBytes) {
+  std::mt19937_64 random(17);
+  const auto any_text = [&] {
+    std::string s(random() % 12, 'x');
+    for (char& c : s) c = "ab\x01\x7F\xC3\xA9"[random() % 6];
+    return s;
+  };
+  for (int round = 0; round < 200; ++round) {
+    std::vector<Opt<std::string>> s;
+    const std::string constant = std::string(random() % 11, 'a') + (random() % 2 == 0 ? "b" : "");
+    for (int i = 0; i < 60; ++i) s.push_back(i % 9 == 0 ? std::nullopt : Opt<std::string>(any_text()));
+    s.push_back(constant);
+    s.push_back(constant + "a");
+    s.push_back(constant.substr(0, constant.size() / 2));
+    s.push_back(constant + std::string(1, '\0'));
+    Table t;
+    t.strings("s", s);
+    for (const char* op : {"<", "<=", ">", ">="}) {
+      const auto got = results(t, fmt::format("s {} '{}'", op, constant));
+      for (std::size_t i = 0; i < s.size(); ++i) {
+        if (!s[i]) continue;
+        const int order = s[i]->compare(constant);
+        const bool want =
+            op[0] == '<' ? order < 0 || (op[1] == '=' && order == 0) : order > 0 || (op[1] == '=' && order == 0);
+        ASSERT_EQ(got[i], want ? "true" : "false") << *s[i] << " " << op << " " << constant;
+      }
+    }
+  }
+}
+
+TEST(ShortTexts, SubstringsCountCodePoints) {
+  std::mt19937_64 random(23);
+  const std::string letters[] = {"a", "b", "\xC3\xA9", "\xE2\x82\xAC", "\xF0\x9F\x99\x82"};
+  for (int round = 0; round < 300; ++round) {
+    std::vector<std::vector<std::string>> points;
+    std::vector<Opt<std::string>> s;
+    for (int i = 0; i < 40; ++i) {
+      auto& p = points.emplace_back();
+      std::string whole;
+      for (std::size_t n = random() % 14; n > 0; --n)
+        p.push_back(letters[random() % (i % 2 == 0 ? 2 : 5)]), whole += p.back();
+      s.push_back(whole);
+    }
+    Table t;
+    t.strings("s", s);
+    const std::size_t from = 1 + random() % 12, n = random() % 10;
+    const auto got = results(t, fmt::format("substring(s, {}, {})", from, n));
+    for (std::size_t i = 0; i < s.size(); ++i) {
+      std::string want;
+      for (std::size_t k = from - 1; k < points[i].size() && k < from - 1 + n; ++k) want += points[i][k];
+      ASSERT_EQ(got[i], want) << *s[i] << " from " << from << ", " << n;
+    }
+  }
 }
 
 TEST(ShortTexts, InListsPrefixesAndJoinsOfAllLengths) {
