@@ -63,6 +63,7 @@ class WindowChunk {
     __builtin_prefetch(entries_.at(e), 1);
     __builtin_prefetch(entries_.at(e) + 64);
   }
+  [[gnu::always_inline]] void prefetch_key(std::uint32_t e) const { __builtin_prefetch(keys.entry(entry(e).kid)); }
   std::uint32_t entry_at(std::uint32_t kid, std::uint32_t step) {
     const std::uint32_t newest = head(kid).newest_plus_1;
     if (newest != 0 && entry(newest - 1).step == step) [[likely]]

@@ -73,6 +73,7 @@ bool WindowAggregate::Impl::snapshot_portion(std::size_t entries, DeltaWriter& o
         const char* next = entry(kids[i + kAhead]);
         __builtin_prefetch(next, 1);
         __builtin_prefetch(next + 64);
+        if (layout_.cumulate) __builtin_prefetch(window.keys.entry(kids[i + kAhead]));
       }
       char* const at = entry(kids[i]);
       if ((entry_flags(at) & save_flags_.saving) == 0) continue;

@@ -17,7 +17,7 @@ namespace twinspan::engine {
 namespace {
 
 constexpr std::size_t kPaneHead = 8, kValueHead = 13, kIdentity = 12;
-constexpr std::size_t kAhead = 8;  // entries that are loaded while one is written
+constexpr std::size_t kAhead = 8;  // entries whose keys are loaded while one is written
 
 std::uint64_t hash_of(std::string_view key) { return XXH3_64bits(key.data(), key.size()); }
 
@@ -63,7 +63,8 @@ bool SlidingWindow::snapshot_portion(std::size_t entries, DeltaWriter& out) {
     const auto some = list.take(entries);
     entries -= some.size();
     for (std::size_t i = 0; i < some.size(); ++i) {
-      if (i + kAhead < some.size()) chunk->prefetch_entry(some[i + kAhead]);
+      if (i + 2 * kAhead < some.size()) chunk->prefetch_entry(some[i + 2 * kAhead]);
+      if (i + kAhead < some.size()) chunk->prefetch_key(some[i + kAhead]);
       if ((chunk->entry(some[i]).flags & save_flags_.saving) != 0) save_entry(*chunk, some[i], out);
     }
     if (list.empty()) saving_.entries.pop_front();

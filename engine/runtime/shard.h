@@ -77,7 +77,7 @@ struct ShardBarrier {
   std::vector<std::vector<Watermark>> input_watermarks;  // [node][input]
   std::vector<ShedRows> shed;                            // of this epoch
   std::int64_t stall_us = 0;  // the longest that its snapshots kept the shard from its rows in one go
-  std::int64_t save_us = 0;   // all of what they took
+  std::int64_t save_us = 0;   // CPU of all of them
 };
 
 class Shard {

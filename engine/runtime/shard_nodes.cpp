@@ -1,8 +1,9 @@
 // The way into an operator: one message at a time, each to its end. A call may leave work behind (Operator::pending);
 // then the node is busy, what comes for it waits in its inbox, and step() resumes it while there is room below.
 
+#include <time.h>
+
 #include <algorithm>
-#include <chrono>
 
 #include "engine/runtime/shard_impl.h"
 
@@ -13,9 +14,17 @@ constexpr unsigned kMessagesPerStep = 16;  // of one inbox: keeps a step short
 // Of a snapshot: a few tenths of a millisecond, so that rows and snapshot share the shard about evenly meanwhile.
 constexpr std::size_t kEntriesPerStep = 1024;
 
-std::int64_t micros_since(std::chrono::steady_clock::time_point began) {
-  return std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::steady_clock::now() - began).count();
-}
+// Of a snapshot's part: figures only, so they need no clock that tests own.
+struct Watch {
+  static std::int64_t nanos(clockid_t clock) {
+    timespec t{};
+    clock_gettime(clock, &t);
+    return std::int64_t{t.tv_sec} * 1'000'000'000 + t.tv_nsec;
+  }
+  std::int64_t began = nanos(CLOCK_MONOTONIC), began_cpu = nanos(CLOCK_THREAD_CPUTIME_ID);
+  std::int64_t micros() const { return (nanos(CLOCK_MONOTONIC) - began) / 1000; }
+  std::int64_t cpu_micros() const { return (nanos(CLOCK_THREAD_CPUTIME_ID) - began_cpu) / 1000; }
+};
 }  // namespace
 
 void Shard::tell(unsigned node, Message&& message) {
@@ -165,12 +174,10 @@ void Shard::on_barrier(unsigned node, unsigned input) {
   Node& n = *nodes_[node];
   n.inputs[input].barrier = true;
   if (!std::all_of(n.inputs.begin(), n.inputs.end(), [](const Input& i) { return i.barrier; })) return;
-  // A figure only, so it needs no clock that tests own.
-  const auto began = std::chrono::steady_clock::now();
+  const Watch watch;
   const bool more = n.op->begin_snapshot(n.delta);
-  const std::int64_t took = micros_since(began);
-  barrier_->save_us += took;
-  barrier_->stall_us = std::max(barrier_->stall_us, stalled_us_ += took);
+  barrier_->save_us += watch.cpu_micros();
+  barrier_->stall_us = std::max(barrier_->stall_us, stalled_us_ += watch.micros());
   if (more)
     saving_.push_back(node);
   else
@@ -193,11 +200,10 @@ void Shard::on_barrier(unsigned node, unsigned input) {
 bool Shard::save_portion() {
   if (saving_.empty()) return false;
   const unsigned node = saving_.front();
-  const auto began = std::chrono::steady_clock::now();
+  const Watch watch;
   const bool more = nodes_[node]->op->snapshot_portion(kEntriesPerStep, nodes_[node]->delta);
-  const std::int64_t took = micros_since(began);
-  barrier_->save_us += took;
-  barrier_->stall_us = std::max(barrier_->stall_us, stalled_us_ += took);
+  barrier_->save_us += watch.cpu_micros();
+  barrier_->stall_us = std::max(barrier_->stall_us, stalled_us_ += watch.micros());
   if (more) return true;
   saving_.pop_front();
   hand_over(node);
