@@ -148,7 +148,8 @@ TEST(JoinSteps, ABarrierWaitsForTheMatchesOfARowAndHoldsItAsMatched) {
   while (reader.next(e).value()) {
     right_rows += e.space == JoinSpaces::kRows + 1;
     if (e.space != JoinSpaces::kFlags) continue;
-    for (const JoinFlags::Row& r : JoinFlags::decode(e.value).value().rows) matched += r.flags == JoinRow::kMatched;
+    const auto flags = JoinFlags::decode(e.value);
+    for (const JoinFlags::Row& r : flags.value().rows) matched += r.flags == JoinRow::kMatched;
   }
   EXPECT_EQ(matched, kRows);  // all left rows are matched now
   EXPECT_EQ(right_rows, 1);   // and there is the right row itself
