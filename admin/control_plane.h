@@ -107,9 +107,10 @@ struct StepStatus {
   std::string id, kind;  // kind: filter | interval_join | window | ...
   std::uint64_t rows_in = 0, rows_out = 0, rows_late = 0, rows_failed = 0;
   std::uint64_t state_rows = 0, state_bytes = 0;
-  std::uint64_t state_budget = 0;  // max_state.bytes; 0 = none
-  std::uint64_t rows_shed = 0;     // not taken because the budget was spent
-  bool splits_keys = false;        // has skew handling
+  std::uint64_t spilled_bytes = 0;  // of rows that lie in files alone
+  std::uint64_t state_budget = 0;   // max_state.bytes; 0 = none
+  std::uint64_t rows_shed = 0;      // not taken because the budget was spent
+  bool splits_keys = false;         // has skew handling
   std::uint64_t rows_combined = 0,
                 hot_keys = 0;  // rows counted before the exchange; keys split now, in a shard at most
 };

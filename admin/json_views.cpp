@@ -93,6 +93,7 @@ json::object step_json(const StepStatus& s) {
           {"rows_failed", s.rows_failed},
           {"state_rows", s.state_rows},
           {"state_bytes", s.state_bytes},
+          {"spilled_bytes", s.spilled_bytes},
           {"state_budget", s.state_budget},
           {"rows_shed", s.rows_shed},
           {"rows_combined", s.rows_combined},

@@ -35,6 +35,7 @@ constexpr std::array kFamilies = std::to_array<MetricFamily>({
     {"step_records_out_total", "counter", "Rows that left a step."},
     {"step_state_rows", "gauge", "Rows or entries in the state of a step."},
     {"state_bytes", "gauge", "Bytes of state of a step."},
+    {"state_spilled_bytes", "gauge", "Bytes of rows of a join that lie on disk alone."},
     {"state_budget_bytes", "gauge", "Bytes of state a step may keep (max_state)."},
     {"shed_records_total", "counter", "Rows a step did not take because its state had spent its budget."},
     {"skew_combined_records_total", "counter", "Rows of hot keys that a step counted before it sent them on."},

@@ -98,6 +98,7 @@ void append_metrics(const PipelineStatus& p, std::int64_t now_ms, std::vector<Me
     step("records_error_total", s.rows_failed);
     step("step_state_rows", s.state_rows);
     step("state_bytes", s.state_bytes);
+    if (s.spilled_bytes > 0) step("state_spilled_bytes", s.spilled_bytes);
     if (s.state_budget > 0) {
       step("state_budget_bytes", s.state_budget);
       step("shed_records_total", s.rows_shed);

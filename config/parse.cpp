@@ -120,8 +120,8 @@ std::optional<PipelineSpec> read_pipeline(std::string text, std::string filename
   }
   check_name(pipeline.name, diagnostics);
   if (pipeline.state.backend.origin && pipeline.state.backend.value == StateBackend::rocksdb) {
-    diagnostics.warning(pipeline.state.backend.origin, "T0191", "in this version all state stays in memory",
-                        "results are the same; mind the memory");
+    diagnostics.warning(pipeline.state.backend.origin, "T0191", "in this version only rows of interval joins leave memory",
+                        "give the join a max_state; results are the same");
   }
   check_connections(pipeline, context.service, diagnostics);
   check_steps(pipeline, diagnostics);

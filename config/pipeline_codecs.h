@@ -60,7 +60,8 @@ struct Choices<JoinTime> {
 template <>
 struct Choices<WhenFull> {
   static constexpr std::array words{Choice<WhenFull>{"slow_sources", WhenFull::slow_sources},
-                                    Choice<WhenFull>{"spill", std::nullopt}, Choice<WhenFull>{"shed", WhenFull::shed}};
+                                    Choice<WhenFull>{"spill", WhenFull::spill},
+                                    Choice<WhenFull>{"shed", WhenFull::shed}};
 };
 template <>
 struct Choices<Unmatched> {

@@ -24,7 +24,7 @@ enum class PairMode { split };
 enum class JoinType { inner, left, right, full, semi, anti };
 enum class Matches { all, first, earliest };
 enum class JoinTime { left, right };
-enum class WhenFull { slow_sources, shed };
+enum class WhenFull { slow_sources, spill, shed };
 enum class Unmatched { wait, provisional };
 enum class EmitMode { accumulating, discarding, retracting };
 enum class EmitClock { event, wall };

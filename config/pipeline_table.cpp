@@ -111,7 +111,8 @@ const ObjectTable& MaxStateSpec::table() {
       TableBuilder<MaxStateSpec>("max_state", "The state budget of a step.")
           .field("bytes", &MaxStateSpec::bytes, "The budget.", {.required = true, .min = 1 << 20})
           .field("when_full", &MaxStateSpec::when_full,
-                 "slow_sources: lanes ahead of the slowest are paused. shed: rows are left out, with a ledger entry.");
+                 "slow_sources: lanes ahead of the slowest are paused; a join that grows on leaves its oldest rows to "
+                 "disk. spill: it does so without pausing. shed: rows are left out, with a ledger entry.");
   return kTable;
 }
 

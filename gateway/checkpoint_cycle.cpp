@@ -126,9 +126,14 @@ Status CheckpointCycle::open_segments(const std::vector<engine::StepSegments>& r
 
 Result<engine::SegmentFiles*> CheckpointCycle::segments_of(const std::string& step, unsigned shard) {
   if (const auto known = segments_.find({step, shard}); known != segments_.end()) return &known->second;
-  engine::SegmentFiles files(files_, fmt::format("{}/segments/{}@{}", directory_, step, shard));
-  TS_TRYV(files.open());
-  return &segments_.emplace(std::pair(step, shard), std::move(files)).first->second;
+  engine::SegmentFiles& files =
+      segments_.try_emplace(std::pair(step, shard), files_, fmt::format("{}/segments/{}@{}", directory_, step, shard))
+          .first->second;
+  if (auto opened = files.open(); !opened) {
+    segments_.erase({step, shard});
+    return opened.error();
+  }
+  return &files;
 }
 
 // A part that fails stays first in its queue; what came before it is carried like any delta.

@@ -70,6 +70,8 @@ class CheckpointCycle {
   void resume_after(Epoch epoch) { last_ = epoch.value; }
   // Before the first epoch: the segments of a restored checkpoint, taken over where the same shard goes on with them.
   Status open_segments(const std::vector<engine::StepSegments>& restored);
+  // Where the segments of a step in a shard lie. Thread: control before start(), then as write().
+  Result<engine::SegmentFiles*> segments_of(const std::string& step, unsigned shard);
   void barrier_from(engine::ShardBarrier&& barrier);  // Thread: shard
   void tick();
   // Asks for a barrier as soon as the one under way is done; served() says when an epoch begun after it is prepared.
@@ -88,7 +90,6 @@ class CheckpointCycle {
   void begin_write();
   Status write();
   Status write_parts();
-  Result<engine::SegmentFiles*> segments_of(const std::string& step, unsigned shard);
   void finish_write();
   void run(std::stop_token stop);
 

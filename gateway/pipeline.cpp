@@ -84,6 +84,12 @@ Status Pipeline::start() {
   } else if (cycle_) {
     TS_TRYV(cycle_->open_segments({}));
   }
+  for (unsigned s = 0; cycle_ && s < shards_; ++s) {
+    TS_TRYV(threads_[s]->parts().shard->use_segments([&](const std::string& step) -> Result<engine::SegmentStore*> {
+      TS_TRY(files, cycle_->segments_of(step, s));
+      return files;
+    }));
+  }
   restored_ = true;
   TS_TRYV(reapply_operations());
   for (auto& s : sinks_) TS_TRYV(s->start());

@@ -80,7 +80,7 @@ void Pipeline::check_steps(const std::vector<std::shared_ptr<const ShardSnapshot
                  pressed](ShardParts& parts) { parts.shard->set_shedding(node, pressed); });
       continue;
     }
-    if (!pressed) continue;
+    if (!pressed || b.budget->when_full == config::WhenFull::spill) continue;
     // What an outage keeps is given up, never at the price of the lanes that live.
     bool away = false;
     for (const unsigned s : b.budget->sources) {

@@ -101,6 +101,7 @@ admin::PipelineStatus Pipeline::status() const {
       s.rows_failed += rows.rows_failed;
       s.state_rows += n.state_rows;
       s.state_bytes += n.state_bytes;
+      s.spilled_bytes += n.spilled_bytes;
       s.rows_shed += shard->shed[info.node];
       for (const auto& [node, column] : info.value_nodes) {
         const engine::OperatorStats& values = shard->nodes[node];

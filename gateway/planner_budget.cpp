@@ -36,6 +36,15 @@ void Planner::plan_budgets() {
                          "max_state belongs to a step with state: a join, a window, deduplicate");
       continue;
     }
+    if (budget->when_full == config::WhenFull::spill &&
+        (info->kind != "interval_join" || spec_.state.backend.value == config::StateBackend::memory)) {
+      diagnostics_.error(step.name.origin, "T0448",
+                         fmt::format("step '{}' cannot spill: {}", step.name.value,
+                                     info->kind != "interval_join" ? "only interval joins do, in this version"
+                                                                   : "state.backend is memory"),
+                         "when_full: slow_sources or shed");
+      continue;
+    }
     StepBudget b{info->node, *budget->bytes, budget->when_full, {}, {}};
     for (const auto& [node, column] : info->value_nodes) b.more_nodes.push_back(node);
     for (unsigned s = 0; s < plan_->fed_by.size(); ++s)

@@ -71,6 +71,17 @@ void plan_late_rows(const config::StepSpec& step, const Schema& left, const Sche
   }
 }
 
+// With slow_sources the lanes ahead are held first; what still comes then has to be kept somewhere.
+std::uint64_t spill_above_of(const std::optional<config::MaxStateSpec>& budget, const config::StateSpec& state) {
+  if (!budget || !budget->bytes || state.backend.value != config::StateBackend::rocksdb) return 0;
+  switch (budget->when_full) {
+    case config::WhenFull::spill: return *budget->bytes;
+    case config::WhenFull::slow_sources: return *budget->bytes + *budget->bytes / 8;
+    case config::WhenFull::shed: break;
+  }
+  return 0;
+}
+
 }  // namespace
 
 // A join is up to four nodes: on each side a projection that computes key expressions (only if a key is not a plain
@@ -211,8 +222,11 @@ void Planner::plan_join(const std::string& id, const config::StepSpec& step) {
     node.late_terminal = sink_index(step.late->then->value);
     plan_->sinks[static_cast<std::size_t>(node.late_terminal)].schema = spec.late_schema;
   }
-  node.make = [spec](unsigned shard, unsigned shards) {
-    return std::make_unique<engine::IntervalJoin>(spec, shard, shards);
+  const std::uint64_t spill_above = spill_above_of(join.max_state ? join.max_state : step.max_state, spec_.state);
+  node.make = [spec, spill_above](unsigned shard, unsigned shards) {
+    IntervalJoinSpec mine = spec;
+    mine.spill_bytes = static_cast<std::size_t>(spill_above / shards);
+    return std::make_unique<engine::IntervalJoin>(std::move(mine), shard, shards);
   };
   const config::OnError on_error = config::effective_on_error(step.on_error, spec_);
   const auto schema = keep(spec.schema);

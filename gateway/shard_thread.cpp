@@ -73,6 +73,7 @@ void ShardThread::publish() {
   engine::Shard& shard = *parts_.shard;
   for (unsigned i = 0; i < shard.node_count(); ++i) {
     next->nodes.push_back(shard.stats(i));
+    if (next->failure.empty()) next->failure = next->nodes.back().failure;
     next->late_dropped.push_back(shard.late_dropped(i));
     next->shed.push_back(shard.shed_rows(i));
   }

@@ -34,6 +34,7 @@ std::string SegmentFiles::path_of(std::uint64_t number) const { return directory
 Status SegmentFiles::open() {
   TS_TRYV(files_.remove_all(directory_));
   TS_TRYV(make_durable_directories(files_, directory_));
+  std::lock_guard lock(mutex_);
   segments_.clear();
   held_.clear();
   figures_ = {};
@@ -88,13 +89,22 @@ Status SegmentFiles::adopt(const std::vector<SegmentFile>& from) {
     TS_TRY(number, number_of_segment(f.name));
     TS_TRY(segment, load(files_, f.path, f.size, f.sum));
     TS_TRYV(files_.link(f.path, path_of(number)));
+    std::lock_guard lock(mutex_);
     segments_[number] = std::move(segment);
   }
   return files_.sync_directory(directory_);
 }
 
+const SegmentFiles::Segment* SegmentFiles::find(std::uint64_t number) const {
+  std::lock_guard lock(mutex_);
+  const auto at = segments_.find(number);
+  return at == segments_.end() ? nullptr : &at->second;
+}
+
+bool SegmentFiles::has(std::uint64_t number) const { return find(number) != nullptr; }
+
 Status SegmentFiles::seal(std::uint64_t number, std::string_view bytes) {
-  TS_CHECK(!segments_.contains(number));
+  TS_CHECK(!has(number));
   Segment s;
   s.size = bytes.size();
   std::string end;
@@ -122,6 +132,7 @@ Status SegmentFiles::seal(std::uint64_t number, std::string_view bytes) {
   }
   s.file_size = s.pages.size() * kPage + end.size();
   s.sum = content_sum(end);
+  std::lock_guard lock(mutex_);
   figures_.written_bytes += s.file_size;
   segments_[number] = std::move(s);
   return ok();
@@ -136,9 +147,9 @@ Status SegmentFiles::read(std::vector<Read>& reads) {
   });
   for (std::size_t i = 0; i < order.size();) {
     const std::uint64_t number = reads[order[i]].segment;
-    const auto found = segments_.find(number);
-    if (found == segments_.end()) return not_found_error(fmt::format("there is no segment {}", number));
-    const Segment& s = found->second;
+    const Segment* found = find(number);
+    if (found == nullptr) return not_found_error(fmt::format("there is no segment {}", number));
+    const Segment& s = *found;
     // From here on as long as the next one begins near what has to be read anyway.
     const std::uint64_t first = reads[order[i]].offset / kPage;
     std::uint64_t last = first;  // one behind
@@ -156,6 +167,7 @@ Status SegmentFiles::read(std::vector<Read>& reads) {
     if (last > first) {
       TS_TRY(got, files_.read_range(path_of(number), first * kPage, (last - first) * kPage));
       bytes = std::move(got);
+      std::lock_guard lock(mutex_);
       ++figures_.reads;
       figures_.read_bytes += bytes.size();
     }
@@ -175,33 +187,43 @@ Status SegmentFiles::read(std::vector<Read>& reads) {
 }
 
 Status SegmentFiles::read_all(std::uint64_t number, std::string& bytes) {
-  const auto found = segments_.find(number);
-  if (found == segments_.end()) return not_found_error(fmt::format("there is no segment {}", number));
-  const Segment& s = found->second;
+  const Segment* found = find(number);
+  if (found == nullptr) return not_found_error(fmt::format("there is no segment {}", number));
+  const Segment& s = *found;
   TS_TRY(got, files_.read_range(path_of(number), 0, s.pages.size() * kPage));
   for (std::size_t p = 0; p < s.pages.size(); ++p)
     if (XXH3_64bits(got.data() + p * kPage, kPage) != s.pages[p])
       return data_error(fmt::format("segment '{}' is damaged at {}", path_of(number), p * kPage));
   got.resize(s.size);
   bytes = std::move(got);
+  std::lock_guard lock(mutex_);
   ++figures_.reads;
   figures_.read_bytes += s.pages.size() * kPage;
   return ok();
 }
 
 Status SegmentFiles::drop(std::uint64_t number) {
-  held_.clear();
-  if (segments_.erase(number) == 0) return ok();
+  {
+    std::lock_guard lock(mutex_);
+    if (segments_.erase(number) == 0) return ok();
+  }
   return files_.remove_all(path_of(number));
 }
 
 std::vector<SegmentFile> SegmentFiles::list() const {
+  std::lock_guard lock(mutex_);
   std::vector<SegmentFile> out;
   for (const auto& [number, s] : segments_) out.push_back({file_name(number), path_of(number), s.file_size, s.sum});
   return out;
 }
 
+std::uint64_t SegmentFiles::written_bytes() const {
+  std::lock_guard lock(mutex_);
+  return figures_.written_bytes;
+}
+
 SegmentFiles::Figures SegmentFiles::figures() const {
+  std::lock_guard lock(mutex_);
   Figures f = figures_;
   f.segments = segments_.size();
   for (const auto& [number, s] : segments_) f.disk_bytes += s.file_size;

@@ -11,10 +11,12 @@
 //   file = bytes, zeros up to whole pages of 4 KiB, end          end = sum u64 of each page, size of the bytes u64,
 //   magic
 //
-// Errors: transient (disk full), data (damage), not_found. Owner: one step of one shard. Thread: one at a time.
+// Errors: transient (disk full), data (damage), not_found. Owner: one step of one shard. Thread: one at a time;
+// has() and read() also another one, beside it, for segments that are not dropped meanwhile.
 
 #include <cstdint>
 #include <map>
+#include <mutex>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -41,12 +43,7 @@ Result<std::uint64_t> number_of_segment(const std::string& name);
 
 class SegmentFiles final : public SegmentStore {
  public:
-  struct Read {
-    std::uint64_t segment = 0;
-    std::uint64_t offset = 0;
-    std::size_t size = 0;
-    std::string_view bytes;  // the answer; valid until the next read() or drop()
-  };
+  using Read = SegmentRead;
   struct Figures {
     std::uint64_t segments = 0, disk_bytes = 0;
     std::uint64_t written_bytes = 0, read_bytes = 0,
@@ -64,8 +61,8 @@ class SegmentFiles final : public SegmentStore {
   // Writes `bytes` as segment `number`, whole and synced when it returns ok; then the memory may go. A number is never
   // used twice. After an error there is no such segment.
   Status seal(std::uint64_t number, std::string_view bytes) override;
-  bool has(std::uint64_t number) const override { return segments_.contains(number); }
-  Status read(std::vector<Read>& reads);
+  bool has(std::uint64_t number) const override;
+  Status read(std::vector<Read>& reads) override;
   Status read_all(std::uint64_t number, std::string& bytes);
   // Expired: the file goes. A checkpoint that links it keeps its own name for it.
   Status drop(std::uint64_t number) override;
@@ -73,7 +70,7 @@ class SegmentFiles final : public SegmentStore {
   // All segments, in the order of their numbers: what an epoch links.
   std::vector<SegmentFile> list() const;
   Figures figures() const;
-  std::uint64_t written_bytes() const { return figures_.written_bytes; }
+  std::uint64_t written_bytes() const;
 
  private:
   static constexpr std::size_t kPage = 4096;
@@ -93,9 +90,11 @@ class SegmentFiles final : public SegmentStore {
 
   FileSystem& files_;
   const std::string directory_;
+  const Segment* find(std::uint64_t number) const;  // stays where it is until it is dropped
+  mutable std::mutex mutex_;                        // of the next two
   std::map<std::uint64_t, Segment> segments_;
-  std::vector<std::string> held_;  // what the last read() answers point into
   Figures figures_;
+  std::vector<std::string> held_;  // what the last read() answers point into
 };
 
 }  // namespace twinspan::engine

@@ -245,9 +245,17 @@ void IntervalJoin::finish(Output& out) {
 }
 
 void IntervalJoin::resume(Output& out) {
+  if (!failure_.empty()) return;
   fuel_ = spec_.fuel;
   output_.begin_portion();
-  const bool done = run(out);
+  if (spills_ && work_.batch.rows == 0) release_pages(out);  // nor does a watermark between its portions
+  bool done = false;
+  try {
+    done = run(out);
+  } catch (const SpillFailure& failed) {
+    failure_ = failed.error.message;
+    return;
+  }
   output_.flush(out);
   emit_late(out);
   if (!done) return;
@@ -284,6 +292,8 @@ bool IntervalJoin::run_rows(Output& out) {
   for (; work_.row < batch.rows; ++work_.row) {
     if (stopped()) return false;
     if (work_.row == work_.group + work_.group_rows) {
+      if (spills_) [[unlikely]]
+        release_pages(out);
       work_.group = work_.row;
       work_.group_rows = std::min<std::uint32_t>(kGroup, batch.rows - work_.row);
       look_up(work_.group, work_.group_rows);
@@ -299,7 +309,26 @@ bool IntervalJoin::collect() {
   const std::size_t rows = 2 * std::size_t{work_.batch.rows} + 64;
   bool done = true;
   for (JoinSide& side : sides_) done &= side.collect(kSegmentsPerPortion, rows);
+  if (spills_) spill();
   return done;
+}
+
+// One segment at a time: a batch brings less.
+void IntervalJoin::spill() {
+  const auto pages = sides_[0].log().page_bytes() + sides_[1].log().page_bytes();
+  if (sides_[0].bytes() + sides_[1].bytes() <= spec_.spill_bytes) return;
+  if (pages > 0)
+    for (JoinSide& side : sides_) side.log().release_pages();
+  const auto in_memory = [](const JoinSide& side) { return side.log().used_bytes() - side.log().spilled_bytes(); };
+  const unsigned first = in_memory(sides_[0]) >= in_memory(sides_[1]) ? 0 : 1;
+  if (!sides_[first].log().spill_one()) sides_[1 - first].log().spill_one();
+}
+
+// Between groups nothing points to rows but results that have not gone out yet.
+void IntervalJoin::release_pages(Output& out) {
+  if (sides_[0].log().page_bytes() + sides_[1].log().page_bytes() <= spec_.spill_bytes / 8) return;
+  output_.flush(out);
+  for (JoinSide& side : sides_) side.log().release_pages();
 }
 
 void IntervalJoin::emit_late(Output& out) {

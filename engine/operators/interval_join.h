@@ -69,6 +69,7 @@ struct IntervalJoinSpec {
   std::size_t segment_bytes = RowLog::kSegmentBytes;  // of the row logs; less only in tests
   std::int64_t slice_ms = 0;                          // of the queues of rows that wait; 0: by the bounds
   std::int64_t fuel = 8192;                           // of a portion
+  std::size_t spill_bytes = 0;  // with more in memory, old rows are left to their segment files; 0: all stay
 };
 
 class IntervalJoin final : public Operator {
@@ -83,6 +84,8 @@ class IntervalJoin final : public Operator {
   void snapshot(DeltaWriter& out) override;
   Status restore(const StateEntry& entry) override;
   bool restores_all_groups() const override { return true; }  // entries are of segments
+  bool wants_segments() const override { return spec_.spill_bytes > 0; }
+  void use_segments(SegmentStore& store) override;
   Status restore_segments(const std::vector<SealedSegment>& segments) override;
   void restore_watermark(unsigned input, Watermark watermark) override;
   OperatorStats stats() const override;
@@ -177,6 +180,8 @@ class IntervalJoin final : public Operator {
   bool run(Output& out);
   bool run_rows(Output& out);
   bool collect();
+  void spill();
+  void release_pages(Output& out);
   void emit_late(Output& out);
 
   // Rows (interval_join_match.cpp)
@@ -219,6 +224,8 @@ class IntervalJoin final : public Operator {
   std::uint64_t visited_ = 0;
 
   bool started_ = false;
+  bool spills_ = false;
+  std::string failure_;  // rows could not be read again: nothing goes on, no barrier passes
   std::map<JoinSegmentId, Restored> restored_[2];
   std::map<std::pair<std::uint16_t, std::uint16_t>, JoinHorizons> restored_horizons_;  // by shard, shards
   std::shared_ptr<JoinArchive> archive_;

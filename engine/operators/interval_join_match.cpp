@@ -63,11 +63,14 @@ void IntervalJoin::look_up(std::uint32_t begin, unsigned n) {
     const JoinSide::Rows rows = other.rows_of(p.hash);
     p.at = rows.newest;
     p.tree = rows.tree;
-    if (p.at != 0) {
-      const char* row = reinterpret_cast<const char*>(other.at(p.at));
-      __builtin_prefetch(row);
-      __builtin_prefetch(row + 64);
+    if (p.at == 0) continue;
+    if (other.log().is_spilled(p.at)) [[unlikely]] {
+      other.log().want(p.at);
+      continue;
     }
+    const char* row = reinterpret_cast<const char*>(other.at(p.at));
+    __builtin_prefetch(row);
+    __builtin_prefetch(row + 64);
   }
 }
 
@@ -81,6 +84,7 @@ void IntervalJoin::walk_chains(unsigned n) {
     if (probes_[i].at != 0) active[actives++] = i;
   }
   while (actives > 0) {
+    other.log().fetch_wanted();
     steps += actives;
     unsigned left = 0;
     for (unsigned k = 0; k < actives; ++k) {
@@ -94,10 +98,14 @@ void IntervalJoin::walk_chains(unsigned n) {
       }
       p.at = other.previous(row);
       if (p.at == 0) continue;
+      active[left++] = active[k];
+      if (other.log().is_spilled(p.at)) [[unlikely]] {
+        other.log().want(p.at);
+        continue;
+      }
       const char* next = reinterpret_cast<const char*>(other.at(p.at));
       __builtin_prefetch(next);
       __builtin_prefetch(next + 64);
-      active[left++] = active[k];
     }
     actives = left;
   }

@@ -145,13 +145,21 @@ void IntervalJoin::start() {
   refresh_watermark();
 }
 
+void IntervalJoin::use_segments(SegmentStore& store) {
+  spills_ = spec_.spill_bytes > 0;
+  if (!spills_) return;
+  for (unsigned s = 0; s < 2; ++s) sides_[s].log().spill_to(store, s);
+}
+
 OperatorStats IntervalJoin::stats() const {
   OperatorStats s = stats_;
   s.rows_out = output_.rows_out();
   for (const JoinSide& side : sides_) {
     s.state_rows += side.rows();
     s.state_bytes += side.bytes();
+    s.spilled_bytes += side.log().spilled_bytes();
   }
+  s.failure = failure_;
   return s;
 }
 

@@ -47,8 +47,6 @@ struct JoinSpaces {
 std::string join_horizon_key(std::uint16_t shard, std::uint16_t shards);
 using JoinHorizons = std::array<EventTime, 2>;
 
-constexpr std::uint64_t join_file_number(unsigned side, std::uint64_t segment) { return 2 * segment + side; }
-
 // Flags of rows of one segment beside those that the rows were written with. They only grow.
 struct JoinFlags {
   struct Row {

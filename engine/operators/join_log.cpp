@@ -15,7 +15,9 @@ constexpr unsigned kSampleEvery = 8;
 std::size_t RowLog::bytes() const {
   constexpr std::size_t page = 4096;
   std::size_t total = sample_.capacity() * sizeof(EventTime) + segments_.size() * sizeof(Segment);
+  if (pager_ != nullptr) total += pager_->bytes();
   for (const Segment& s : segments_) {
+    if (s.memory == nullptr) continue;  // spilled
     const std::size_t size = s.memory->pages.size();
     // A full-size block is resident whole (huge pages, used before); of a small one only what was touched.
     total += &s == &segments_.back() && size < kSegmentBytes ? (s.used + page - 1) / page * page : size;
@@ -109,6 +111,18 @@ void RowLog::adopt(std::uint64_t number, std::string_view rows, bool sealed) {
   if (sealed) seal();
 }
 
+bool RowLog::spill_one() {
+  spill_next_ = std::max(spill_next_, first_);
+  if (spill_next_ >= end_number() || !is_sealed(spill_next_) || !pager_->can_spill(spill_next_)) return false;
+  Segment& s = segments_[spill_next_ - first_];
+  if (s.memory->readers.load(std::memory_order_acquire) != 0) return false;  // by a checkpoint
+  pager_->spill(s.number, std::move(s.memory), s.used);
+  bases_[spill_next_ - first_] += 1;
+  s.memory = nullptr;
+  ++spill_next_;
+  return true;
+}
+
 void RowLog::drop_front() {
   if (front_is_open()) {
     sample_.clear();
@@ -117,7 +131,9 @@ void RowLog::drop_front() {
   Segment& s = segments_.front();
   rows_ -= s.rows;
   used_ -= s.used;
-  if (s.memory->pages.size() == kSegmentBytes && spare_.size() < 1 + segments_.size() / 16)
+  if (s.memory == nullptr)
+    pager_->drop(s.number);
+  else if (s.memory->pages.size() == kSegmentBytes && spare_.size() < 1 + segments_.size() / 16)
     spare_.push_back(std::move(s.memory));
   segments_.pop_front();
   bases_.erase(bases_.begin());

@@ -7,7 +7,6 @@
 // 2018) and the cleaning of Rosenblum's log-structured file system. Owner: JoinSide. Thread: shard.
 
 #include <array>
-#include <atomic>
 #include <cstdint>
 #include <deque>
 #include <memory>
@@ -16,70 +15,10 @@
 #include <vector>
 
 #include "engine/base/ids.h"
-#include "engine/operators/join_memory.h"
+#include "engine/operators/join_pager.h"
+#include "engine/operators/join_row.h"
 
 namespace twinspan::engine {
-
-using RowAddress = std::uint64_t;  // segment number << 22 | offset; 0 = none
-
-// A row as it lies in the log and in segment files; the encoded key and the encoded kept columns follow.
-struct JoinRow {
-  enum Flag : std::uint8_t {
-    kMatched = 1,  // needs no unmatched output any more
-    kOut = 2,      // went out unmatched before the last word was spoken: a match takes that back
-    kRemoved = 4,  // has had its one match
-    kNullKey = 8,  // in no chain
-    kMoved = 16,   // copied to a newer address; this one no longer counts
-    kWaits = 32,   // in JoinSide::waiting()
-  };
-  static constexpr unsigned kSavedFlags = kMatched | kOut | kRemoved | kNullKey;
-  static constexpr unsigned kLaterFlags = kMatched | kOut | kRemoved;  // may be set after the row was handed over
-  static constexpr std::size_t kMaxKey = (1u << 24) - 1;
-  static constexpr std::size_t kMaxSize = 1u << 30;
-
-  EventTime time;
-  std::uint64_t sequence;       // arrival order within the join, kept through restarts; low 7 bits: the key group
-  std::uint64_t previous : 56;  // address of the next older row with this hash
-  std::uint64_t flags : 8;
-  std::uint32_t size;  // of the whole row in bytes
-  std::uint32_t key_size : 24;
-  std::uint32_t first : 8;  // the saved flags when it was handed over to a checkpoint; they only grow
-
-  void set_previous(RowAddress address) { previous = address & ((std::uint64_t{1} << 56) - 1); }
-  void set_flags(unsigned to) { flags = to & 255; }
-  const char* key_data() const { return reinterpret_cast<const char*>(this + 1); }
-  char* key_data() { return reinterpret_cast<char*>(this + 1); }
-  char* kept_data() { return key_data() + key_size; }
-  const char* kept_data() const { return key_data() + key_size; }
-  std::string_view key() const { return {key_data(), key_size}; }
-  std::string_view kept() const { return {kept_data(), size - sizeof(JoinRow) - key_size}; }
-  bool has(unsigned flag) const { return (flags & flag) != 0; }
-};
-static_assert(sizeof(JoinRow) == 32);
-
-// The memory of a segment. A checkpoint that reads it keeps it alive.
-struct SegmentMemory {
-  explicit SegmentMemory(std::size_t bytes) : pages(bytes) {}
-  PageBlock pages;
-  std::atomic<unsigned> readers{0};
-};
-
-// The checkpoint writer's hold of a segment. Thread: shard (made), checkpoint writer.
-class SegmentReading {
- public:
-  explicit SegmentReading(std::shared_ptr<SegmentMemory> memory) : memory_(std::move(memory)) {
-    memory_->readers.fetch_add(1, std::memory_order_relaxed);
-  }
-  ~SegmentReading() {
-    if (memory_) memory_->readers.fetch_sub(1, std::memory_order_release);
-  }
-  SegmentReading(SegmentReading&&) noexcept = default;
-  SegmentReading& operator=(SegmentReading&&) = delete;
-  const char* data() const { return memory_->pages.data(); }
-
- private:
-  std::shared_ptr<SegmentMemory> memory_;
-};
 
 class RowLog {
  public:
@@ -106,7 +45,17 @@ class RowLog {
       : largest_(largest), smallest_(largest < kSmallest ? largest : kSmallest) {}
 
   JoinRow* at(RowAddress address) const {
-    return reinterpret_cast<JoinRow*>(bases_[(address >> kSegmentBits) - first_] + (address & (kSegmentBytes - 1)));
+    char* base = bases_[(address >> kSegmentBits) - first_];
+    if (is_away(base)) [[unlikely]]
+      return pager_->row(address >> kSegmentBits, address & (kSegmentBytes - 1));
+    return reinterpret_cast<JoinRow*>(base + (address & (kSegmentBytes - 1)));
+  }
+  // Whether the row's segment is spilled: then want() the row, and fetch() before at() of several.
+  bool is_spilled(RowAddress address) const { return is_away(bases_[(address >> kSegmentBits) - first_]); }
+  void want(RowAddress address) const { pager_->want(address >> kSegmentBits, address & (kSegmentBytes - 1)); }
+  void fetch_wanted() const {
+    if (pager_ != nullptr && pager_->wants()) [[unlikely]]
+      pager_->fetch();
   }
   RowAddress tail() const { return first_ << kSegmentBits; }
   RowAddress end() const {
@@ -128,6 +77,15 @@ class RowLog {
     return !open_ && number > 0 && (segments_.empty() || number == end_number());
   }
   void adopt(std::uint64_t number, std::string_view rows, bool sealed);
+
+  // From now on segments may be spilled that `store` has.
+  void spill_to(SegmentStore& store, unsigned side) { pager_ = std::make_unique<JoinPager>(store, side); }
+  // The oldest sealed segment in memory goes to its file, if it is there yet.
+  bool spill_one();
+  // Pages that came back go again: no pointer to a row is good afterwards.
+  void release_pages() { pager_->release(); }
+  std::size_t page_bytes() const { return pager_ == nullptr ? 0 : pager_->page_bytes(); }
+  std::uint64_t spilled_bytes() const { return pager_ == nullptr ? 0 : pager_->spilled_bytes(); }
 
   const Segment& front() const { return segments_.front(); }
   bool front_is_open() const { return segments_.size() == 1 && open_; }
@@ -160,6 +118,7 @@ class RowLog {
   }
 
  private:
+  static bool is_away(const char* base) { return (reinterpret_cast<std::uintptr_t>(base) & 1) != 0; }
   std::shared_ptr<SegmentMemory> take_memory(std::size_t capacity);
   void add(std::shared_ptr<SegmentMemory> memory);
   void open(std::size_t size);
@@ -173,6 +132,8 @@ class RowLog {
   // Full-size blocks to use again: page faults cost more than the copy.
   std::vector<std::shared_ptr<SegmentMemory>> spare_;
   std::vector<EventTime> sample_;  // times of every eighth row of the open segment
+  std::unique_ptr<JoinPager> pager_;
+  std::uint64_t spill_next_ = 0;  // older ones are spilled or gone
   std::uint64_t first_ = 1;
   std::uint64_t rows_ = 0;
   std::size_t used_ = 0;

@@ -18,6 +18,11 @@ PageBlock::PageBlock(std::size_t bytes) : size_((bytes + kPage - 1) & ~(kPage - 
   if (size_ >= kHugePage) ::madvise(p, size_, MADV_HUGEPAGE);  // a hint: nothing depends on it
 }
 
+void PageBlock::release() {
+  ::madvise(data_, size_, MADV_NOHUGEPAGE);
+  ::madvise(data_, size_, MADV_DONTNEED);
+}
+
 PageBlock::~PageBlock() {
   if (data_ != nullptr) ::munmap(data_, size_);
 }

@@ -21,6 +21,9 @@ class PageBlock {
     return *this;
   }
 
+  // The pages go back to the kernel and read as zeros; written to, they come back one by one.
+  void release();
+
   char* data() const { return data_; }
   std::size_t size() const { return size_; }
 

@@ -45,6 +45,8 @@ class JoinSide {
     return {in_log(slot->newest()), nullptr};
   }
   JoinRow* at(RowAddress address) const { return log_.at(address); }
+  const RowLog& log() const { return log_; }
+  RowLog& log() { return log_; }
   RowAddress previous(const JoinRow* row) const { return in_log(row->previous); }
   static std::uint64_t hash_of(const JoinRow* row);
   // Whether the row counts (it may be a copy left behind, or removed). Time is the caller's business.

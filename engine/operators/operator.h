@@ -66,6 +66,8 @@ struct OperatorStats {
   std::uint64_t rows_in = 0, rows_out = 0, rows_late = 0, rows_failed = 0;
   std::uint64_t state_rows = 0;     // rows, panes x keys, ids: what the step keeps
   std::uint64_t state_bytes = 0;    // resident, estimated from above
+  std::uint64_t spilled_bytes = 0;  // beside them: what lies in files alone
+  std::string failure;              // why it does not go on (pending for ever); empty: it does
   std::uint64_t rows_combined = 0;  // CombineRows: rows that were counted together before they were sent on
   std::uint64_t hot_keys = 0;       // and how many keys it does that for now
   std::vector<StepRows> steps;      // of a Transform: each of the steps it is made of
@@ -110,6 +112,10 @@ class Operator {
     (void)entry;
     return ok();
   }
+  // Whether it leaves rows to its segment files when memory is short; then it is told where they are, after the
+  // restore.
+  virtual bool wants_segments() const { return false; }
+  virtual void use_segments(SegmentStore& store) { (void)store; }
   // For state that is not laid out by key: restore() gets all live entries of the step, of every shard.
   virtual bool restores_all_groups() const { return false; }
   // After the last restore(), once, also if there are none: the sealed segments of all shards that held key groups of

@@ -86,6 +86,15 @@ Status Shard::restore(const StateImage& state, const std::vector<StepSegments>& 
   return ok();
 }
 
+Status Shard::use_segments(const std::function<Result<SegmentStore*>(const std::string& step)>& of) {
+  for (unsigned i = 0; i < nodes_.size(); ++i) {
+    if (!nodes_[i]->op->wants_segments()) continue;
+    TS_TRY(store, of(graph_.nodes[i].id));
+    nodes_[i]->op->use_segments(*store);
+  }
+  return ok();
+}
+
 void Shard::restore_watermark(unsigned node, unsigned input, Watermark watermark) {
   nodes_[node]->inputs[input].watermark = watermark;
   nodes_[node]->op->restore_watermark(input, watermark);

@@ -18,6 +18,7 @@
 
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -93,6 +94,8 @@ class Shard {
   Status restore(const StateImage& state);
   Status restore(const RestoredState& state, FileSystem& files);
   void restore_watermark(unsigned node, unsigned input, Watermark watermark);
+  // After the restore: where a step finds its segments, for those that leave rows to them.
+  Status use_segments(const std::function<Result<SegmentStore*>(const std::string& step)>& of);
 
   // `wall_ms`: since 1970, for operators that want a clock; kMinTime: not told.
   bool step(

@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <string_view>
+#include <vector>
 
 #include "engine/base/result.h"
 
@@ -14,10 +15,18 @@ namespace twinspan::engine {
 
 class DeltaWriter;
 
-// Where sealed segments go: files (checkpoint/segment_files.h).
+struct SegmentRead {
+  std::uint64_t segment = 0;
+  std::uint64_t offset = 0;
+  std::size_t size = 0;
+  std::string_view bytes;  // the answer; valid until the next read()
+};
+
+// Where sealed segments go: files (checkpoint/segment_files.h). Thread: has() and read() one other than the rest.
 class SegmentStore {
  public:
   virtual ~SegmentStore() = default;
+  virtual Status read(std::vector<SegmentRead>& reads) = 0;
   virtual Status seal(std::uint64_t number, std::string_view bytes) = 0;  // whole and on disk, or not at all
   virtual bool has(std::uint64_t number) const = 0;
   virtual Status drop(std::uint64_t number) = 0;  // of no error if there is none

@@ -244,7 +244,10 @@ class Checkpoints {
     store_ = std::make_unique<CheckpointStore>(disk, "/state");
     TS_TRYV(store_->open());
     TS_TRY(state, store_->restore());
-    if (!state) return ok();
+    if (!state) {
+      attach(shards);
+      return ok();
+    }
     const auto n = static_cast<unsigned>(shards.size());
     for (unsigned s = 0; s < n; ++s) {
       TS_TRYV(state->state.for_each("join", [&](const StateEntry& e) { return shards[s]->restore(e); }));
@@ -259,7 +262,13 @@ class Checkpoints {
       }
       TS_TRYV(shards[s]->restore_segments(sealed));
     }
+    attach(shards);
     return ok();
+  }
+  // Of joins that may spill: before their first row, or by restore().
+  void attach(const std::vector<IntervalJoin*>& shards) {
+    for (unsigned s = 0; s < shards.size(); ++s)
+      if (shards[s]->wants_segments()) shards[s]->use_segments(files_of(s));
   }
   Status restore(IntervalJoin& op) { return restore(std::vector<IntervalJoin*>{&op}); }
   SegmentFiles::Figures figures(unsigned shard = 0) { return files_.at(shard)->figures(); }

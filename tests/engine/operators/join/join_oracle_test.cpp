@@ -185,6 +185,8 @@ std::string run_in_batches(const Case& c, std::size_t size) {
   return {};
 }
 
+std::uint64_t most_spilled = 0;
+
 std::string run_with_restarts(const Case& c, std::uint64_t seed, std::size_t stretch) {
   const Results expected = expected_of(c);
   std::mt19937_64 random(seed * 977);
@@ -192,6 +194,7 @@ std::string run_with_restarts(const Case& c, std::uint64_t seed, std::size_t str
   auto join = std::make_unique<IntervalJoin>(c.spec);
   Collector out;
   Checkpoints checkpoints;
+  checkpoints.attach({join.get()});
   Watermark told[2];
   std::size_t at = 0;
   while (at < c.events.size()) {
@@ -199,6 +202,7 @@ std::string run_with_restarts(const Case& c, std::uint64_t seed, std::size_t str
     feed(*join, c.events, at, next, size, out);
     for (; at < next; ++at) told[c.events[at].input] = c.events[at].before;
     checkpoints.take(*join);
+    most_spilled = std::max(most_spilled, join->stats().spilled_bytes);
     if (random() % 8 == 0) checkpoints.merge();
     if (random() % 2 == 0) continue;  // only a barrier
     join = std::make_unique<IntervalJoin>(c.spec);
@@ -327,6 +331,19 @@ TEST(JoinOracle, SameOrderedOutputAfterRestartsAtRandomBarriers) {
 TEST(JoinOracle, SameOrderedOutputWhileSurvivorsMoveInTheLog) {
   for (std::uint64_t seed = first_seed(); seed < first_seed() + seeds() / 5 && !HasFatalFailure(); ++seed)
     expect_none(random_case(seed, true), [&](const Case& c) { return run_with_restarts(c, seed, 8); });
+}
+
+// The same with all sealed rows in files alone, as soon as a checkpoint has them there.
+TEST(JoinOracle, SameOrderedOutputWhenRowsAreSpilled) {
+  most_spilled = 0;
+  for (std::uint64_t seed = first_seed(); seed < first_seed() + seeds() / 2 && !HasFatalFailure(); ++seed) {
+    Case c = random_case(seed, seed % 3 == 0);
+    c.spec.segment_bytes = std::min<std::size_t>(c.spec.segment_bytes, 200 + seed * 37 % 4000);
+    c.spec.spill_bytes = 1;
+    expect_none(c, [&](const Case& one) { return run_with_restarts(one, seed, 8); });
+    if (seed % 3 == 0) expect_none(c, [&](const Case& one) { return run_on_shards(one, seed); });
+  }
+  EXPECT_GT(most_spilled, 10'000u);
 }
 
 TEST(JoinOracle, SameResultsWhenTheNumberOfShardsChanges) {
