@@ -94,9 +94,9 @@ void ChainBuilder::end_stage() {
 }
 
 std::vector<int> ChainBuilder::used_columns() const {
+  const auto plan = builder_->nodes.finish(step_->done, step_->values);
   std::vector<int> out;
-  for (NodeId id : builder_->nodes.finish(step_->done, step_->values)->columns)
-    out.push_back(builder_->nodes.node(id).column);
+  for (NodeId id : plan->columns) out.push_back(builder_->nodes.node(id).column);
   return out;
 }
 
