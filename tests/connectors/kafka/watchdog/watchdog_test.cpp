@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <chrono>
+#include <condition_variable>
 #include <cstdio>
 #include <map>
 #include <mutex>
@@ -45,23 +46,23 @@ class StateHistory {
  public:
   explicit StateHistory(const ClusterHealth& health)
       : thread_([this, &health](const std::stop_token& stop) {
+          std::unique_lock lock(mutex_);
           while (!stop.stop_requested()) {
-            {
-              const std::lock_guard lock(mutex_);
-              first_.try_emplace(health.snapshot().state, steady_clock::now());
-            }
-            std::this_thread::sleep_for(milliseconds(5));
+            if (first_.try_emplace(health.snapshot().state, steady_clock::now()).second) changed_.notify_all();
+            changed_.wait_for(lock, stop, milliseconds(5), [] { return false; });
           }
         }) {}
 
-  std::optional<steady_clock::time_point> first(ClusterState state) const {
-    const std::lock_guard lock(mutex_);
-    const auto at = first_.find(state);
-    return at == first_.end() ? std::nullopt : std::optional(at->second);
+  // Waits for it; nullopt: not within `limit`.
+  std::optional<steady_clock::time_point> first(ClusterState state, milliseconds limit) {
+    std::unique_lock lock(mutex_);
+    if (!changed_.wait_for(lock, limit, [&] { return first_.contains(state); })) return std::nullopt;
+    return first_.at(state);
   }
 
  private:
-  mutable std::mutex mutex_;
+  std::mutex mutex_;
+  std::condition_variable_any changed_;
   std::map<ClusterState, steady_clock::time_point> first_;
   std::jthread thread_;
 };
@@ -109,12 +110,12 @@ TEST(Watchdog, KilledBrokerIsDownWithinASecondAndItsReturnIsSeen) {
   ASSERT_GE(took, 0);
   EXPECT_LE(took, 1000);
   // Watched from before the broker is back: it may answer, and be UP again, before restart() says so.
-  const StateHistory history(*watchdog.value());
+  StateHistory history(*watchdog.value());
   kafka.a.restart();
   const auto ready = steady_clock::now();
-  ASSERT_GE(ms_until(*watchdog.value(), ClusterState::up, std::chrono::seconds(5)), 0);
-  while (!history.first(ClusterState::up)) std::this_thread::sleep_for(milliseconds(5));  // it is UP: seen soon
-  const auto rejoining = history.first(ClusterState::rejoining), up = history.first(ClusterState::up);
+  const auto up = history.first(ClusterState::up, std::chrono::seconds(5));
+  const auto rejoining = history.first(ClusterState::rejoining, milliseconds(0));
+  ASSERT_TRUE(up);
   ASSERT_TRUE(rejoining);
   std::printf("rejoining %ld ms after the broker's ready line, for %ld ms\n", whole_ms(*rejoining - ready),
               whole_ms(*up - *rejoining));
