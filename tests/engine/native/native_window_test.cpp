@@ -12,6 +12,7 @@
 #include <set>
 
 #include "tests/support/engine/portioned_snapshots.h"
+#include "tests/support/engine/restore_deltas.h"
 
 namespace twinspan::engine {
 namespace {
@@ -267,21 +268,6 @@ TEST(NativeWindow, SameRowsAtEveryBatchSize) {
   EXPECT_GT(late, 500u);
 }
 
-void restore(NativeWindow& op, const std::vector<std::string>& deltas, unsigned shard, unsigned shards) {
-  for (const std::string& delta : deltas) {
-    DeltaReader reader(delta);
-    StateEntry e;
-    for (;;) {
-      const auto more = reader.next(e);
-      ASSERT_TRUE(more);
-      if (!more.value()) break;
-      if (e.kind != StateEntry::Kind::drop_below && shard_of_group(e.key_group, shards) != shard) continue;
-      const Status s = op.restore(e);
-      ASSERT_TRUE(s) << s.error().message;
-    }
-  }
-}
-
 std::string delta_of(NativeWindow& op) {
   DeltaWriter writer;
   op.snapshot(writer);
@@ -306,7 +292,7 @@ TEST(NativeWindow, SameRowsAfterRestartsAtRandomBarriers) {
       deltas.push_back(delta_of(*op));
       if (random() % 2 == 0) continue;
       op = std::make_unique<NativeWindow>(spec_of(c.size, c.allow));
-      restore(*op, deltas, 0, 1);
+      testing::restore_deltas(*op, deltas, 0, 1);
       op->restore_watermark(0, {c.rows[at - 1].before, c.rows[at - 1].before});
     }
     finish(*op, out);
@@ -346,7 +332,7 @@ TEST(NativeWindow, SameRowsFromEveryBarrierWhateverCameUntilItsSnapshotWasDone) 
     for (const auto& [mark, delta] : snapshots.epochs) {
       deltas.push_back(delta);
       NativeWindow again(spec_of(c.size, c.allow));
-      restore(again, deltas, 0, 1);
+      testing::restore_deltas(again, deltas, 0, 1);
       again.restore_watermark(0, {c.rows[mark.at - 1].before, c.rows[mark.at - 1].before});
       Collector rest;
       rest.seen = mark.seen;
@@ -375,7 +361,7 @@ TEST(NativeWindow, SameRowsWhenTheNumberOfShardsChanges) {
       std::vector<std::string> after = deltas;
       for (unsigned s = 0; s < shards; ++s) {
         NativeWindow op(spec_of(c.size, c.allow));
-        restore(op, deltas, s, shards);
+        testing::restore_deltas(op, deltas, s, shards);
         if (at > 0) op.restore_watermark(0, {c.rows[at - 1].before, c.rows[at - 1].before});
         Case mine = c;
         mine.rows.clear();

@@ -11,6 +11,7 @@
 #include <string>
 
 #include "tests/support/engine/portioned_snapshots.h"
+#include "tests/support/engine/restore_deltas.h"
 
 namespace twinspan::engine {
 namespace {
@@ -217,21 +218,6 @@ std::vector<std::string> deltas_after(Deduplicate& op, std::vector<std::string> 
   return before;
 }
 
-void restore(Deduplicate& op, const std::vector<std::string>& deltas, unsigned shard, unsigned shards) {
-  for (const std::string& delta : deltas) {
-    DeltaReader reader(delta);
-    StateEntry e;
-    for (;;) {
-      const auto more = reader.next(e);
-      ASSERT_TRUE(more);
-      if (!more.value()) break;
-      if (e.kind != StateEntry::Kind::drop_below && shard_of_group(e.key_group, shards) != shard) continue;
-      const Status s = op.restore(e);
-      ASSERT_TRUE(s) << s.error().message;
-    }
-  }
-}
-
 TEST(Deduplicate, SameRowsPassAfterRestartsAtRandomBarriers) {
   for (std::uint64_t seed = 1; seed <= kSeeds; ++seed) {
     const Case c = random_case(seed);
@@ -249,7 +235,7 @@ TEST(Deduplicate, SameRowsPassAfterRestartsAtRandomBarriers) {
       deltas = deltas_after(*op, std::move(deltas));
       if (random() % 2 == 0) continue;
       op = std::make_unique<Deduplicate>(spec_of(c.within, c.allow, c.text_key));
-      restore(*op, deltas, 0, 1);
+      testing::restore_deltas(*op, deltas, 0, 1);
       op->restore_watermark(0, c.rows[at - 1].before);
     }
     ASSERT_EQ(out.wrong + out.failures, 0) << what_of(seed, size);
@@ -285,7 +271,7 @@ TEST(Deduplicate, SameRowsPassFromEveryBarrierWhateverCameUntilItsSnapshotWasDon
     for (const auto& [mark, delta] : snapshots.epochs) {
       deltas.push_back(delta);
       Deduplicate again(spec_of(c.within, c.allow, c.text_key));
-      restore(again, deltas, 0, 1);
+      testing::restore_deltas(again, deltas, 0, 1);
       again.restore_watermark(0, c.rows[mark.at - 1].before);
       Collector rest;
       rest.seen = mark.seen;
@@ -313,7 +299,7 @@ TEST(Deduplicate, SameRowsPassWhenTheNumberOfShardsChanges) {
       std::vector<std::string> after = deltas;
       for (unsigned s = 0; s < shards; ++s) {
         Deduplicate op(spec);
-        restore(op, deltas, s, shards);
+        testing::restore_deltas(op, deltas, s, shards);
         if (at > 0) op.restore_watermark(0, c.rows[at - 1].before);
         Case mine = c;
         mine.rows.clear();

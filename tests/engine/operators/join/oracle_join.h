@@ -47,7 +47,7 @@ class OracleJoin {
   struct Row {
     JoinRowIn in;
     bool matched = false;  // some result has it
-    bool out = false;      // went out unmatched, for now
+    bool out = false;      // went out unmatched; a match takes that back
     bool gone = false;     // has nothing to wait for
     bool closed = false;   // `earliest`: right rows
     std::size_t arrival = 0;

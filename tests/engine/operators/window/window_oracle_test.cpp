@@ -4,47 +4,17 @@
 
 #include <algorithm>
 
-#include "tests/engine/operators/window/oracle_window.h"
+#include "tests/engine/operators/window/oracle_compare.h"
 #include "tests/engine/operators/window/random_window.h"
 
 namespace twinspan::testing {
 namespace {
 
-struct Expected {
-  std::vector<std::string> rows;
-  std::vector<EventTime> late_rows;
-};
-
-Expected expected(const WindowSpec& spec, const std::vector<Event>& events) {
-  const auto run = [&](auto oracle) {
-    oracle.run(events);
-    return Expected{std::move(oracle.rows), std::move(oracle.late_rows)};
-  };
-  return spec.kind == WindowKind::session ? run(OracleSessions(spec)) : run(OracleWindow(spec));
-}
-
-// The order of rows is the operator's own where panes or sessions are shared.
-bool ordered(const WindowSpec& spec) { return spec.kind != WindowKind::sliding && spec.kind != WindowKind::session; }
-
-void expect_same(Recorder got, Expected want, bool in_order, unsigned seed, const char* how) {
+// With nothing to complain of on the way.
+void expect_whole(const Recorder& got, const Expected& want, bool in_order, unsigned seed, const std::string& how) {
   ASSERT_EQ(got.problems, std::vector<std::string>{}) << "seed " << seed << ", " << how;
   ASSERT_EQ(got.table.problems, std::vector<std::string>{}) << "seed " << seed << ", " << how;
-  ASSERT_EQ(got.late_rows, want.late_rows) << "seed " << seed << ", " << how;
-  if (!in_order) {
-    std::sort(got.rows.begin(), got.rows.end());
-    std::sort(want.rows.begin(), want.rows.end());
-  }
-  const auto at = std::mismatch(got.rows.begin(), got.rows.end(), want.rows.begin(), want.rows.end());
-  if (at.first == got.rows.end() && at.second == want.rows.end()) return;
-  FAIL() << "seed " << seed << ", " << how << ", row " << at.first - got.rows.begin() << " of " << want.rows.size()
-         << "\n got: " << (at.first == got.rows.end() ? "(end)" : *at.first)
-         << "\nwant: " << (at.second == want.rows.end() ? "(end)" : *at.second);
-}
-
-Recorder recorder(const WindowSpec& spec) {
-  Recorder out;
-  if (spec.mode != EmitMode::discarding) out.identity = spec.key_columns.size() + 2;
-  return out;
+  expect_same(got, want, in_order, fmt::format("seed {}, {}", seed, how));
 }
 
 std::string kind_name(WindowKind kind) {
@@ -71,7 +41,7 @@ TEST_P(WindowOracleTest, ResultsDoNotDependOnBatches) {
       const auto op = make_window(portioned, schema);
       feed(*op, events, 0, events.size(), batch, out);
       finish(*op, out);
-      ASSERT_NO_FATAL_FAILURE(expect_same(out, want, ordered(spec), seed, fmt::format("batches of {}", batch).c_str()));
+      ASSERT_NO_FATAL_FAILURE(expect_whole(out, want, ordered(spec), seed, fmt::format("batches of {}", batch)));
       if (batch == 1) first = out.rows;
       EXPECT_EQ(out.rows, first) << "seed " << seed;  // the order too
       EXPECT_EQ(op->stats().rows_out, want.rows.size());
@@ -115,7 +85,7 @@ TEST_P(WindowOracleTest, GoesOnAfterRestoreAsIfNothingHadHappened) {
       op->restore_watermark(0, events[at - 1].at);
     }
     finish(*op, out);
-    ASSERT_NO_FATAL_FAILURE(expect_same(out, expected(spec, events), ordered(spec), seed, "restored"));
+    ASSERT_NO_FATAL_FAILURE(expect_whole(out, expected(spec, events), ordered(spec), seed, "restored"));
     if (GetParam() == WindowKind::global) continue;  // never ends
     DeltaWriter last;
     op->snapshot(last);
@@ -169,7 +139,7 @@ TEST_P(WindowOracleTest, NumberOfShardsChangesAtRestore) {
     }
     for (auto& op : ops) finish(*op, out);
     out.problems.clear();  // several shards write to one recorder: watermarks go to and fro
-    ASSERT_NO_FATAL_FAILURE(expect_same(out, expected(spec, events), false, seed, "other shards"));
+    ASSERT_NO_FATAL_FAILURE(expect_whole(out, expected(spec, events), false, seed, "other shards"));
   }
 }
 

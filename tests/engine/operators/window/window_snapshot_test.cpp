@@ -7,7 +7,7 @@
 
 #include <gtest/gtest.h>
 
-#include "tests/engine/operators/window/oracle_window.h"
+#include "tests/engine/operators/window/oracle_compare.h"
 #include "tests/engine/operators/window/random_window.h"
 #include "tests/support/engine/portioned_snapshots.h"
 
@@ -18,33 +18,6 @@ struct Mark {
   std::size_t at = 0, rows = 0, late = 0;  // events told; rows and late rows said until then
 };
 
-struct Said {
-  std::vector<std::string> rows;
-  std::vector<EventTime> late_rows;
-};
-
-Said expected(const WindowSpec& spec, const std::vector<Event>& events) {
-  const auto run = [&](auto oracle) {
-    oracle.run(events);
-    return Said{std::move(oracle.rows), std::move(oracle.late_rows)};
-  };
-  return spec.kind == WindowKind::session ? run(OracleSessions(spec)) : run(OracleWindow(spec));
-}
-
-void expect_same(const Recorder& got, Said want, bool in_order, const std::string& how) {
-  ASSERT_EQ(got.late_rows, want.late_rows) << how;
-  std::vector<std::string> rows = got.rows;
-  if (!in_order) {
-    std::sort(rows.begin(), rows.end());
-    std::sort(want.rows.begin(), want.rows.end());
-  }
-  const auto [at, wanted] = std::mismatch(rows.begin(), rows.end(), want.rows.begin(), want.rows.end());
-  if (at == rows.end() && wanted == want.rows.end()) return;
-  FAIL() << how << ", row " << at - rows.begin() << " of " << want.rows.size()
-         << "\n got: " << (at == rows.end() ? "(end)" : *at)
-         << "\nwant: " << (wanted == want.rows.end() ? "(end)" : *wanted);
-}
-
 class WindowSnapshotTest : public ::testing::TestWithParam<WindowKind> {};
 
 TEST_P(WindowSnapshotTest, EveryEpochGoesOnFromItsBarrier) {
@@ -53,7 +26,7 @@ TEST_P(WindowSnapshotTest, EveryEpochGoesOnFromItsBarrier) {
     Dice dice(seed + 30'000);
     WindowSpec spec = random_spec(dice, GetParam());
     const std::vector<Event> events = random_stream(dice, 300, spec.updating);
-    const Said want = expected(spec, events);
+    const Expected want = expected(spec, events);
     const Schema schema = schema_of(spec);
     const bool in_order = spec.kind != WindowKind::sliding && spec.kind != WindowKind::session;
     const auto batch = dice.of<std::size_t>({1, 7, 1024});
