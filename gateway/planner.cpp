@@ -228,6 +228,15 @@ void Planner::plan_source(const std::string& id, const config::SourceSpec& sourc
   plan_->sources.push_back(std::move(plan));
 }
 
+bool Planner::rows_stay(const Stream& input, const config::Id& named, std::string code, std::string_view who,
+                        std::string hint) {
+  if (input.append_only) return true;
+  diagnostics_.error(named.origin, std::move(code),
+                     fmt::format("'{}' changes its results later; {} needs rows that stay", named.value, who),
+                     std::move(hint));
+  return false;
+}
+
 std::optional<Planner::Stream> Planner::input_stream(const std::string& node_id, const std::vector<config::Id>& ids) {
   if (ids.size() == 1) {
     const Stream* s = find(ids[0]);

@@ -80,6 +80,9 @@ class Planner {
                                          config::OnError on_error);
   // The one stream a step reads: its input, or a union of several.
   std::optional<Stream> input_stream(const std::string& node_id, const std::vector<config::Id>& ids);
+  // Whether no row of the input is ever taken back, as `who` ("a window function") needs it; false: reported.
+  bool rows_stay(const Stream& input, const config::Id& named, std::string code, std::string_view who,
+                 std::string hint = {});
   unsigned add_node(engine::OperatorNode node, config::OnError on_error);
   void connect(const Stream& from, engine::Target target);
   std::shared_ptr<const Schema> keep(Schema schema);

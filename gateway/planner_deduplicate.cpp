@@ -15,13 +15,7 @@ void Planner::plan_deduplicate(const std::string& id, const config::StepSpec& st
   if (!step.from || step.from->ids.empty()) return;
   const auto source = input_stream(id, step.from->ids);
   if (!source) return;
-  if (!source->append_only) {
-    diagnostics_.error(
-        step.from->ids[0].origin, "T0452",
-        fmt::format("'{}' changes its results later; deduplicate needs rows that stay", step.from->ids[0].value),
-        "deduplicate before the window");
-    return;
-  }
+  if (!rows_stay(*source, step.from->ids[0], "T0452", "deduplicate", "deduplicate before the window")) return;
   LetScope let(step.let, expressions_, diagnostics_);
   std::optional<config::Expression> where = step.where;
   const config::OnError on_error = config::effective_on_error(step.on_error, spec_);

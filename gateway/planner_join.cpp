@@ -93,11 +93,7 @@ void Planner::plan_join(const std::string& id, const config::StepSpec& step) {
   const auto right = input_stream(id + ".right", {join.right});
   if (!left || !right) return;
   for (const auto& [stream, at] : {std::pair(&*left, &join.left), std::pair(&*right, &join.right)})
-    if (!stream->append_only)
-      diagnostics_.error(
-          at->origin, "T0420",
-          fmt::format("'{}' changes its results later; an interval join needs rows that stay", at->value),
-          "join before the window");
+    rows_stay(*stream, *at, "T0420", "an interval join", "join before the window");
 
   IntervalJoinSpec spec;
   spec.lower = join.between.lower.count();

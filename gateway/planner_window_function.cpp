@@ -20,12 +20,7 @@ void Planner::plan_window_function(const std::string& id, const config::StepSpec
   if (!step.from || step.from->ids.empty()) return;
   const auto source = input_stream(id, step.from->ids);
   if (!source) return;
-  if (!source->append_only) {
-    diagnostics_.error(
-        step.from->ids[0].origin, "T0453",
-        fmt::format("'{}' changes its results later; a window function needs rows that stay", step.from->ids[0].value));
-    return;
-  }
+  if (!rows_stay(*source, step.from->ids[0], "T0453", "a window function")) return;
   const config::Expression& apply = *step.apply;
   LetScope let(step.let, expressions_, diagnostics_);
   std::optional<config::Expression> where = step.where;

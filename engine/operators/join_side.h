@@ -59,7 +59,8 @@ class JoinSide {
   // The row has had its one match: gone, as if it had expired.
   void remove(std::uint64_t hash, RowAddress address);
   void set_matched(RowAddress address);
-  // The row is not in waiting() any more (the caller drops it there); `out`: it went out unmatched, for now.
+  // The row is not in waiting() any more (the caller drops it there); `out`: it went out unmatched, and a match takes
+  // that back.
   void set_waited(JoinRow* row, RowAddress address, bool out);
   // Rows that want to know that they will never match, or which row they match.
   JoinWaiting& waiting() { return waiting_; }

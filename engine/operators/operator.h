@@ -69,7 +69,7 @@ struct OperatorStats {
   std::uint64_t spilled_bytes = 0;  // beside them: what lies in files alone
   std::string failure;              // why it does not go on (pending for ever); empty: it does
   std::uint64_t rows_combined = 0;  // CombineRows: rows that were counted together before they were sent on
-  std::uint64_t hot_keys = 0;       // and how many keys it does that for now
+  std::uint64_t hot_keys = 0;       // and of how many keys at present
   std::vector<StepRows> steps;      // of a Transform: each of the steps it is made of
 };
 
